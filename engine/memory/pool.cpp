@@ -1,0 +1,96 @@
+#include "engine/memory/pool.h"
+
+#include <cstdlib>
+#include <utility>
+#include <vector>
+
+#include "engine/core/error.h"
+#include "engine/runtime/sim.h"
+
+namespace mld {
+namespace {
+
+constexpr std::size_t kSmall = std::size_t{1} << 20;
+constexpr std::size_t kSmallStep = 512;
+constexpr std::size_t kLargeStep = std::size_t{2} << 20;
+
+std::size_t round_up(std::size_t bytes) {
+  const std::size_t step = bytes <= kSmall ? kSmallStep : kLargeStep;
+  return bytes == 0 ? step : (bytes + step - 1) / step * step;
+}
+
+std::vector<std::shared_ptr<Pool>>& scopes() {
+  static thread_local std::vector<std::shared_ptr<Pool>> stack;
+  return stack;
+}
+
+}  // namespace
+
+Pool::~Pool() { drop_cache(); }
+
+void* Pool::allocate(std::size_t bytes) {
+  const std::size_t size = round_up(bytes);
+  std::lock_guard lock(mutex_);
+  stats_.bytes_in_use += static_cast<std::int64_t>(size);
+  stats_.peak_in_use = std::max(stats_.peak_in_use, stats_.bytes_in_use);
+  auto it = free_.lower_bound(size);
+  if (it != free_.end() && it->first == size) {
+    ++stats_.hits;
+    void* block = it->second;
+    free_.erase(it);
+    return block;
+  }
+  ++stats_.misses;
+  void* block = std::aligned_alloc(64, size);
+  if (!block) {
+    for (auto& [held, cached] : free_) {
+      std::free(cached);
+      stats_.bytes_held -= static_cast<std::int64_t>(held);
+    }
+    free_.clear();
+    block = std::aligned_alloc(64, size);
+  }
+  if (!block) {
+    stats_.bytes_in_use -= static_cast<std::int64_t>(size);
+    fail(ErrorKind::device, "memory: ", device_, " cannot provide ", size, " bytes; in use ",
+         stats_.bytes_in_use, ", peak ", stats_.peak_in_use, "; use a smaller batch");
+  }
+  stats_.bytes_held += static_cast<std::int64_t>(size);
+  return block;
+}
+
+void Pool::release(void* block, std::size_t bytes) noexcept {
+  const std::size_t size = round_up(bytes);
+  if (device_.kind == DeviceKind::sim) sim::poison(block, size);
+  std::lock_guard lock(mutex_);
+  stats_.bytes_in_use -= static_cast<std::int64_t>(size);
+  free_.emplace(size, block);
+}
+
+PoolStats Pool::stats() const {
+  std::lock_guard lock(mutex_);
+  return stats_;
+}
+
+void Pool::drop_cache() noexcept {
+  if (device_.kind == DeviceKind::sim && !sim::capturing()) sim::run_queue();  // queued work may touch the blocks
+  std::lock_guard lock(mutex_);
+  for (auto& [size, block] : free_) {
+    std::free(block);
+    stats_.bytes_held -= static_cast<std::int64_t>(size);
+  }
+  free_.clear();
+}
+
+std::shared_ptr<Pool> active_pool(Device device) {
+  for (auto it = scopes().rbegin(); it != scopes().rend(); ++it) return *it;
+  // Never destroyed: tensors with static storage duration may outlive any order of destruction.
+  static auto* cpu = new std::shared_ptr<Pool>(std::make_shared<Pool>(kCpu));
+  static auto* sim = new std::shared_ptr<Pool>(std::make_shared<Pool>(kSim));
+  return device.kind == DeviceKind::cpu ? *cpu : *sim;
+}
+
+PoolScope::PoolScope(std::shared_ptr<Pool> pool) { scopes().push_back(std::move(pool)); }
+PoolScope::~PoolScope() { scopes().pop_back(); }
+
+}  // namespace mld

@@ -1,0 +1,16 @@
+// Matrix products. GEMM adapters live in gemm_kernel.h; transposes are flags, never copies.
+#pragma once
+
+#include "engine/core/tape.h"
+#include "engine/ops/activation.h"
+
+namespace mld {
+
+// op(a) [M,K] times op(b) [K,N] gives [M,N].
+Var matmul(const Var& a, const Var& b, bool transpose_a = false, bool transpose_b = false);
+// The same for [G,M,K] and [G,K,N].
+Var batched_matmul(const Var& a, const Var& b, bool transpose_a = false, bool transpose_b = false);
+// act(x W^T + b): x [B,I] (or [...,I]), weight [O,I], bias [O] or none (an undefined Var), result [...,O].
+Var linear(const Var& x, const Var& weight, const Var& bias, Activation act = {});
+
+}  // namespace mld

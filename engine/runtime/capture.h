@@ -1,0 +1,35 @@
+// CapturedStep: a step that is the same program every time (fixed shapes, no host reads, no allocation after
+// warm-up) is recorded once and replayed. On the cpu the step is simply called. On a device with a stream the
+// first calls run eagerly in a private memory pool; as soon as one of them needed no new memory, the next call
+// is recorded, and from then on replayed. A replay equals the eager run bit for bit.
+#pragma once
+
+#include <functional>
+#include <memory>
+
+#include "engine/core/device.h"
+#include "engine/memory/pool.h"
+#include "engine/runtime/sim.h"
+
+namespace mld {
+
+class CapturedStep {
+ public:
+  CapturedStep(Device device, std::function<void()> step);
+  ~CapturedStep();
+  void operator()();
+  bool captured() const { return captured_; }
+
+ private:
+  void run_eagerly();
+  void record();
+
+  Device device_;
+  std::function<void()> step_;
+  std::shared_ptr<Pool> pool_;
+  bool warm_ = false;
+  bool captured_ = false;
+  sim::Queue recorded_;
+};
+
+}  // namespace mld

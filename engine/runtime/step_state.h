@@ -1,0 +1,68 @@
+// Per-step scalars of a train step. They live in device memory because a captured step freezes by-value
+// arguments: kernels read seed, step, learning rate and the ok flag from here, and a one-element functor (Tick)
+// advances it as the first work of a step.
+//
+// ok: set from the loss before backward. A non-finite step updates nothing (the optimiser reads the flag), and
+// is counted; the host looks at the ring between steps.
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+
+#include "engine/core/drivers.h"
+#include "engine/core/tensor.h"
+
+namespace mld {
+
+enum class LrSchedule : std::int32_t { constant, cosine };
+
+// Learning rate at update k = 0, 1, ...: linear warm-up to `lr` over `warmup` updates, then constant, or a half
+// cosine down to `lr_final` at update `total`.
+struct LrPlan {
+  LrSchedule schedule = LrSchedule::constant;
+  double lr = 1e-3;
+  double lr_final = 0;
+  std::int64_t warmup = 0;
+  std::int64_t total = 1;
+
+  double at(std::int64_t k) const {
+    if (k < warmup) return lr * static_cast<double>(k + 1) / static_cast<double>(warmup);
+    if (schedule == LrSchedule::constant) return lr;
+    const double span = static_cast<double>(total > warmup ? total - warmup : 1);
+    const double x = static_cast<double>(k - warmup) / span;
+    constexpr double pi = 3.14159265358979323846;
+    return lr_final + 0.5 * (lr - lr_final) * (1 + std::cos(pi * (x < 1 ? x : 1)));
+  }
+};
+
+constexpr int kLossRing = 64;
+
+struct StepState {
+  std::uint64_t seed = 0;
+  std::int64_t step = -1;       // index of the step in progress; random draws use it
+  std::int64_t updates = 0;     // optimiser updates made before this step
+  std::int64_t bad_steps = 0;   // non-finite steps in a row, up to now
+  double lr = 0;
+  double bias1 = 1, bias2 = 1;  // Adam bias corrections 1 - beta^(updates + 1)
+  std::int32_t ok = 1;
+  std::int32_t pad = 0;
+  double loss[kLossRing] = {};  // of step s at [s % kLossRing]
+};
+
+// The device copy of a StepState and what advances it.
+class StepCounter {
+ public:
+  StepCounter(std::uint64_t seed, LrPlan plan, double beta1, double beta2, Device device);
+  const StepState* ptr() const { return reinterpret_cast<const StepState*>(memory_.raw()); }
+  void tick();                          // first work of a step
+  void judge(const Tensor& loss);       // sets ok, records the loss in the ring; before backward
+  void commit();                        // last work of a step: counts the update or the failure
+  StepState read() const;               // host copy, after synchronisation
+  void write(const StepState& state);   // resume
+ private:
+  LrPlan plan_;
+  double beta1_, beta2_;
+  Tensor memory_;
+};
+
+}  // namespace mld
