@@ -1,9 +1,10 @@
 // Where a tensor lives and how work reaches it.
 //
-// Every kernel goes through submit(device, closure): the cpu device runs it at once; the sim device, host memory
-// that behaves like a GPU, queues it until a synchronisation (engine/runtime/sim.h), so that whatever would break
-// on a stream (a host read before the work ran, a freed block still in use, an allocation inside a capture)
-// breaks in a test on any laptop. Closures capture raw pointers and scalars only, as a kernel launch would.
+// Every kernel goes through submit(device, closure): the cpu device runs it at once; the sim device, host
+// memory that behaves like a GPU, queues it until a synchronisation (engine/runtime/sim.h), so that whatever
+// would break on a stream (a host read before the work ran, a freed block still in use, an allocation inside
+// a capture) breaks in a test on any laptop. Closures capture raw pointers and scalars only, as a kernel
+// launch would.
 #pragma once
 
 #include <cstdint>

@@ -2,8 +2,9 @@
 // functors of raw pointers and scalars, so that the text of a formula is what every backend compiles.
 //
 // Results never depend on the number of threads: for_each has no cross-element state; reductions split their
-// extent in blocks of fixed size, accumulate a block in kLanes interleaved partial results (which the compiler
-// turns into vector lanes), and join lanes and blocks in index order.
+// extent in blocks of fixed size, accumulate a block in kLanes interleaved partial results (which the
+// compiler turns into vector lanes), and join lanes and blocks in index order. Loops run on a local copy of
+// the functor: its scalars then cannot alias what it writes, and stay in registers.
 //
 // A reducer R provides:
 //   using Acc = ...;                      trivially copyable
@@ -15,6 +16,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "engine/core/device.h"
@@ -26,26 +28,28 @@ namespace driver {
 constexpr std::int64_t kGrain = 8192;  // elements below which a second thread costs more than it brings
 constexpr std::int64_t kBlock = 4096;  // extent of one block of a reduction
 constexpr std::int64_t kRowBlock = 256;
+constexpr std::int64_t kStrip = 512;  // columns of one task of reduce_columns
 constexpr int kLanes = 16;
+
+// Not inlined, so that a functor's loop is compiled once for short and long extents.
+template <class F>
+[[gnu::noinline]] void for_range(std::int64_t first, std::int64_t last, const F& functor) {
+  const F f = functor;
+#pragma GCC ivdep
+  for (std::int64_t i = first; i < last; ++i) f(i);
+}
 
 template <class F>
 void for_each_cpu(std::int64_t n, const F& f) {
-  if (n < kGrain) {
-#pragma GCC ivdep
-    for (std::int64_t i = 0; i < n; ++i) f(i);
-    return;
-  }
+  if (n < kGrain) return for_range(0, n, f);
   const std::int64_t chunks = (n + kGrain - 1) / kGrain;
 #pragma omp parallel for schedule(static)
-  for (std::int64_t c = 0; c < chunks; ++c) {
-    const std::int64_t end = std::min(n, (c + 1) * kGrain);
-#pragma GCC ivdep
-    for (std::int64_t i = c * kGrain; i < end; ++i) f(i);
-  }
+  for (std::int64_t c = 0; c < chunks; ++c) for_range(c * kGrain, std::min(n, (c + 1) * kGrain), f);
 }
 
 template <class R>
-typename R::Acc reduce_block(const R& r, std::int64_t out, std::int64_t first, std::int64_t last) {
+[[gnu::noinline]] typename R::Acc reduce_block(const R& r, std::int64_t out, std::int64_t first,
+                                               std::int64_t last) {
   typename R::Acc lanes[kLanes];
   for (auto& lane : lanes) lane = r.zero();
   std::int64_t j = first;
@@ -55,6 +59,23 @@ typename R::Acc reduce_block(const R& r, std::int64_t out, std::int64_t first, s
   for (int width = kLanes / 2; width > 0; width /= 2)
     for (int l = 0; l < width; ++l) lanes[l] = r.join(lanes[l], lanes[l + width]);
   return lanes[0];
+}
+
+template <class A, class Load, class Join>
+struct Fold {
+  using Acc = A;
+  A neutral;
+  Load source;
+  Join joined;
+  A zero() const { return neutral; }
+  A load(std::int64_t, std::int64_t j) const { return source(j); }
+  A join(A a, A b) const { return joined(a, b); }
+};
+
+// A fold of source(0) .. source(n-1) inside a row kernel, in the order of a block of a reduction.
+template <class A, class Load, class Join>
+A fold(std::int64_t n, A neutral, Load source, Join join) {
+  return reduce_block(Fold<A, Load, Join>{neutral, source, join}, 0, 0, n);
 }
 
 template <class R>
@@ -69,35 +90,48 @@ void reduce_cpu(std::int64_t outs, std::int64_t extent, const R& r) {
 #pragma omp parallel for schedule(static)
   for (std::int64_t k = 0; k < outs * blocks; ++k) {
     const std::int64_t first = k % blocks * kBlock;
-    partial[static_cast<std::size_t>(k)] = reduce_block(r, k / blocks, first, std::min(extent, first + kBlock));
+    partial[static_cast<std::size_t>(k)] =
+        reduce_block(r, k / blocks, first, std::min(extent, first + kBlock));
   }
   for (std::int64_t o = 0; o < outs; ++o) {
     typename R::Acc acc = partial[static_cast<std::size_t>(o * blocks)];
-    for (std::int64_t b = 1; b < blocks; ++b) acc = r.join(acc, partial[static_cast<std::size_t>(o * blocks + b)]);
+    for (std::int64_t b = 1; b < blocks; ++b)
+      acc = r.join(acc, partial[static_cast<std::size_t>(o * blocks + b)]);
     r.store(o, acc);
   }
 }
 
-// Same contract with `out` = column and j = row of a row-major [rows, columns] array, read along the rows.
-template <class R>
-void reduce_columns_cpu(std::int64_t rows, std::int64_t columns, const R& r) {
+// Same contract with `out` = column and j = row of a row-major [rows, columns] array, read along the rows;
+// and that for each of `batch` such arrays, with the reducer make(b).
+template <class Make>
+void reduce_columns_cpu(std::int64_t batch, std::int64_t rows, std::int64_t columns, const Make& make) {
+  using Acc = typename decltype(make(batch))::Acc;
   const std::int64_t blocks = std::max<std::int64_t>(1, (rows + kRowBlock - 1) / kRowBlock);
-  std::vector<typename R::Acc> partial(static_cast<std::size_t>(blocks * columns), r.zero());
-#pragma omp parallel for schedule(static) if (blocks > 1 && rows * columns >= kGrain)
-  for (std::int64_t b = 0; b < blocks; ++b) {
-    typename R::Acc* acc = partial.data() + b * columns;
-    const std::int64_t end = std::min(rows, (b + 1) * kRowBlock);
-    for (std::int64_t row = b * kRowBlock; row < end; ++row) {
+  const std::int64_t strips = (columns + kStrip - 1) / kStrip;
+  const auto partial =
+      std::make_unique_for_overwrite<Acc[]>(static_cast<std::size_t>(batch * blocks * columns));
+  const bool threads = batch * rows * columns >= kGrain;
+#pragma omp parallel for schedule(static) if (threads && batch * blocks * strips > 1)
+  for (std::int64_t task = 0; task < batch * blocks * strips; ++task) {
+    const std::int64_t strip = task % strips, block = task / strips % blocks, b = task / strips / blocks;
+    const auto r = make(b);
+    Acc* acc = partial.get() + (b * blocks + block) * columns;
+    const std::int64_t first = strip * kStrip, last = std::min(columns, first + kStrip);
+    for (std::int64_t c = first; c < last; ++c) acc[c] = r.zero();
+    const std::int64_t end = std::min(rows, (block + 1) * kRowBlock);
+    for (std::int64_t row = block * kRowBlock; row < end; ++row) {
 #pragma GCC ivdep
-      for (std::int64_t c = 0; c < columns; ++c) acc[c] = r.join(acc[c], r.load(c, row));
+      for (std::int64_t c = first; c < last; ++c) acc[c] = r.join(acc[c], r.load(c, row));
     }
   }
-  for (std::int64_t b = 1; b < blocks; ++b) {
-    const typename R::Acc* more = partial.data() + b * columns;
-    for (std::int64_t c = 0; c < columns; ++c)
-      partial[static_cast<std::size_t>(c)] = r.join(partial[static_cast<std::size_t>(c)], more[c]);
+#pragma omp parallel for schedule(static) if (threads && batch > 1)
+  for (std::int64_t b = 0; b < batch; ++b) {
+    const auto r = make(b);
+    Acc* acc = partial.get() + b * blocks * columns;
+    for (std::int64_t block = 1; block < blocks; ++block)
+      for (std::int64_t c = 0; c < columns; ++c) acc[c] = r.join(acc[c], acc[block * columns + c]);
+    for (std::int64_t c = 0; c < columns; ++c) r.store(c, acc[c]);
   }
-  for (std::int64_t c = 0; c < columns; ++c) r.store(c, partial[static_cast<std::size_t>(c)]);
 }
 
 }  // namespace driver
@@ -112,8 +146,12 @@ void for_each(Device device, std::int64_t n, F f) {
 template <class F>
 void for_each_row(Device device, std::int64_t rows, std::int64_t work_per_row, F f) {
   submit(device, [=] {
-#pragma omp parallel for schedule(static) if (rows > 1 && rows * work_per_row >= driver::kGrain)
-    for (std::int64_t row = 0; row < rows; ++row) f(row);
+#pragma omp parallel if (rows > 1 && rows * work_per_row >= driver::kGrain)
+    {
+      const F local = f;
+#pragma omp for schedule(static)
+      for (std::int64_t row = 0; row < rows; ++row) local(row);
+    }
   });
 }
 
@@ -124,7 +162,13 @@ void reduce(Device device, std::int64_t outs, std::int64_t extent, R r) {
 
 template <class R>
 void reduce_columns(Device device, std::int64_t rows, std::int64_t columns, R r) {
-  submit(device, [=] { driver::reduce_columns_cpu(rows, columns, r); });
+  submit(device, [=] { driver::reduce_columns_cpu(1, rows, columns, [&](std::int64_t) { return r; }); });
+}
+
+// The middle axis of [batch, rows, columns]: make(b) gives the reducer of array b.
+template <class Make>
+void reduce_columns(Device device, std::int64_t batch, std::int64_t rows, std::int64_t columns, Make make) {
+  submit(device, [=] { driver::reduce_columns_cpu(batch, rows, columns, make); });
 }
 
 }  // namespace mld

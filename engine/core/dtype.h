@@ -1,5 +1,5 @@
-// Element types. f32 is what models run in; f64 exists for oracles on the CPU; i32 and u8 hold indices, tokens
-// and stored bytes.
+// Element types. f32 is what models run in; f64 exists for oracles on the CPU; i32 and u8 hold indices,
+// tokens and stored bytes.
 #pragma once
 
 #include <cstdint>
@@ -14,19 +14,26 @@ enum class DType : std::uint8_t { f32, f64, i32, u8 };
 constexpr std::int64_t dtype_size(DType dtype) {
   switch (dtype) {
     case DType::f32:
-    case DType::i32: return 4;
-    case DType::f64: return 8;
-    case DType::u8: return 1;
+    case DType::i32:
+      return 4;
+    case DType::f64:
+      return 8;
+    case DType::u8:
+      return 1;
   }
   return 0;
 }
 
 constexpr const char* dtype_name(DType dtype) {
   switch (dtype) {
-    case DType::f32: return "f32";
-    case DType::f64: return "f64";
-    case DType::i32: return "i32";
-    case DType::u8: return "u8";
+    case DType::f32:
+      return "f32";
+    case DType::f64:
+      return "f64";
+    case DType::i32:
+      return "i32";
+    case DType::u8:
+      return "u8";
   }
   return "?";
 }

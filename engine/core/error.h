@@ -31,6 +31,9 @@ class Error : public std::runtime_error {
   ErrorKind kind_;
 };
 
+// Thrown when a progress callback asked to stop; nothing went wrong.
+struct Cancelled {};
+
 // Streams all parts into one string.
 template <class... Parts>
 std::string cat(Parts&&... parts) {

@@ -38,8 +38,9 @@ constexpr auto kAllOps = std::to_array<Op>({
 
 constexpr const char* op_name(Op op) {
   switch (op) {
-#define X(name) \
-  case Op::name: return #name;
+#define X(name)  \
+  case Op::name: \
+    return #name;
     MLD_OPS(X)
 #undef X
   }

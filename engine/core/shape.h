@@ -23,7 +23,9 @@ class Shape {
   }
 
   int rank() const { return rank_; }
-  std::int64_t operator[](int axis) const { return extents_[index(axis)]; }  // negative axes count from the end
+  std::int64_t operator[](int axis) const {
+    return extents_[index(axis)];
+  }  // negative axes count from the end
   std::int64_t& operator[](int axis) { return extents_[index(axis)]; }
   std::int64_t numel() const {
     std::int64_t n = 1;

@@ -31,7 +31,8 @@ Tape::~Tape() { innermost = previous_; }
 Tape* Tape::current() { return innermost; }
 
 Tape::Node& Tape::at(Slot slot) {
-  MLD_CHECK(slot.tape == id_, "tape: a value recorded on another tape is used; it may have outlived its step");
+  MLD_CHECK(slot.tape == id_,
+            "tape: a value recorded on another tape is used; it may have outlived its step");
   return nodes_[static_cast<std::size_t>(slot.index)];
 }
 

@@ -1,8 +1,9 @@
 // Reverse-mode automatic differentiation as a Wengert list: operators append themselves to the innermost live
-// Tape while it is alive, and backward() walks the list in reverse. Recording order is a topological order, so
-// there is no sort and no recursion, gradients are summed in a fixed order, and a node frees what it saved as
-// soon as it has been used. No tape alive means inference: nothing is recorded. A saved value is a Tensor, which
-// cannot point at the tape, so reference cycles cannot be written. One backward per tape; no second derivatives.
+// Tape while it is alive, and backward() walks the list in reverse. Recording order is a topological order,
+// so there is no sort and no recursion, gradients are summed in a fixed order, and a node frees what it saved
+// as soon as it has been used. No tape alive means inference: nothing is recorded. A saved value is a Tensor,
+// which cannot point at the tape, so reference cycles cannot be written. One backward per tape; no second
+// derivatives.
 #pragma once
 
 #include <cstdint>
@@ -33,8 +34,8 @@ struct Var {
   Device device() const { return value.device(); }
 };
 
-// Where the gradient of a parameter goes: memory owned by the parameter store. The first contribution of a step
-// overwrites, later ones add, so gradients need no clearing between steps.
+// Where the gradient of a parameter goes: memory owned by the parameter store. The first contribution of a
+// step overwrites, later ones add, so gradients need no clearing between steps.
 struct GradSink {
   Tensor grad;
   bool written = false;
@@ -52,11 +53,11 @@ class Tape {
   static Tape* current();  // innermost live tape of this thread, or null
 
   Slot record(Op op, Pull pull);
-  Slot leaf(GradSink* sink);    // a parameter
-  Var watch(Tensor value);      // an input whose gradient is kept for grad()
+  Slot leaf(GradSink* sink);  // a parameter
+  Var watch(Tensor value);    // an input whose gradient is kept for grad()
 
-  // Adds a contribution to the gradient of `slot` (nothing happens for a constant). The tensor is given away: a
-  // sole owner's memory is reused.
+  // Adds a contribution to the gradient of `slot` (nothing happens for a constant). The tensor is given away:
+  // a sole owner's memory is reused.
   void accumulate(Slot slot, Tensor grad);
 
   // For operators that can add in place (GEMM with beta): memory for the gradient of `slot` and whether it
@@ -69,7 +70,7 @@ class Tape {
 
   // Gradients of `loss` (one element) with respect to everything recorded.
   void backward(const Var& loss);
-  void backward(const Var& output, Tensor dy);  // starting from a given gradient
+  void backward(const Var& output, Tensor dy);   // starting from a given gradient
   const Tensor& grad(const Var& watched) const;  // undefined tensor if nothing depended on it
 
   std::vector<Op> recorded() const;  // what has been recorded, in order

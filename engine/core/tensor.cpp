@@ -17,7 +17,8 @@ Storage::~Storage() { pool_->release(data_, bytes_); }
 Tensor Tensor::empty(Shape shape, DType dtype, Device device) {
   std::int64_t bytes = dtype_size(dtype);
   for (std::int64_t extent : shape.extents())
-    MLD_CHECK(!__builtin_mul_overflow(bytes, extent, &bytes), "tensor: ", shape, " overflows the address space");
+    MLD_CHECK(!__builtin_mul_overflow(bytes, extent, &bytes), "tensor: ", shape,
+              " overflows the address space");
   Tensor t;
   t.storage_ = std::make_shared<Storage>(device, static_cast<std::size_t>(bytes));
   t.shape_ = std::move(shape);
@@ -38,10 +39,18 @@ Tensor Tensor::full(Shape shape, double value, DType dtype, Device device) {
     for_each(device, t.numel(), [p = t.ptr<T>(), v = static_cast<T>(value)](std::int64_t i) { p[i] = v; });
   };
   switch (dtype) {
-    case DType::f32: fill.template operator()<float>(); break;
-    case DType::f64: fill.template operator()<double>(); break;
-    case DType::i32: fill.template operator()<std::int32_t>(); break;
-    case DType::u8: fill.template operator()<std::uint8_t>(); break;
+    case DType::f32:
+      fill.template operator()<float>();
+      break;
+    case DType::f64:
+      fill.template operator()<double>();
+      break;
+    case DType::i32:
+      fill.template operator()<std::int32_t>();
+      break;
+    case DType::u8:
+      fill.template operator()<std::uint8_t>();
+      break;
   }
   return t;
 }
@@ -57,10 +66,14 @@ Tensor Tensor::from_bytes(const void* values, std::int64_t count, Shape shape, D
 double Tensor::item() const {
   MLD_CHECK(defined() && numel() == 1, "tensor: item() needs exactly one element, shape is ", shape_);
   switch (dtype_) {
-    case DType::f32: return *data<float>();
-    case DType::f64: return *data<double>();
-    case DType::i32: return *data<std::int32_t>();
-    case DType::u8: return *data<std::uint8_t>();
+    case DType::f32:
+      return *data<float>();
+    case DType::f64:
+      return *data<double>();
+    case DType::i32:
+      return *data<std::int32_t>();
+    case DType::u8:
+      return *data<std::uint8_t>();
   }
   return 0;
 }
@@ -115,25 +128,41 @@ Tensor Tensor::to(DType dtype) const {
       for (std::int64_t i = 0; i < numel(); ++i) d[i] = static_cast<To>(s[i]);
     };
     switch (dtype) {
-      case DType::f32: write.template operator()<float>(); break;
-      case DType::f64: write.template operator()<double>(); break;
-      case DType::i32: write.template operator()<std::int32_t>(); break;
-      case DType::u8: write.template operator()<std::uint8_t>(); break;
+      case DType::f32:
+        write.template operator()<float>();
+        break;
+      case DType::f64:
+        write.template operator()<double>();
+        break;
+      case DType::i32:
+        write.template operator()<std::int32_t>();
+        break;
+      case DType::u8:
+        write.template operator()<std::uint8_t>();
+        break;
     }
   };
   switch (dtype_) {
-    case DType::f32: read.template operator()<float>(); break;
-    case DType::f64: read.template operator()<double>(); break;
-    case DType::i32: read.template operator()<std::int32_t>(); break;
-    case DType::u8: read.template operator()<std::uint8_t>(); break;
+    case DType::f32:
+      read.template operator()<float>();
+      break;
+    case DType::f64:
+      read.template operator()<double>();
+      break;
+    case DType::i32:
+      read.template operator()<std::int32_t>();
+      break;
+    case DType::u8:
+      read.template operator()<std::uint8_t>();
+      break;
   }
   return t;
 }
 
 void Tensor::copy_from(const Tensor& source) const {
-  MLD_CHECK(source.shape_ == shape_ && source.dtype_ == dtype_ && source.device_ == device_, "copy: ",
-            source.shape_, " ", dtype_name(source.dtype_), " (", source.device_, ") into ", shape_, " ",
-            dtype_name(dtype_), " (", device_, ")");
+  MLD_CHECK(source.shape_ == shape_ && source.dtype_ == dtype_ && source.device_ == device_,
+            "copy: ", source.shape_, " ", dtype_name(source.dtype_), " (", source.device_, ") into ", shape_,
+            " ", dtype_name(dtype_), " (", device_, ")");
   if (numel() == 0) return;
   submit(device_, [to = raw(), from = source.raw(), n = static_cast<std::size_t>(bytes())] {
     std::memcpy(to, from, n);
@@ -150,7 +179,8 @@ void Tensor::check_access(DType wanted) const {
 }
 
 void Tensor::check_host() const {
-  MLD_CHECK(!pending(device_), "tensor: host access while work is queued on ", device_, "; synchronize first");
+  MLD_CHECK(!pending(device_), "tensor: host access while work is queued on ", device_,
+            "; synchronize first");
 }
 
 }  // namespace mld

@@ -37,8 +37,8 @@ class Tensor {
   // Copies host values; their number must be the shape's.
   template <class T>
   static Tensor from(std::span<const T> values, Shape shape, Device device = kCpu) {
-    return from_bytes(values.data(), static_cast<std::int64_t>(values.size()), std::move(shape), dtype_of<T>(),
-                      device);
+    return from_bytes(values.data(), static_cast<std::int64_t>(values.size()), std::move(shape),
+                      dtype_of<T>(), device);
   }
   template <class T>
   static Tensor from(const std::vector<T>& values, Shape shape, Device device = kCpu) {
@@ -71,12 +71,12 @@ class Tensor {
   std::byte* raw() const { return static_cast<std::byte*>(storage_->data()) + offset_; }
   double item() const;  // the only element, as a double
 
-  Tensor reshape(Shape shape) const;                                // same memory, same number of elements
-  Tensor rows(std::int64_t first, std::int64_t count) const;        // along the leading axis, same memory
-  Tensor view(std::int64_t first, Shape shape) const;               // elements from `first` on, same memory
+  Tensor reshape(Shape shape) const;                          // same memory, same number of elements
+  Tensor rows(std::int64_t first, std::int64_t count) const;  // along the leading axis, same memory
+  Tensor view(std::int64_t first, Shape shape) const;         // elements from `first` on, same memory
   Tensor clone() const;
-  Tensor to(Device device) const;  // the one copy between devices; returns *this if already there
-  Tensor to(DType dtype) const;    // value conversion, on the cpu
+  Tensor to(Device device) const;              // the one copy between devices; returns *this if already there
+  Tensor to(DType dtype) const;                // value conversion, on the cpu
   void copy_from(const Tensor& source) const;  // same shape, dtype and device
   void zero() const;
   // Sole owner of its memory: may be overwritten in place.

@@ -73,7 +73,8 @@ PoolStats Pool::stats() const {
 }
 
 void Pool::drop_cache() noexcept {
-  if (device_.kind == DeviceKind::sim && !sim::capturing()) sim::run_queue();  // queued work may touch the blocks
+  if (device_.kind == DeviceKind::sim && !sim::capturing())
+    sim::run_queue();  // queued work may touch the blocks
   std::lock_guard lock(mutex_);
   for (auto& [size, block] : free_) {
     std::free(block);
@@ -83,7 +84,8 @@ void Pool::drop_cache() noexcept {
 }
 
 std::shared_ptr<Pool> active_pool(Device device) {
-  for (auto it = scopes().rbegin(); it != scopes().rend(); ++it) return *it;
+  for (auto it = scopes().rbegin(); it != scopes().rend(); ++it)
+    if ((*it)->device() == device) return *it;
   // Never destroyed: tensors with static storage duration may outlive any order of destruction.
   static auto* cpu = new std::shared_ptr<Pool>(std::make_shared<Pool>(kCpu));
   static auto* sim = new std::shared_ptr<Pool>(std::make_shared<Pool>(kSim));

@@ -1,7 +1,7 @@
-// Stream-ordered caching allocator. One compute stream per device means that a block handed back may be handed
-// out again at once: the order of work on the stream protects it. Size classes: multiples of 512 B up to 1 MiB,
-// then multiples of 2 MiB; a cached block is reused only if at most a quarter of it is wasted; no splitting.
-// After warm-up a train step causes no misses, which tests assert through stats().
+// Stream-ordered caching allocator. One compute stream per device means that a block handed back may be
+// handed out again at once: the order of work on the stream protects it. Size classes: multiples of 512 B up
+// to 1 MiB, then multiples of 2 MiB; a cached block is reused only if at most a quarter of it is wasted; no
+// splitting. After warm-up a train step causes no misses, which tests assert through stats().
 #pragma once
 
 #include <cstddef>
@@ -32,6 +32,7 @@ class Pool : public std::enable_shared_from_this<Pool> {
   // Blocks are aligned to 64 bytes. Throws ErrorKind::device when memory runs out, after dropping the cache.
   void* allocate(std::size_t bytes);
   void release(void* block, std::size_t bytes) noexcept;  // bytes as asked for in allocate
+  Device device() const { return device_; }
   PoolStats stats() const;
   void drop_cache() noexcept;
 
@@ -42,10 +43,10 @@ class Pool : public std::enable_shared_from_this<Pool> {
   PoolStats stats_;
 };
 
-// The pool that new tensors of the device come from: the default one, or the innermost PoolScope's.
+// The pool that new tensors of the device come from: the default one, or that of the innermost PoolScope of the device.
 std::shared_ptr<Pool> active_pool(Device device);
 
-// Redirects allocations of this thread to a private pool, as a captured step needs: the addresses baked into
+// Redirects this thread's allocations on the pool's device to it, as a captured step needs: the addresses baked into
 // the recording must outlive it and must not be handed to anybody else.
 class PoolScope {
  public:

@@ -12,12 +12,12 @@ namespace mld::sim {
 using Queue = std::vector<std::function<void()>>;
 
 void enqueue(std::function<void()> work);
-void run_queue();                      // runs and drops everything queued; throws during a capture
+void run_queue();  // runs and drops everything queued; throws during a capture
 bool queue_empty();
-void begin_capture();                  // from here on work is recorded and not run
-Queue end_capture();                   // returns what was recorded
+void begin_capture();  // from here on work is recorded and not run
+Queue end_capture();   // returns what was recorded
 bool capturing();
-void replay(const Queue& recorded);    // queues the recorded work again
+void replay(const Queue& recorded);           // queues the recorded work again
 void poison(void* block, std::size_t bytes);  // queues a fill with NaN bytes
 
 }  // namespace mld::sim

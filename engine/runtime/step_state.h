@@ -1,9 +1,9 @@
 // Per-step scalars of a train step. They live in device memory because a captured step freezes by-value
-// arguments: kernels read seed, step, learning rate and the ok flag from here, and a one-element functor (Tick)
-// advances it as the first work of a step.
+// arguments: kernels read seed, step, learning rate and the ok flag from here, and a one-element functor
+// (Tick) advances it as the first work of a step.
 //
-// ok: set from the loss before backward. A non-finite step updates nothing (the optimiser reads the flag), and
-// is counted; the host looks at the ring between steps.
+// ok: set from the loss before backward. A non-finite step updates nothing (the optimiser reads the flag),
+// and is counted; the host looks at the ring between steps.
 #pragma once
 
 #include <cmath>
@@ -16,8 +16,8 @@ namespace mld {
 
 enum class LrSchedule : std::int32_t { constant, cosine };
 
-// Learning rate at update k = 0, 1, ...: linear warm-up to `lr` over `warmup` updates, then constant, or a half
-// cosine down to `lr_final` at update `total`.
+// Learning rate at update k = 0, 1, ...: linear warm-up to `lr` over `warmup` updates, then constant, or a
+// half cosine down to `lr_final` at update `total`.
 struct LrPlan {
   LrSchedule schedule = LrSchedule::constant;
   double lr = 1e-3;
@@ -39,9 +39,9 @@ constexpr int kLossRing = 64;
 
 struct StepState {
   std::uint64_t seed = 0;
-  std::int64_t step = -1;       // index of the step in progress; random draws use it
-  std::int64_t updates = 0;     // optimiser updates made before this step
-  std::int64_t bad_steps = 0;   // non-finite steps in a row, up to now
+  std::int64_t step = -1;      // index of the step in progress; random draws use it
+  std::int64_t updates = 0;    // optimiser updates made before this step
+  std::int64_t bad_steps = 0;  // non-finite steps in a row, up to now
   double lr = 0;
   double bias1 = 1, bias2 = 1;  // Adam bias corrections 1 - beta^(updates + 1)
   std::int32_t ok = 1;
@@ -54,11 +54,11 @@ class StepCounter {
  public:
   StepCounter(std::uint64_t seed, LrPlan plan, double beta1, double beta2, Device device);
   const StepState* ptr() const { return reinterpret_cast<const StepState*>(memory_.raw()); }
-  void tick();                          // first work of a step
-  void judge(const Tensor& loss);       // sets ok, records the loss in the ring; before backward
-  void commit();                        // last work of a step: counts the update or the failure
-  StepState read() const;               // host copy, after synchronisation
-  void write(const StepState& state);   // resume
+  void tick();                         // first work of a step
+  void judge(const Tensor& loss);      // sets ok, records the loss in the ring; before backward
+  void commit();                       // last work of a step: counts the update or the failure
+  StepState read() const;              // host copy, after synchronisation
+  void write(const StepState& state);  // resume
  private:
   LrPlan plan_;
   double beta1_, beta2_;

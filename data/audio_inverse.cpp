@@ -1,0 +1,122 @@
+#include <algorithm>
+#include <cmath>
+#include <numbers>
+
+#include "data/audio.h"
+#include "data/digits_random.h"
+#include "engine/core/error.h"
+
+namespace mld::data {
+namespace {
+
+constexpr auto kBinCount = static_cast<std::size_t>(kBins);
+constexpr auto kBandCount = static_cast<std::size_t>(kMelBands);
+
+// min over x >= 0 of |A x - b|^2 with the rows of A scaled to unit length: neighbouring triangles overlap by
+// about a quarter, so A A^T is well conditioned and a few hundred cheap steps of Nesterov's method suffice.
+class MelInverse {
+ public:
+  MelInverse() : rows_(mel_basis()), scale_(kBandCount), estimate_(kBinCount), ahead_(kBinCount), band_(kBandCount) {
+    for (std::size_t b = 0; b < kBandCount; ++b) {
+      float square = 0;
+      for (const float w : rows_[b].weights) square += w * w;
+      scale_[b] = 1.0F / std::sqrt(square);
+      for (float& w : rows_[b].weights) w *= scale_[b];
+    }
+    std::vector<float> column(kBinCount, 0.0F);
+    for (const MelBand& row : rows_)
+      for (std::size_t j = 0; j < row.weights.size(); ++j) column[static_cast<std::size_t>(row.first) + j] += row.weights[j];
+    // Largest row sum of A A^T: an upper bound of its eigenvalues (Gershgorin).
+    float bound = 0;
+    for (const MelBand& row : rows_) bound = std::max(bound, dot(row, column));
+    step_ = 1.0F / bound;
+  }
+
+  // mel_power [128] -> power [1025]
+  const std::vector<float>& solve(std::span<const float> mel_power) {
+    constexpr int kIterations = 300;
+    std::fill(estimate_.begin(), estimate_.end(), 0.0F);
+    std::fill(ahead_.begin(), ahead_.end(), 0.0F);
+    float t = 1;
+    for (int iteration = 0; iteration < kIterations; ++iteration) {
+      for (std::size_t b = 0; b < kBandCount; ++b) band_[b] = mel_power[b] * scale_[b] - dot(rows_[b], ahead_);
+      for (std::size_t b = 0; b < kBandCount; ++b)
+        for (std::size_t j = 0; j < rows_[b].weights.size(); ++j)
+          ahead_[static_cast<std::size_t>(rows_[b].first) + j] += step_ * band_[b] * rows_[b].weights[j];
+      const float next = 0.5F * (1 + std::sqrt(1 + 4 * t * t)), momentum = (t - 1) / next;
+      for (std::size_t k = 0; k < kBinCount; ++k) {
+        const float value = std::max(ahead_[k], 0.0F);
+        ahead_[k] = value + momentum * (value - estimate_[k]);
+        estimate_[k] = value;
+      }
+      t = next;
+    }
+    return estimate_;
+  }
+
+ private:
+  static float dot(const MelBand& row, const std::vector<float>& values) {
+    float sum = 0;
+    for (std::size_t j = 0; j < row.weights.size(); ++j) sum += row.weights[j] * values[static_cast<std::size_t>(row.first) + j];
+    return sum;
+  }
+
+  std::vector<MelBand> rows_;
+  std::vector<float> scale_, estimate_, ahead_, band_;
+  float step_;
+};
+
+}  // namespace
+
+std::vector<float> invert_mel(std::span<const float> mel_power) {
+  MLD_CHECK(mel_power.size() % kBandCount == 0, "invert_mel: ", mel_power.size(), " values are no frames of 128 bands");
+  const std::size_t frames = mel_power.size() / kBandCount;
+  std::vector<float> magnitudes(frames * kBinCount);
+  MelInverse inverse;
+  for (std::size_t f = 0; f < frames; ++f) {
+    const std::vector<float>& power = inverse.solve(mel_power.subspan(f * kBandCount, kBandCount));
+    for (std::size_t k = 0; k < kBinCount; ++k) magnitudes[f * kBinCount + k] = std::sqrt(power[k]);
+  }
+  return magnitudes;
+}
+
+std::vector<float> griffin_lim(std::span<const float> magnitudes, std::uint64_t seed, int iterations) {
+  MLD_CHECK(!magnitudes.empty() && magnitudes.size() % kBinCount == 0 && iterations >= 0, "griffin_lim: ",
+            magnitudes.size(), " values are no frames of 1025 bins");
+  constexpr float kMomentum = 0.99F, kPull = kMomentum / (1 + kMomentum);
+  Spectrum guess{static_cast<std::int64_t>(magnitudes.size() / kBinCount), std::vector<float>(magnitudes.size()),
+                 std::vector<float>(magnitudes.size())};
+  ItemRandom random(seed, kPhaseSite, 0, 0);
+  for (std::size_t i = 0; i < magnitudes.size(); ++i) {
+    const double phase = random.uniform(0, 2 * std::numbers::pi);
+    guess.re[i] = magnitudes[i] * static_cast<float>(std::cos(phase));
+    guess.im[i] = magnitudes[i] * static_cast<float>(std::sin(phase));
+  }
+  Spectrum previous{guess.frames, std::vector<float>(magnitudes.size()), std::vector<float>(magnitudes.size())};
+  for (int iteration = 0; iteration < iterations && guess.frames > 1; ++iteration) {
+    Spectrum rebuilt = stft(istft(guess));
+    for (std::size_t i = 0; i < magnitudes.size(); ++i) {
+      const float re = rebuilt.re[i] - kPull * previous.re[i], im = rebuilt.im[i] - kPull * previous.im[i];
+      const float length = std::sqrt(re * re + im * im);
+      guess.re[i] = length > 0 ? magnitudes[i] * re / length : magnitudes[i];
+      guess.im[i] = length > 0 ? magnitudes[i] * im / length : 0.0F;
+    }
+    previous = std::move(rebuilt);
+  }
+  return istft(guess);
+}
+
+std::vector<float> synthesize_wave(std::span<const float> spectrogram, ValueRange range, std::uint64_t seed) {
+  constexpr std::int64_t kFrames = frame_count(kSampleRate);
+  MLD_CHECK(spectrogram.size() == static_cast<std::size_t>(kFrames * kMelBands),
+            "synthesize_wave: needs a spectrogram of 32 x 128 values, got ", spectrogram.size());
+  std::vector<float> power(spectrogram.size());
+  for (std::size_t i = 0; i < power.size(); ++i)
+    power[i] = std::pow(10.0F, range.from_unit(std::clamp(spectrogram[i], 0.0F, 1.0F)) / 10.0F);
+  const std::vector<float> core = griffin_lim(invert_mel(power), seed);
+  std::vector<float> wave(static_cast<std::size_t>(kSampleRate), 0.0F);
+  std::copy(core.begin(), core.end(), wave.begin() + static_cast<std::ptrdiff_t>((wave.size() - core.size()) / 2));
+  return wave;
+}
+
+}  // namespace mld::data

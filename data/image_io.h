@@ -1,0 +1,51 @@
+// Pictures in and out: PNG (libpng) and JPEG (libjpeg) files as bytes or floats, channels last.
+// Built without one of the libraries, its format fails with an ErrorKind::usage error that names the library.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <vector>
+
+namespace mld::data {
+
+bool have_png();
+bool have_jpeg();
+
+struct PictureSize {
+  std::int64_t height = 0, width = 0, channels = 0;
+  std::int64_t count() const { return height * width * channels; }
+  bool operator==(const PictureSize&) const = default;
+};
+
+struct Picture {
+  PictureSize size;                 // channels: 1 grey or 3 RGB
+  std::vector<std::uint8_t> bytes;  // [height, width, channels]
+};
+
+// Reads a PNG or JPEG, told by its first bytes: grey files give 1 channel, all others 3; transparency is composed
+// onto black, 16 bits are reduced to 8. Errors (data): missing, neither PNG nor JPEG, truncated or corrupt, larger
+// than 100 million pixels.
+Picture read_picture(const std::filesystem::path& path);
+
+enum class Fit : std::uint8_t {
+  strict,  // the file must have the size asked for
+  resize   // bilinear (resize_bilinear)
+};
+
+// Reads a picture as floats in [0, 1] of the size asked for (1 or 3 channels). Grey becomes RGB by repetition, RGB
+// grey by 0.299 R + 0.587 G + 0.114 B (ITU-R BT.601). Error (data) under `strict` if height or width differ.
+std::vector<float> read_image(const std::filesystem::path& path, PictureSize size, Fit fit);
+
+// Bilinear resampling of [height, width, channels], corners not aligned; where the picture shrinks the triangle
+// widens accordingly (antialiasing, as Pillow does), the aspect ratio is not preserved.
+std::vector<float> resize_bilinear(std::span<const float> image, PictureSize from, std::int64_t height, std::int64_t width);
+
+// Floats to bytes: clamped to [0, 1], NaN is 0, rounded.
+Picture to_picture(std::span<const float> image, PictureSize size);
+
+// Writes an 8-bit grey or RGB PNG. Error (io) if the file cannot be written.
+void write_png(const std::filesystem::path& path, const Picture& picture);
+void write_png(const std::filesystem::path& path, std::span<const float> image, PictureSize size);
+
+}  // namespace mld::data

@@ -1,0 +1,37 @@
+// A file mapped read-only into memory, so that a store larger than memory can be trained from and opening one
+// costs nothing. The file must not be shortened while it is mapped (the system would deliver SIGBUS); stores
+// are written into a new folder and renamed, never changed in place, so only outside interference can do
+// that.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace mld::data {
+
+class MmapFile {
+ public:
+  MmapFile() = default;
+  // Fails with ErrorKind::data if the file is missing or no regular file, ErrorKind::io if it cannot be read.
+  explicit MmapFile(const std::filesystem::path& path);
+  ~MmapFile();
+  MmapFile(MmapFile&& other) noexcept;
+  MmapFile& operator=(MmapFile&& other) noexcept;
+  MmapFile(const MmapFile&) = delete;
+  MmapFile& operator=(const MmapFile&) = delete;
+
+  std::span<const std::uint8_t> bytes() const { return bytes_; }
+  std::string_view text() const { return {reinterpret_cast<const char*>(bytes_.data()), bytes_.size()}; }
+
+ private:
+  std::span<const std::uint8_t> bytes_;
+};
+
+// The lines of a text file, without their line breaks (LF); the last one may lack it.
+std::vector<std::string> read_lines(const std::filesystem::path& path);
+
+}  // namespace mld::data

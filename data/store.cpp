@@ -1,0 +1,231 @@
+#include "data/store.h"
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+#include <string_view>
+
+#include "data/mmap_file.h"
+#include "engine/core/error.h"
+#include "engine/io/file_error.h"
+
+namespace mld::data {
+namespace {
+
+constexpr std::size_t kParallelFrom = std::size_t{1}
+                                      << 16;  // values; below, starting threads costs more than it saves
+constexpr const char* kRemedy = "; import the data again";
+
+Shape with_count(std::int64_t count, const Shape& item) {
+  Shape shape{count};
+  for (std::int64_t extent : item.extents()) shape.push_back(extent);
+  return shape;
+}
+
+NpyArray open_array(const std::filesystem::path& path, DType dtype, const Shape& shape) {
+  MLD_CHECK_AS(ErrorKind::data, std::filesystem::exists(path), path.string(),
+               ": missing, though dataset.json lists it", kRemedy);
+  NpyArray array(path);
+  MLD_CHECK_AS(ErrorKind::data, array.type() == npy_type(dtype) && array.shape() == shape, path.string(),
+               ": holds ", array.type().str(), " ", array.shape(), ", dataset.json says ",
+               npy_type(dtype).str(), " ", shape, kRemedy);
+  return array;
+}
+
+void check_values(const NpyArray& array, std::int64_t lowest, std::int64_t highest, const char* what) {
+  const std::span<const std::int32_t> values = array.view<std::int32_t>();
+  const std::int64_t bad = first_outside(values, lowest, highest);
+  MLD_CHECK_AS(ErrorKind::data, bad < 0, array.name(), ": element ", bad, ": ", what, " ",
+               values[static_cast<std::size_t>(bad)], ", expected ", lowest, " to ", highest, kRemedy);
+}
+
+// samples [S, M]: every index names an item or is -1, and no row is empty.
+void check_index(const NpyArray& samples, std::span<const std::int64_t> num_items) {
+  const std::span<const std::int32_t> index = samples.view<std::int32_t>();
+  const std::size_t modalities = num_items.size();
+  for (std::size_t row = 0; row * modalities < index.size(); ++row) {
+    bool empty = true;
+    for (std::size_t m = 0; m < modalities; ++m) {
+      const std::int32_t item = index[row * modalities + m];
+      MLD_CHECK_AS(ErrorKind::data, item >= -1 && item < num_items[m], samples.name(), ": row ", row,
+                   ", modality ", m, ": item ", item, ", expected -1 to ", num_items[m] - 1, kRemedy);
+      empty = empty && item < 0;
+    }
+    MLD_CHECK_AS(ErrorKind::data, !empty, samples.name(), ": row ", row, " has no modality at all", kRemedy);
+  }
+}
+
+// value = lo + byte / 255 * (hi - lo); exactly byte / 255 for [0, 1].
+void bytes_to_floats(const std::uint8_t* in, std::int64_t count, ValueRange range, float* out) {
+  for (std::int64_t i = 0; i < count; ++i) out[i] = range.from_unit(static_cast<float>(in[i]) / 255.0F);
+}
+
+}  // namespace
+
+std::int64_t first_non_finite(std::span<const float> values) {
+  constexpr std::uint32_t kExponent = 0x7f800000U;
+  constexpr std::size_t kBlock = 4096;  // a whole block is tested without a branch, so that it vectorises
+  for (std::size_t start = 0; start < values.size(); start += kBlock) {
+    const std::span<const float> block = values.subspan(start, std::min(kBlock, values.size() - start));
+    int bad = 0;
+    for (float v : block) bad |= (std::bit_cast<std::uint32_t>(v) & kExponent) == kExponent;
+    for (std::size_t i = 0; bad && i < block.size(); ++i)
+      if ((std::bit_cast<std::uint32_t>(block[i]) & kExponent) == kExponent)
+        return static_cast<std::int64_t>(start + i);
+  }
+  return -1;
+}
+
+std::int64_t first_outside(std::span<const std::int32_t> values, std::int64_t lowest, std::int64_t highest) {
+  for (std::size_t i = 0; i < values.size(); ++i)
+    if (values[i] < lowest || values[i] > highest) return static_cast<std::int64_t>(i);
+  return -1;
+}
+
+const Split::Array& Split::array(int modality) const {
+  MLD_CHECK(modality >= 0 && static_cast<std::size_t>(modality) < arrays_.size(), "split ", name_,
+            ": modality ", modality, " of ", arrays_.size());
+  return arrays_[static_cast<std::size_t>(modality)];
+}
+
+std::span<const std::int32_t> Split::item_labels(int modality) const {
+  return array(modality).labels.view<std::int32_t>();
+}
+
+void Split::check_request(const Array& a, std::span<const std::int32_t> items, std::size_t out_size) const {
+  MLD_CHECK(out_size == items.size() * static_cast<std::size_t>(a.size), "gather ", a.modality.name,
+            ": room for ", out_size, " values, need ", items.size(), " x ", a.size);
+  const std::int64_t bad = first_outside(items, -1, a.items - 1);
+  MLD_CHECK(bad < 0, "gather ", a.modality.name, ": item ", items[static_cast<std::size_t>(bad)], " of ",
+            a.items);
+}
+
+void Split::gather(int modality, std::span<const std::int32_t> items, std::span<float> out) const {
+  const Array& a = array(modality);
+  MLD_CHECK(!is_discrete(a.modality.kind), "gather ", a.modality.name, ": of kind ",
+            kind_name(a.modality.kind), "; use gather_tokens");
+  check_request(a, items, out.size());
+  const bool is_bytes = a.modality.dtype == DType::u8;
+  const std::uint8_t* bytes = is_bytes ? a.values.view<std::uint8_t>().data() : nullptr;
+  const float* floats = is_bytes ? nullptr : a.values.view<float>().data();
+  const auto rows = static_cast<std::int64_t>(items.size());
+#pragma omp parallel for schedule(static) if (out.size() >= kParallelFrom)
+  for (std::int64_t row = 0; row < rows; ++row) {
+    float* target = out.data() + row * a.size;
+    const std::int64_t item = items[static_cast<std::size_t>(row)];
+    if (item < 0) {
+      std::fill_n(target, a.size, 0.0F);
+    } else if (is_bytes) {
+      bytes_to_floats(bytes + item * a.size, a.size, a.modality.range, target);
+    } else {
+      std::copy_n(floats + item * a.size, a.size, target);
+    }
+  }
+}
+
+void Split::gather_tokens(int modality, std::span<const std::int32_t> items,
+                          std::span<std::int32_t> out) const {
+  const Array& a = array(modality);
+  MLD_CHECK(is_discrete(a.modality.kind), "gather_tokens ", a.modality.name, ": of kind ",
+            kind_name(a.modality.kind), "; use gather");
+  check_request(a, items, out.size());
+  const auto size = static_cast<std::size_t>(a.size);
+  const std::span<const std::int32_t> values = a.values.view<std::int32_t>();
+  for (std::size_t row = 0; row < items.size(); ++row) {
+    const std::span<std::int32_t> target = out.subspan(row * size, size);
+    if (items[row] < 0) {
+      std::fill(target.begin(), target.end(), -1);
+      continue;
+    }
+    const auto source = values.subspan(static_cast<std::size_t>(items[row]) * size, size);
+    const std::int64_t bad = first_outside(source, 0, a.modality.categories - 1);
+    MLD_CHECK_AS(ErrorKind::data, bad < 0, a.values.name(), ": item ", items[row], ", position ", bad,
+                 ": token ", source[static_cast<std::size_t>(bad)], ", expected 0 to ",
+                 a.modality.categories - 1, kRemedy);
+    std::copy(source.begin(), source.end(), target.begin());
+  }
+}
+
+void Split::validate() const {
+  for (const Array& a : arrays_) {
+    if (a.modality.dtype == DType::f32) {
+      const std::int64_t bad = first_non_finite(a.values.view<float>());
+      MLD_CHECK_AS(ErrorKind::data, bad < 0, a.values.name(), ": item ", bad / a.size, ", value ",
+                   bad % a.size, " is not finite", kRemedy);
+    } else if (a.modality.dtype == DType::i32) {
+      check_values(a.values, 0, a.modality.categories - 1, "token");
+    }
+  }
+}
+
+Store Store::open(const std::filesystem::path& folder) {
+  const std::filesystem::path json = folder / "dataset.json";
+  MLD_CHECK_AS(ErrorKind::data, std::filesystem::is_directory(folder), folder.string(),
+               ": no such data set folder; make one with 'mldctl data import'");
+  MLD_CHECK_AS(ErrorKind::data, std::filesystem::exists(json), folder.string(),
+               ": no dataset.json: this folder is no imported data set; make one with 'mldctl data import'");
+  Store store;
+  store.path_ = folder;
+  const MmapFile text(json);
+  store.description_ = parse_description(text.text(), json.string());
+  const Description& d = store.description_;
+  for (const SplitSize& size : d.splits) {
+    const std::filesystem::path at = folder / size.name;
+    Split split;
+    split.name_ = size.name;
+    split.num_samples_ = size.samples;
+    split.repetitions_ = size.repetitions;
+    for (std::size_t m = 0; m < d.modalities.size(); ++m) {
+      const Modality& modality = d.modalities[m];
+      const Shape labels{size.items[m]};
+      split.arrays_.push_back({open_array(at / (modality.name + ".npy"), modality.dtype,
+                                          with_count(size.items[m], modality.shape)),
+                               open_array(at / (modality.name + ".labels.npy"), DType::i32, labels), modality,
+                               size.items[m], modality.shape.numel()});
+      check_values(split.arrays_.back().labels, -1, d.classes - 1, "label");
+    }
+    const auto modalities = static_cast<std::int64_t>(d.modalities.size());
+    split.samples_ = open_array(at / "samples.npy", DType::i32, {size.samples, modalities});
+    split.labels_ = open_array(at / "labels.npy", DType::i32, {size.samples});
+    check_index(split.samples_, size.items);
+    check_values(split.labels_, -1, d.classes - 1, "label");
+    store.splits_.push_back(std::move(split));
+  }
+  for (int m = 0; m < store.num_modalities(); ++m) store.vocabulary(m);
+  return store;
+}
+
+const Modality& Store::modality(int m) const {
+  MLD_CHECK(m >= 0 && m < num_modalities(), path_.string(), ": modality ", m, " of ", num_modalities());
+  return description_.modalities[static_cast<std::size_t>(m)];
+}
+
+bool Store::has_split(std::string_view name) const {
+  return std::any_of(splits_.begin(), splits_.end(), [&](const Split& s) { return s.name() == name; });
+}
+
+const Split& Store::split(std::string_view name) const {
+  std::string known;
+  for (const Split& split : splits_) {
+    if (split.name() == name) return split;
+    known += (known.empty() ? "" : ", ") + split.name();
+  }
+  fail(ErrorKind::usage, path_.string(), ": no split ", quote(name), "; it has ", known);
+}
+
+std::vector<std::string> Store::vocabulary(int m) const {
+  const Modality& modality_m = modality(m);
+  if (modality_m.vocabulary.empty()) return {};
+  const std::filesystem::path path = path_ / modality_m.vocabulary;
+  std::vector<std::string> tokens = read_lines(path);
+  MLD_CHECK_AS(ErrorKind::data, static_cast<std::int64_t>(tokens.size()) == modality_m.categories,
+               path.string(), ": holds ", tokens.size(), " tokens, dataset.json says ", modality_m.categories,
+               kRemedy);
+  return tokens;
+}
+
+void Store::validate() const {
+  for (const Split& split : splits_) split.validate();
+}
+
+}  // namespace mld::data

@@ -1,0 +1,229 @@
+#include "data/store_writer.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <system_error>
+
+#include "data/npy.h"
+#include "data/store.h"
+#include "engine/core/error.h"
+#include "engine/io/file_error.h"
+
+namespace mld::data {
+namespace {
+
+namespace fs = std::filesystem;
+
+Shape items_shape(std::int64_t count, const Modality& m) {
+  Shape shape{count};
+  for (std::int64_t extent : m.shape.extents()) shape.push_back(extent);
+  return shape;
+}
+
+// Room for the header of any number of items, so that it can be written last without moving the data.
+std::size_t header_room(const Modality& m) {
+  return npy_header(npy_type(m.dtype), items_shape(INT64_MAX, m)).size();
+}
+
+void write_i32(const fs::path& path, std::span<const std::int32_t> values, const Shape& shape) {
+  AtomicFile file(path);
+  file.write(npy_header(npy_type(DType::i32), shape));
+  file.write(std::as_bytes(values));
+  file.commit();
+}
+
+void make_folder(const fs::path& path) {
+  std::error_code error;
+  fs::create_directories(path, error);
+  if (error) fail_io(path, "make the folder", error.value());
+}
+
+void flush_folder(const fs::path& path) {
+  const int fd = ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) fail_io(path, "open the folder", errno);
+  ::fsync(fd);  // some file systems cannot, and are then as durable as they get
+  ::close(fd);
+}
+
+// A folder beside `destination` that nobody else has.
+fs::path make_sibling(const fs::path& destination) {
+  for (int attempt = 0;; ++attempt) {
+    const fs::path path = destination.parent_path() /
+                          cat('.', destination.filename().string(), ".partial-", ::getpid(), '-', attempt);
+    std::error_code error;
+    if (fs::create_directory(path, error)) return path;
+    if (error) fail_io(path, "make the folder", error.value());
+  }
+}
+
+}  // namespace
+
+StoreWriter::StoreWriter(const fs::path& destination, Description description)
+    : destination_(fs::absolute(destination).lexically_normal()), description_(std::move(description)) {
+  if (!destination_.has_filename()) destination_ = destination_.parent_path();  // "out/" means "out"
+  MLD_CHECK(description_.splits.empty(), destination_.string(), ": StoreWriter counts the splits itself");
+  check(description_, "data set " + description_.name);
+  std::error_code ignored;
+  const bool taken = fs::exists(destination_, ignored) && !fs::is_empty(destination_, ignored);
+  MLD_CHECK_AS(ErrorKind::busy, !taken, destination_.string(),
+               ": exists and is not empty; nothing is overwritten: choose another name or remove it");
+  make_folder(destination_.parent_path());
+  folder_ = make_sibling(destination_);
+}
+
+StoreWriter::~StoreWriter() {
+  if (committed_) return;
+  splits_.clear();  // closes the files first
+  std::error_code ignored;
+  fs::remove_all(folder_, ignored);
+}
+
+const Modality& StoreWriter::modality(int m) const {
+  MLD_CHECK(m >= 0 && static_cast<std::size_t>(m) < description_.modalities.size(), destination_.string(),
+            ": modality ", m, " of ", description_.modalities.size());
+  return description_.modalities[static_cast<std::size_t>(m)];
+}
+
+std::string StoreWriter::place(const SplitData& split, int m) const {
+  return cat("data set ", description_.name, ": ", split.name, '/', modality(m).name);
+}
+
+StoreWriter::SplitData& StoreWriter::split(std::string_view name) {
+  MLD_CHECK(!committed_, destination_.string(), ": written after commit");
+  for (const auto& split : splits_)
+    if (split->name == name) return *split;
+  check_name(name, "data set " + description_.name);
+  make_folder(folder_ / name);
+  splits_.push_back(std::make_unique<SplitData>());
+  splits_.back()->name = name;
+  splits_.back()->items.resize(description_.modalities.size());
+  return *splits_.back();
+}
+
+template <class T>
+void StoreWriter::append(std::string_view split_name, int m, std::span<const T> values) {
+  SplitData& to = split(split_name);
+  const Modality& mod = modality(m);
+  Items& items = to.items[static_cast<std::size_t>(m)];
+  const std::int64_t size = mod.shape.numel();
+  const auto count = static_cast<std::int64_t>(values.size());
+  MLD_CHECK(mod.dtype == dtype_of<T>() && count % size == 0, place(to, m), ": ", count, " values of ",
+            dtype_name(dtype_of<T>()), " for items ", mod.shape, " of ", dtype_name(mod.dtype));
+  std::int64_t bad = -1;
+  if constexpr (std::is_same_v<T, float>) bad = first_non_finite(values);
+  if constexpr (std::is_same_v<T, std::int32_t>) bad = first_outside(values, 0, mod.categories - 1);
+  MLD_CHECK_AS(ErrorKind::data, bad < 0, place(to, m), ": item ", items.count + bad / size, ", value ",
+               bad % size, ": found ", +values[static_cast<std::size_t>(bad)], ", expected ",
+               is_discrete(mod.kind) ? cat("0 to ", mod.categories - 1) : "a finite number");
+  if (!items.file) {
+    items.file = std::make_unique<AtomicFile>(folder_ / to.name / (mod.name + ".npy"));
+    items.file->write(std::string(header_room(mod), '\0'));
+  }
+  items.file->write(std::as_bytes(values));
+  items.count += count / size;
+  MLD_CHECK_AS(ErrorKind::data, items.count <= INT32_MAX, place(to, m), ": more than ", INT32_MAX, " items");
+}
+
+void StoreWriter::add_items(std::string_view split, int modality, std::span<const std::uint8_t> values) {
+  append(split, modality, values);
+}
+void StoreWriter::add_items(std::string_view split, int modality, std::span<const float> values) {
+  append(split, modality, values);
+}
+void StoreWriter::add_items(std::string_view split, int modality, std::span<const std::int32_t> values) {
+  append(split, modality, values);
+}
+
+void StoreWriter::check_labels(std::span<const std::int32_t> labels, const std::string& place) const {
+  const std::int64_t bad = first_outside(labels, -1, description_.classes - 1);
+  MLD_CHECK_AS(ErrorKind::data, bad < 0, place, ": label ", bad, " is ",
+               labels[static_cast<std::size_t>(bad)], ", expected -1 to ", description_.classes - 1);
+}
+
+void StoreWriter::set_item_labels(std::string_view split_name, int m, std::span<const std::int32_t> labels) {
+  SplitData& to = split(split_name);
+  check_labels(labels, place(to, m));
+  to.items[static_cast<std::size_t>(m)].labels.assign(labels.begin(), labels.end());
+}
+
+void StoreWriter::set_samples(std::string_view split_name, std::span<const std::int32_t> index,
+                              std::span<const std::int32_t> labels, std::int64_t repetitions) {
+  SplitData& to = split(split_name);
+  const std::string here = cat("data set ", description_.name, ": ", to.name, "/samples");
+  const std::size_t modalities = description_.modalities.size();
+  const std::size_t samples = index.size() / modalities;
+  MLD_CHECK(index.size() % modalities == 0 && (labels.empty() || labels.size() == samples), here,
+            ": index of ", index.size(), " values and ", labels.size(), " labels for ", modalities,
+            " modalities");
+  check_labels(labels, here);
+  to.index.assign(index.begin(), index.end());
+  to.labels.assign(labels.begin(), labels.end());
+  to.labels.resize(samples, -1);
+  to.repetitions = repetitions;
+}
+
+void StoreWriter::set_aligned_samples(std::string_view split_name, std::int64_t samples,
+                                      std::span<const std::int32_t> labels) {
+  const std::size_t modalities = description_.modalities.size();
+  std::vector<std::int32_t> index(static_cast<std::size_t>(samples) * modalities);
+  for (std::size_t i = 0; i < index.size(); ++i) index[i] = static_cast<std::int32_t>(i / modalities);
+  set_samples(split_name, index, labels);
+  for (std::size_t m = 0; m < modalities; ++m) set_item_labels(split_name, static_cast<int>(m), labels);
+}
+
+void StoreWriter::set_vocabulary(int m, std::span<const std::string> tokens) {
+  const Modality& mod = modality(m);
+  MLD_CHECK(!mod.vocabulary.empty() && static_cast<std::int64_t>(tokens.size()) == mod.categories,
+            "data set ", description_.name, ": ", tokens.size(), " tokens for modality ", mod.name, " with ",
+            mod.categories, " categories");
+  std::string text;
+  for (const std::string& token : tokens) {
+    MLD_CHECK_AS(ErrorKind::data, token.find('\n') == std::string::npos, "data set ", description_.name,
+                 ": a token of ", mod.name, " holds a line break");
+    text += token + '\n';
+  }
+  write_file_atomically(folder_ / mod.vocabulary, text);
+}
+
+void StoreWriter::write_split(SplitData& from) {
+  const fs::path at = folder_ / from.name;
+  SplitSize size{from.name, static_cast<std::int64_t>(from.labels.size()), from.repetitions, {}};
+  for (std::size_t i = 0; i < from.items.size(); ++i) {
+    Items& items = from.items[i];
+    const int m = static_cast<int>(i);
+    MLD_CHECK(items.file, place(from, m), ": no items were added");
+    items.labels.resize(items.labels.empty() ? static_cast<std::size_t>(items.count) : items.labels.size(),
+                        -1);
+    MLD_CHECK_AS(ErrorKind::data, static_cast<std::int64_t>(items.labels.size()) == items.count,
+                 place(from, m), ": ", items.labels.size(), " labels for ", items.count, " items");
+    const Modality& mod = modality(m);
+    const std::string header =
+        npy_header(npy_type(mod.dtype), items_shape(items.count, mod), header_room(mod));
+    items.file->write_at(0, std::as_bytes(std::span(header)));
+    items.file->commit();
+    write_i32(at / (mod.name + ".labels.npy"), items.labels, {items.count});
+    size.items.push_back(items.count);
+  }
+  write_i32(at / "samples.npy", from.index, {size.samples, static_cast<std::int64_t>(from.items.size())});
+  write_i32(at / "labels.npy", from.labels, {size.samples});
+  flush_folder(at);
+  description_.splits.push_back(std::move(size));
+}
+
+void StoreWriter::commit() {
+  MLD_CHECK(!committed_, destination_.string(), ": committed twice");
+  for (const auto& split : splits_) write_split(*split);
+  check(description_, "data set " + description_.name);
+  write_file_atomically(folder_ / "dataset.json", to_json(description_));
+  Store::open(folder_);  // indices against item counts, and whatever else a reader would refuse
+  flush_folder(folder_);
+  // rename() replaces an empty folder and nothing else.
+  if (::rename(folder_.c_str(), destination_.c_str()) != 0) fail_io(destination_, "write", errno);
+  committed_ = true;
+  flush_folder(destination_.parent_path());
+}
+
+}  // namespace mld::data

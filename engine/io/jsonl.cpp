@@ -1,0 +1,100 @@
+#include "engine/io/jsonl.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <fstream>
+#include <iterator>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "engine/io/atomic_file.h"
+#include "engine/io/file_error.h"
+
+namespace mld {
+namespace {
+
+// Length of the part that consists of complete lines.
+std::int64_t complete_size(const std::filesystem::path& path, int fd) {
+  std::int64_t end = ::lseek(fd, 0, SEEK_END);
+  if (end < 0) fail_io(path, "read", errno);
+  char block[4096];
+  while (end > 0) {
+    const std::int64_t begin = std::max<std::int64_t>(0, end - static_cast<std::int64_t>(sizeof block));
+    const ssize_t got = ::pread(fd, block, static_cast<std::size_t>(end - begin), begin);
+    if (got < 0 && errno == EINTR) continue;
+    if (got != end - begin) fail_io(path, "read", got < 0 ? errno : EIO);
+    for (std::int64_t i = end; i > begin; --i)
+      if (block[i - begin - 1] == '\n') return i;
+    end = begin;
+  }
+  return 0;
+}
+
+}  // namespace
+
+JsonlWriter::JsonlWriter(std::filesystem::path path) : path_(std::move(path)) {
+  fd_ = ::open(path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+  if (fd_ < 0) fail_io(path_, "open for appending", errno);
+  try {
+    size_ = complete_size(path_, fd_);
+    if (::ftruncate(fd_, size_) != 0) fail_io(path_, "append", errno);
+  } catch (...) {
+    ::close(fd_);
+    throw;
+  }
+}
+
+JsonlWriter::~JsonlWriter() { ::close(fd_); }
+
+void JsonlWriter::append(std::string_view object) {
+  MLD_CHECK(object.find('\n') == std::string_view::npos, path_.string(),
+            ": a line must not contain a line break");
+  const std::string line = std::string(object) + '\n';
+  std::size_t done = 0;
+  while (done < line.size()) {
+    const ssize_t written =
+        ::pwrite(fd_, line.data() + done, line.size() - done, size_ + static_cast<std::int64_t>(done));
+    if (written < 0 && errno == EINTR) continue;
+    if (written <= 0) {
+      const int error = written < 0 ? errno : ENOSPC;
+      // If even this fails, the torn line goes when the file is opened next.
+      [[maybe_unused]] const int result = ::ftruncate(fd_, size_);
+      fail_io(path_, "append", error);
+    }
+    done += static_cast<std::size_t>(written);
+  }
+  size_ += static_cast<std::int64_t>(line.size());
+}
+
+void JsonlWriter::flush() {
+  if (::fsync(fd_) != 0) fail_io(path_, "flush to disk", errno);
+}
+
+void truncate_jsonl(const std::filesystem::path& path,
+                    const std::function<bool(std::string_view line)>& keep) {
+  std::error_code error;
+  if (!std::filesystem::exists(path, error)) return;
+  std::ifstream in(path, std::ios::binary);
+  const std::string text{std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
+  if (!in.good() && !in.eof()) fail_io(path, "read", errno);
+  std::size_t kept = 0;
+  for (std::size_t end; (end = text.find('\n', kept)) != std::string::npos; kept = end + 1)
+    if (!keep(std::string_view(text).substr(kept, end - kept))) break;
+  if (kept != text.size()) write_file_atomically(path, std::string_view(text).substr(0, kept));
+}
+
+void truncate_jsonl_to_step(const std::filesystem::path& path, std::int64_t step, std::string_view stage) {
+  truncate_jsonl(path, [&](std::string_view line) {
+    const auto object = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
+    if (!object.is_object()) return true;
+    const auto found = object.find("step");
+    if (found == object.end() || !found->is_number_integer() || found->get<std::int64_t>() <= step)
+      return true;
+    if (stage.empty()) return false;
+    const auto named = object.find("stage");
+    return named == object.end() || !named->is_string() || named->get_ref<const std::string&>() != stage;
+  });
+}
+
+}  // namespace mld

@@ -1,0 +1,26 @@
+// Exclusive use of a folder (a run directory) by one process, so that two trainings cannot overwrite each
+// other. The kernel's lock on '<folder>/.lock' ends with the process, however it ends: there are no stale
+// locks to remove.
+#pragma once
+
+#include <filesystem>
+
+namespace mld {
+
+class LockFile {
+ public:
+  // Fails at once with ErrorKind::busy, naming the owner's process id, if the folder is in use; ErrorKind::io
+  // if
+  // '.lock' cannot be created (missing folder, permissions, a file system without locks).
+  explicit LockFile(const std::filesystem::path& folder);
+  ~LockFile();  // releases the lock; the empty '.lock' stays
+  LockFile(LockFile&& other) noexcept;
+  LockFile& operator=(LockFile&& other) noexcept;
+  LockFile(const LockFile&) = delete;
+  LockFile& operator=(const LockFile&) = delete;
+
+ private:
+  int fd_ = -1;
+};
+
+}  // namespace mld

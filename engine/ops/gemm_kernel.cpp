@@ -1,0 +1,135 @@
+#include "engine/ops/gemm_kernel.h"
+
+#include <atomic>
+
+#include "engine/ops/gemm_tiles.h"
+
+namespace mld::cpu {
+namespace {
+
+using i64 = std::int64_t;
+
+constexpr i64 kGroupColumns = 2 * kPanelColumns;  // by_columns: what a thread packs at once
+constexpr i64 kRowBlock = 8 * kTileRows;          // by_rows: what a thread multiplies at once, at most
+constexpr i64 kSharedFloats = 1 << 21;            // by_rows: packed B at once, at least one panel
+
+struct Product {
+  i64 m, n, k;
+  Matrix a, b;
+  float* c;
+  i64 ldc;
+  Epilogue e;
+
+  i64 blocks() const { return std::max<i64>(1, ceil_div(k, kGemmBlockK)); }
+  i64 depth(i64 block) const { return std::min(kGemmBlockK, k - block * kGemmBlockK); }
+};
+
+void multiply(const Product& p, i64 block, i64 i0, i64 i1, i64 j0, i64 j1, const float* packed) {
+  const i64 k0 = block * kGemmBlockK, depth = p.depth(block);
+  Segment segment;
+  multiply_block({i0, i1, j0, j1, depth, packed, block == 0, block + 1 == p.blocks()}, p.e.bias, p.e.activation,
+                 &segment, [&](i64 i, TileRows& rows, Segment* s) {
+                   s->length = depth;
+                   rows.add[0] = nullptr;
+                   for (int r = 0; r < rows.count; ++r) {
+                     s->row[r] = p.a.data + (i + r) * p.a.ld + k0;
+                     rows.c[r] = p.c + (i + r) * p.ldc;
+                     if (p.e.add != nullptr) rows.add[r] = p.e.add + (i + r) * p.e.add_ld;
+                   }
+                   return 1;
+                 });
+}
+
+// B at columns [j0, j1) of one K block.
+void pack(const Product& p, i64 block, i64 j0, i64 j1, float* packed) {
+  pack_block(p.b, j0, j1, block * kGemmBlockK, p.depth(block), packed);
+}
+
+// Few rows: a thread packs a group of columns for itself, multiplies all rows by it at once, and takes the next.
+void by_columns(const Product& p, int threads, Scratch& scratch) {
+  const i64 slice = kGroupColumns * std::min(p.k, kGemmBlockK), groups = ceil_div(p.n, kGroupColumns);
+  float* const buffer = scratch.get(slice * threads);
+  std::atomic<i64> next{0};
+  on_team(threads, [&](int thread) {
+    float* const packed = buffer + thread * slice;
+    for (i64 g = next++; g < groups; g = next++) {
+      const i64 j0 = g * kGroupColumns, j1 = std::min(p.n, j0 + kGroupColumns);
+      for (i64 block = 0; block < p.blocks(); ++block) {
+        pack(p, block, j0, j1, packed);
+        multiply(p, block, 0, p.m, j0, j1, packed);
+      }
+    }
+  });
+}
+
+// Columns [c0, c1): the team packs them together, then shares out blocks of rows.
+void by_rows(const Product& p, i64 c0, i64 c1, int threads, float* packed) {
+  const i64 width = padded_columns(c1 - c0), panels = ceil_div(c1 - c0, kPanelColumns);
+  const i64 share = ceil_div(ceil_div(p.m, 2 * threads), kTileRows) * kTileRows, row_block = std::min(share, kRowBlock);
+  const i64 packs = panels * p.blocks(), tasks = ceil_div(p.m, row_block);
+  std::atomic<i64> next_pack{0}, next_task{0};
+  on_team(threads, [&](int) {
+    for (i64 t = next_pack++; t < packs; t = next_pack++) {
+      const i64 block = t / panels, j = c0 + t % panels * kPanelColumns;
+      pack(p, block, j, std::min(c1, j + kPanelColumns),
+           packed + block * kGemmBlockK * width + (j - c0) * p.depth(block));
+    }
+    wait_for_team(threads);
+    for (i64 t = next_task++; t < tasks; t = next_task++)
+      for (i64 block = 0; block < p.blocks(); ++block)
+        multiply(p, block, t * row_block, std::min(p.m, (t + 1) * row_block), c0, c1,
+                 packed + block * kGemmBlockK * width);
+  });
+}
+
+// The tiles read the rows of A where they lie, so A stored [k,m] is first written out as [m,k].
+Matrix untranspose(const Product& p, int threads, Scratch& scratch) {
+  float* const rows = scratch.get(p.m * p.k);
+  const i64 tasks = ceil_div(p.m, kRowBlock);
+  std::atomic<i64> next{0};
+  on_team(threads, [&](int) {
+    for (i64 t = next++; t < tasks; t = next++) {
+      const i64 i = t * kRowBlock;
+      transpose(p.a.data + i, p.a.ld, p.k, std::min(kRowBlock, p.m - i), rows + i * p.k, p.k);
+    }
+  });
+  return {rows, p.k};
+}
+
+}  // namespace
+
+int g_mode = -1;
+void gemm(i64 m, i64 n, i64 k, Matrix a, Matrix b, float* c, i64 ldc, const Epilogue& epilogue) {
+  if (m <= 0 || n <= 0) return;
+  thread_local Scratch scratch_a, scratch_b;
+  Product p{m, n, k, a, b, c, ldc, epilogue};
+  const int threads = team_size(m * n * k);
+  if (a.transposed && k > 0) p.a = untranspose(p, threads, scratch_a);
+  bool cols = m <= 256 && n >= 4 * threads * kGroupColumns;
+  if (g_mode >= 0) cols = g_mode == 1;
+  if (cols) return by_columns(p, threads, scratch_b);
+  const i64 fit = std::max<i64>(1, kSharedFloats / std::max<i64>(1, k) / kPanelColumns) * kPanelColumns;
+  float* const packed = scratch_b.get(padded_columns(std::min(n, fit)) * k);
+  for (i64 c0 = 0; c0 < n; c0 += fit) by_rows(p, c0, std::min(n, c0 + fit), threads, packed);
+}
+
+void gemm_batched(i64 batch, i64 m, i64 n, i64 k, Matrix a, Matrix b, float* c, i64 ldc, BatchStrides strides,
+                  const Epilogue& epilogue) {
+  const auto product = [&](i64 p) {
+    Epilogue e = epilogue;
+    if (e.add != nullptr) e.add += p * strides.add;
+    gemm(m, n, k, {a.data + p * strides.a, a.ld, a.transposed}, {b.data + p * strides.b, b.ld, b.transposed},
+         c + p * strides.c, ldc, e);
+  };
+  const int threads = team_size(batch * m * n * k);
+  if (batch < 2 * threads) {
+    for (i64 p = 0; p < batch; ++p) product(p);
+    return;
+  }
+  std::atomic<i64> next{0};
+  on_team(threads, [&](int) {
+    for (i64 p = next++; p < batch; p = next++) product(p);
+  });
+}
+
+}  // namespace mld::cpu

@@ -1,0 +1,136 @@
+// The building blocks below GEMM and convolution: B packed in panels, and a register tile of C multiplied from it.
+//
+// A tile is up to kTileRows rows of C by one panel of at most kPanelColumns columns. Its rows of A are not packed:
+// they are read through one pointer per row, contiguous along k, and k may be cut in segments with new pointers.
+// So a row of a matrix, a patch of an image and a patch of a gradient are all read where they lie.
+//
+// Packed B of one K block: panels one after the other, panel j at columns [j * kPanelColumns, ...), each
+// [depth, width] with width = its columns rounded up to kLane (zero filled). The panel at column j0 starts
+// depth * j0 floats after the first.
+#pragma once
+
+#include <omp.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <new>
+
+#include "engine/ops/gemm_kernel.h"
+
+namespace mld::cpu {
+
+// Registers decide: kTileRows * kPanelColumns / kLane accumulators, kPanelColumns / kLane of B, one of A.
+#if defined(__AVX512F__)
+constexpr int kLane = 16, kTileRows = 8, kPanelColumns = 32;
+#elif defined(__AVX__)
+constexpr int kLane = 8, kTileRows = 6, kPanelColumns = 16;
+#elif defined(__ARM_NEON)
+constexpr int kLane = 4, kTileRows = 8, kPanelColumns = 8;
+#else
+constexpr int kLane = 4, kTileRows = 4, kPanelColumns = 8;
+#endif
+
+constexpr std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
+constexpr std::int64_t padded_columns(std::int64_t n) { return ceil_div(n, kLane) * kLane; }
+
+// A stretch of k along which the rows of a tile are contiguous.
+struct Segment {
+  const float* row[kTileRows];
+  std::int64_t length;
+};
+
+// Where the rows of a tile go, and what they start from: add[0] null means zero, add[i] may be c[i] itself.
+struct TileRows {
+  int count = 0;
+  float* c[kTileRows];
+  const float* add[kTileRows];
+};
+
+// c[i][j0 + j] = or += sum over one K block of A[i][k] * panel[k][j], j < columns <= kPanelColumns.
+void multiply_tile(const TileRows& rows, const Segment* segments, int segment_count, const float* panel,
+                   std::int64_t j0, int columns, bool add);
+
+// c[i][j] = act(c[i][j] + bias[j]) for j in [j0, j0 + columns).
+void finish_tile(const TileRows& rows, std::int64_t j0, int columns, const float* bias, Activation activation);
+
+// dst[c * dst_ld + r] = src[r * src_ld + c].
+void transpose(const float* src, std::int64_t src_ld, std::int64_t rows, std::int64_t columns, float* dst,
+               std::int64_t dst_ld);
+
+// Packs the panel of b at columns [j0, j0 + columns), k in [k0, k0 + depth).
+void pack_panel(const Matrix& b, std::int64_t j0, int columns, std::int64_t k0, std::int64_t depth, float* dst);
+// The same for all panels of the columns [j0, j1).
+void pack_block(const Matrix& b, std::int64_t j0, std::int64_t j1, std::int64_t k0, std::int64_t depth, float* dst);
+
+// Copies few floats, without the cost of a call; nothing beyond them is touched.
+inline void copy_short(const float* src, std::int64_t count, float* dst) {
+  typedef float Four __attribute__((vector_size(16), aligned(4), may_alias));
+  typedef float Lane __attribute__((vector_size(kLane * sizeof(float)), aligned(4), may_alias));
+  std::int64_t i = 0;
+  for (; i + kLane <= count; i += kLane) *reinterpret_cast<Lane*>(dst + i) = *reinterpret_cast<const Lane*>(src + i);
+  for (; i + 4 <= count; i += 4) *reinterpret_cast<Four*>(dst + i) = *reinterpret_cast<const Four*>(src + i);
+  for (; i < count; ++i) dst[i] = src[i];
+}
+
+// Work space of a thread, kept between calls and grown when needed; 64-byte aligned, contents undefined.
+class Scratch {
+ public:
+  float* get(std::int64_t floats);
+
+ private:
+  struct Free {
+    void operator()(float* p) const { ::operator delete(p, std::align_val_t{64}); }
+  };
+  std::unique_ptr<float, Free> data_;
+  std::int64_t size_ = 0;
+};
+
+// One K block of rows [i0, i1) by columns [j0, j1): `packed` is that block of B at these columns.
+struct Block {
+  std::int64_t i0, i1, j0, j1, depth;
+  const float* packed;
+  bool first, last;  // of the K blocks
+};
+
+// tile(i, rows, segments) describes the rows i ... i + rows.count - 1 in this K block and returns the number of
+// segments. A strip of B stays in the second-level cache while all rows pass by.
+template <class Tile>
+void multiply_block(const Block& b, const float* bias, Activation activation, Segment* segments, const Tile& tile) {
+  constexpr std::int64_t kStripFloats = 32768;
+  const std::int64_t strip =
+      std::max<std::int64_t>(1, kStripFloats / std::max<std::int64_t>(b.depth, 1) / kPanelColumns) * kPanelColumns;
+  for (std::int64_t s = b.j0; s < b.j1; s += strip)
+    for (std::int64_t i = b.i0; i < b.i1; i += kTileRows) {
+      TileRows rows;
+      rows.count = static_cast<int>(std::min<std::int64_t>(kTileRows, b.i1 - i));
+      const int segment_count = tile(i, rows, segments);
+      for (std::int64_t j = s; j < std::min(b.j1, s + strip); j += kPanelColumns) {
+        const int columns = static_cast<int>(std::min<std::int64_t>(kPanelColumns, b.j1 - j));
+        if (b.first && rows.add[0] != nullptr && rows.add[0] != rows.c[0])
+          for (int r = 0; r < rows.count; ++r) std::copy_n(rows.add[r] + j, columns, rows.c[r] + j);
+        multiply_tile(rows, segments, segment_count, b.packed + (j - b.j0) * b.depth, j, columns,
+                      !b.first || rows.add[0] != nullptr);
+        if (b.last) finish_tile(rows, j, columns, bias, activation);
+      }
+    }
+}
+
+// Threads worth using for this many multiply-adds; 1 inside a parallel region.
+int team_size(std::int64_t multiply_adds);
+
+// f(thread) on every thread of a team; wait_for_team is its barrier.
+template <class F>
+void on_team(int threads, const F& f) {
+  if (threads <= 1) return f(0);
+#pragma omp parallel num_threads(threads)
+  f(omp_get_thread_num());
+}
+inline void wait_for_team(int threads) {
+  if (threads > 1) {
+#pragma omp barrier
+  }
+}
+
+}  // namespace mld::cpu

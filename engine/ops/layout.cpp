@@ -1,0 +1,318 @@
+#include "engine/ops/layout.h"
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <cstring>
+#include <limits>
+#include <utility>
+
+#include "engine/ops/broadcast.h"
+#include "engine/ops/index_check.h"
+#include "engine/ops/op_check.h"
+
+namespace mld {
+namespace {
+
+constexpr std::int64_t kPieceBytes = 1 << 16;  // what one thread copies at a time
+
+// A matrix of bytes, or of T: `rows` runs that start `stride` apart.
+template <class T>
+struct Rows {
+  T* data;
+  std::int64_t stride;
+};
+
+void copy_rows(Device device, std::int64_t rows, std::int64_t width, Rows<const std::byte> from,
+               Rows<std::byte> to) {
+  if (from.stride == width && to.stride == width) width *= std::exchange(rows, 1);
+  const std::int64_t pieces = std::max<std::int64_t>(1, (width + kPieceBytes - 1) / kPieceBytes);
+  for_each_row(device, rows * pieces, std::min(width, kPieceBytes), [=](std::int64_t task) {
+    const std::int64_t row = task / pieces, first = task % pieces * kPieceBytes;
+    const auto count = static_cast<std::size_t>(std::min(kPieceBytes, width - first));
+    if (count > 0)
+      std::memcpy(to.data + row * to.stride + first, from.data + row * from.stride + first, count);
+  });
+}
+
+template <class T>
+void add_rows(Device device, std::int64_t rows, std::int64_t width, Rows<const T> from, Rows<T> to) {
+  for_each_row(device, rows, width, [=](std::int64_t row) {
+    const T* source = from.data + row * from.stride;
+    T* target = to.data + row * to.stride;
+#pragma GCC ivdep
+    for (std::int64_t j = 0; j < width; ++j) target[j] = target[j] + source[j];
+  });
+}
+
+// Elements [first, first + width) of each row of length `stride` of a tensor: what an axis looks like in
+// memory.
+struct Piece {
+  std::int64_t rows, stride, first, width;
+};
+
+Piece piece_of(const Shape& shape, int axis, std::int64_t first, std::int64_t count) {
+  const std::int64_t inner = shape.product(axis + 1, shape.rank());
+  return {shape.product(0, axis), shape[axis] * inner, first * inner, count * inner};
+}
+
+void check_float(const char* op, DType dtype) {
+  MLD_CHECK(dtype == DType::f32 || dtype == DType::f64, op, ": only f32 and f64 have gradients, got ",
+            dtype_name(dtype));
+}
+
+// The gradient of a part is the piece of dy that it became.
+void pull_part(const Tensor& dy, const Shape& part, const Piece& piece, Slot slot, Tape& tape) {
+  if (piece.rows == 1) return tape.accumulate(slot, dy.view(piece.first, part));
+  const Tape::Target to = tape.target(slot, part, dy.dtype(), dy.device());
+  const std::int64_t size = dtype_size(dy.dtype());
+  if (!to.add)
+    return copy_rows(dy.device(), piece.rows, piece.width * size,
+                     {dy.raw() + piece.first * size, piece.stride * size},
+                     {to.grad.raw(), piece.width * size});
+  dispatch_float(dy.dtype(), "backward", [&]<class T>() {
+    add_rows<T>(dy.device(), piece.rows, piece.width, {dy.ptr<T>() + piece.first, piece.stride},
+                {to.grad.ptr<T>(), piece.width});
+  });
+}
+
+// The gradient of a sliced tensor is dy in its place and 0 elsewhere; only the first contribution writes the
+// zeros.
+void pull_slice(const Tensor& dy, const Shape& shape, const Piece& piece, Slot slot, Tape& tape) {
+  const Tape::Target to = tape.target(slot, shape, dy.dtype(), dy.device());
+  dispatch_float(dy.dtype(), "backward", [&]<class T>() {
+    if (to.add)
+      return add_rows<T>(dy.device(), piece.rows, piece.width, {dy.ptr<T>(), piece.width},
+                         {to.grad.ptr<T>() + piece.first, piece.stride});
+    for_each_row(dy.device(), piece.rows, piece.stride,
+                 [piece, from = dy.ptr<T>(), out = to.grad.ptr<T>()](std::int64_t row) {
+                   T* begin = out + row * piece.stride;
+                   T* middle = std::fill_n(begin, piece.first, T(0));
+                   middle = std::copy_n(from + row * piece.width, piece.width, middle);
+                   std::fill(middle, begin + piece.stride, T(0));
+                 });
+  });
+}
+
+// Output axes with the strides of the input, merged where the input is contiguous across them; at least two.
+struct PermutePlan {
+  std::size_t rank = 0;
+  std::array<std::int64_t, Shape::kMaxRank + 2> extent{}, stride{};
+  void push(std::int64_t n, std::int64_t step) {
+    extent[rank] = n;
+    stride[rank++] = step;
+  }
+};
+
+PermutePlan permute_plan(const Shape& in, std::span<const int> order) {
+  PermutePlan plan;
+  for (const int axis : order) {
+    const std::int64_t step = in.product(axis + 1, in.rank());
+    if (in[axis] == 1) continue;
+    if (plan.rank > 0 && plan.stride[plan.rank - 1] == in[axis] * step) {
+      plan.extent[plan.rank - 1] *= in[axis];
+      plan.stride[plan.rank - 1] = step;
+    } else {
+      plan.push(in[axis], step);
+    }
+  }
+  PermutePlan padded;
+  for (std::size_t k = plan.rank; k < 2; ++k) padded.push(1, 0);
+  for (std::size_t k = 0; k < plan.rank; ++k) padded.push(plan.extent[k], plan.stride[k]);
+  return padded;
+}
+
+// Square tiles of the last two output axes, so that lines of the cache are used whole on both sides.
+template <bool kAdd, class T>
+void permute_tiles(Device device, const PermutePlan& plan, T* from, T* to) {
+  constexpr std::int64_t kTile = 16;
+  const std::size_t mid = plan.rank - 2;
+  std::int64_t outer = 1;
+  for (std::size_t k = 0; k < mid; ++k) outer *= plan.extent[k];
+  const std::int64_t rows = plan.extent[mid], columns = plan.extent[mid + 1],
+                     strips = (rows + kTile - 1) / kTile;
+  for_each_row(device, outer * strips, std::min(rows, kTile) * columns, [=](std::int64_t task) {
+    std::int64_t start = 0, rest = task / strips;
+    for (std::size_t k = mid; k-- > 0; rest /= plan.extent[k])
+      start += rest % plan.extent[k] * plan.stride[k];
+    const std::int64_t row_step = plan.stride[mid], column_step = plan.stride[mid + 1];
+    const std::int64_t first = task % strips * kTile, last = std::min(rows, first + kTile);
+    T* out = to + task / strips * rows * columns;
+    for (std::int64_t c0 = 0; c0 < columns; c0 += kTile) {
+      const std::int64_t c1 = std::min(columns, c0 + kTile);
+      for (std::int64_t r = first; r < last; ++r) {
+        const T* in = from + start + r * row_step;
+#pragma GCC ivdep
+        for (std::int64_t c = c0; c < c1; ++c) put<kAdd>(out[r * columns + c], in[c * column_step]);
+      }
+    }
+  });
+}
+
+void permute_forward(const Tensor& x, const PermutePlan& plan, const Tensor& y) {
+  const auto copy = [&]<class T>() { permute_tiles<false>(x.device(), plan, x.ptr<T>(), y.ptr<T>()); };
+  switch (x.dtype()) {
+    case DType::f32:
+      return copy.template operator()<float>();
+    case DType::f64:
+      return copy.template operator()<double>();
+    case DType::i32:
+      return copy.template operator()<std::int32_t>();
+    case DType::u8:
+      return copy.template operator()<std::uint8_t>();
+  }
+}
+
+// table[index[i]] += dy[i] in the order of i; threads share the columns, not the rows.
+template <class T>
+void scatter_add(const Tensor& dy, const Tensor& index, std::int64_t table_rows, const Tensor& to) {
+  constexpr std::int64_t kColumns = 64;
+  const std::int64_t count = index.numel(), width = count > 0 ? dy.numel() / count : 0;
+  for_each_row(dy.device(), (width + kColumns - 1) / kColumns, count * kColumns,
+               [=, d = dy.ptr<T>(), at = index.ptr<std::int32_t>(), out = to.ptr<T>()](std::int64_t strip) {
+                 const std::int64_t first = strip * kColumns, last = std::min(width, first + kColumns);
+                 for (std::int64_t i = 0; i < count; ++i) {
+                   if (at[i] < 0 || at[i] >= table_rows) continue;
+                   T* row = out + at[i] * width;
+#pragma GCC ivdep
+                   for (std::int64_t j = first; j < last; ++j) row[j] = row[j] + d[i * width + j];
+                 }
+               });
+}
+
+}  // namespace
+
+Var reshape(const Var& x, const Shape& shape) {
+  check::defined("reshape", "x", x.value);
+  const Tensor y = x.value.reshape(shape);
+  if (!needs_grad(x)) return y;
+  return {y, Tape::current()->record(Op::reshape,
+                                     [from = x.shape(), slot = x.slot](const Tensor& dy, Tape& tape) {
+                                       tape.accumulate(slot, dy.reshape(from));
+                                     })};
+}
+
+Var concat(std::span<const Var> parts, int axis) {
+  MLD_CHECK(!parts.empty(), "concat: no parts");
+  const Var& head = parts.front();
+  const int along = head.shape().axis(axis);
+  Shape shape = head.shape();
+  shape[along] = 0;
+  bool record = false;
+  for (const Var& part : parts) {
+    Shape rest = part.shape();
+    if (rest.rank() == shape.rank()) rest[along] = head.shape()[along];
+    MLD_CHECK(rest == head.shape() && part.dtype() == head.dtype() && part.device() == head.device(),
+              "concat: ", part.shape(), " ", dtype_name(part.dtype()), " (", part.device(), ") does not fit ",
+              head.shape(), " ", dtype_name(head.dtype()), " (", head.device(), ") along axis ", along,
+              "; all other extents, type and device must be equal");
+    shape[along] += part.shape()[along];
+    record = record || needs_grad(part);
+  }
+  struct Part {
+    Shape shape;
+    Piece piece;
+    Slot slot;
+  };
+  std::vector<Part> differentiated;
+  const Tensor y = Tensor::empty(shape, head.dtype(), head.device());
+  const std::int64_t size = dtype_size(y.dtype());
+  std::int64_t first = 0;
+  for (const Var& part : parts) {
+    const std::int64_t count = part.shape()[along];
+    const Piece piece = piece_of(shape, along, first, count);
+    copy_rows(y.device(), piece.rows, piece.width * size, {part.value.raw(), piece.width * size},
+              {y.raw() + piece.first * size, piece.stride * size});
+    if (needs_grad(part)) differentiated.push_back({part.shape(), piece, part.slot});
+    first += count;
+  }
+  if (!record) return y;
+  check_float("concat", y.dtype());
+  return {y, Tape::current()->record(Op::concat,
+                                     [parts = std::move(differentiated)](const Tensor& dy, Tape& tape) {
+                                       for (const Part& part : parts)
+                                         pull_part(dy, part.shape, part.piece, part.slot, tape);
+                                     })};
+}
+
+Var slice(const Var& x, int axis, std::int64_t first, std::int64_t count) {
+  const int along = x.shape().axis(axis);
+  MLD_CHECK(first >= 0 && count >= 0 && first <= x.shape()[along] - count, "slice: ", first, "..",
+            first + count - 1, " along axis ", along, " of ", x.shape());
+  Shape shape = x.shape();
+  shape[along] = count;
+  const Piece piece = piece_of(x.shape(), along, first, count);
+  const Tensor y = Tensor::empty(shape, x.dtype(), x.device());
+  const std::int64_t size = dtype_size(y.dtype());
+  copy_rows(y.device(), piece.rows, piece.width * size,
+            {x.value.raw() + piece.first * size, piece.stride * size}, {y.raw(), piece.width * size});
+  if (!needs_grad(x)) return y;
+  check_float("slice", y.dtype());
+  return {y, Tape::current()->record(Op::slice,
+                                     [piece, from = x.shape(), slot = x.slot](const Tensor& dy, Tape& tape) {
+                                       pull_slice(dy, from, piece, slot, tape);
+                                     })};
+}
+
+Var permute(const Var& x, std::initializer_list<int> order) {
+  std::array<int, Shape::kMaxRank> axes{}, inverse{};
+  Shape shape;
+  std::array<bool, Shape::kMaxRank> seen{};
+  MLD_CHECK(static_cast<int>(order.size()) == x.shape().rank(), "permute: ", order.size(), " axes for ",
+            x.shape());
+  for (const int a : order) {
+    const int axis = x.shape().axis(a);
+    const int place = shape.rank();
+    MLD_CHECK(!std::exchange(seen[static_cast<std::size_t>(axis)], true), "permute: axis ", a, " of ",
+              x.shape(), " is named twice");
+    axes[static_cast<std::size_t>(place)] = axis;
+    inverse[static_cast<std::size_t>(axis)] = place;
+    shape.push_back(x.shape()[axis]);
+  }
+  const Tensor y = Tensor::empty(shape, x.dtype(), x.device());
+  permute_forward(x.value, permute_plan(x.shape(), std::span(axes).first(order.size())), y);
+  if (!needs_grad(x)) return y;
+  check_float("permute", y.dtype());
+  const PermutePlan back = permute_plan(shape, std::span(inverse).first(order.size()));
+  return {y, Tape::current()->record(Op::permute, [back, from = x.shape(), slot = x.slot](const Tensor& dy,
+                                                                                          Tape& tape) {
+            const Tape::Target dx = tape.target(slot, from, dy.dtype(), dy.device());
+            dispatch_float(dy.dtype(), "backward", [&]<class T>() {
+              with_flag(dx.add, [&](auto adding) {
+                permute_tiles<decltype(adding)::value>(dy.device(), back, dy.ptr<T>(), dx.grad.ptr<T>());
+              });
+            });
+          })};
+}
+
+Var gather_rows(const Var& table, const Tensor& index) {
+  MLD_CHECK(table.shape().rank() > 0 && index.defined() && index.dtype() == DType::i32 &&
+                index.device() == table.device(),
+            "gather_rows: table ", table.shape(), " (", table.device(), ") and index ", index.shape(), " ",
+            dtype_name(index.dtype()), " (", index.device(), "); needs i32 indices on the table's device");
+  const std::int64_t rows = table.shape()[0], width = table.shape().product(1, table.shape().rank());
+  check_indices("gather_rows", index, rows);
+  Shape shape = index.shape();
+  for (int axis = 1; axis < table.shape().rank(); ++axis) shape.push_back(table.shape()[axis]);
+  const Tensor y = Tensor::empty(shape, table.dtype(), table.device());
+  dispatch_float(y.dtype(), "gather_rows", [&]<class T>() {
+    for_each_row(
+        y.device(), index.numel(), width,
+        [=, from = table.value.ptr<T>(), at = index.ptr<std::int32_t>(), out = y.ptr<T>()](std::int64_t i) {
+          if (at[i] >= 0 && at[i] < rows)
+            std::copy_n(from + at[i] * width, width, out + i * width);
+          else
+            std::fill_n(out + i * width, width, std::numeric_limits<T>::quiet_NaN());
+        });
+  });
+  if (!needs_grad(table)) return y;
+  return {y, Tape::current()->record(Op::gather_rows, [index, shape = table.shape(), slot = table.slot](
+                                                          const Tensor& dy, Tape& tape) {
+            const Tape::Target to = tape.target(slot, shape, dy.dtype(), dy.device());
+            if (!to.add) to.grad.zero();
+            dispatch_float(dy.dtype(), "backward",
+                           [&]<class T>() { scatter_add<T>(dy, index, shape[0], to.grad); });
+          })};
+}
+
+}  // namespace mld

@@ -1,0 +1,195 @@
+// Losses: one pass forward (formula and sum), one pass backward. The upstream gradient is read on the device,
+// so that a captured step needs no host.
+#include <cstdint>
+#include <limits>
+
+#include "engine/ops/broadcast.h"
+#include "engine/ops/index_check.h"
+#include "engine/ops/op_check.h"
+#include "engine/ops/pointwise_functors.h"
+#include "engine/ops/reduction.h"
+
+namespace mld {
+namespace {
+
+// Probabilities of the categorical likelihood are kept this far from 0 and 1.
+constexpr fn::Clamp kProbability{1.19e-7, 1 - 1.19e-7};
+
+template <class T>
+constexpr T kNaN = std::numeric_limits<T>::quiet_NaN();
+
+// The loss of one element with its derivative with respect to x, for a target t.
+template <class F>
+struct OfDifference {
+  F f{};
+  template <class T>
+  MLD_HD T value(T x, T t) const {
+    return f.value(x - t);
+  }
+  template <class T>
+  MLD_HD T derivative(T x, T t) const {
+    return f.derivative(x - t, T(0));
+  }
+};
+
+struct BernoulliNll {
+  template <class T>
+  MLD_HD T value(T x, T t) const {
+    // softplus(x) - t x, in an order that keeps the tail when t is 1 and x is large
+    return ((x < T(0) ? T(0) : x) - t * x) + fn::Softplus{}.tail(x);
+  }
+  template <class T>
+  MLD_HD T derivative(T x, T t) const {
+    return fn::Softplus{}.derivative(x, T(0)) - t;
+  }
+};
+
+void check_pair(const char* op, const Var& x, const Tensor& t) {
+  check::same_kind(op, "x", x.value, "target", t);
+  MLD_CHECK(x.shape() == t.shape(), op, ": ", check::describe("x", x.value), " and ",
+            check::describe("target", t), " must have one shape");
+}
+
+// True if the weight has one value per leading index, false if it is absent or has the shape of x.
+bool weight_per_row(const char* op, const Var& x, const Tensor& weight) {
+  if (!weight.defined()) return false;
+  check::same_kind(op, "x", x.value, "weight", weight);
+  if (weight.shape() == x.shape()) return false;
+  MLD_CHECK(x.shape().rank() > 0 && weight.shape().rank() == x.shape().rank() &&
+                weight.shape()[0] == x.shape()[0] && weight.numel() == x.shape()[0],
+            op, ": weight ", weight.shape(), " for x ", x.shape(), "; give it the shape of x, or [B,1,...]");
+  return true;
+}
+
+template <class T, class F>
+void loss_forward(F f, const Tensor& x, const Tensor& target, double scale, const Tensor& weight,
+                  bool per_row, const Tensor& y) {
+  const T *v = x.ptr<T>(), *t = target.ptr<T>(), *w = weight.defined() ? weight.ptr<T>() : nullptr;
+  const auto plain = [=](std::int64_t i) { return f.value(v[i], t[i]); };
+  const auto weighted = [=](std::int64_t i) { return w[i] * f.value(v[i], t[i]); };
+  const std::int64_t n = x.numel();
+  if (per_row) {
+    const std::int64_t rows = x.shape()[0];
+    const Tensor sums = Tensor::empty({rows}, x.dtype(), x.device());
+    sum_rows(x.device(), rows, rows > 0 ? n / rows : 0, plain, sums.ptr<T>());
+    const auto of_row = [w, s = sums.ptr<T>()](std::int64_t i) { return w[i] * s[i]; };
+    sum_rows(x.device(), 1, rows, of_row, y.ptr<T>(), static_cast<T>(scale));
+  } else if (w) {
+    sum_rows(x.device(), 1, n, weighted, y.ptr<T>(), static_cast<T>(scale));
+  } else {
+    sum_rows(x.device(), 1, n, plain, y.ptr<T>(), static_cast<T>(scale));
+  }
+}
+
+template <class T, class F>
+void loss_backward(F f, const Tensor& dy, const Tensor& x, const Tensor& target, double scale,
+                   const Tensor& weight, const Tape::Target& dx) {
+  const T *d = dy.ptr<T>(), *v = x.ptr<T>(), *t = target.ptr<T>();
+  const T* w = weight.defined() ? weight.ptr<T>() : nullptr;
+  with_flag(dx.add, [&](auto adding) {
+    constexpr bool kAdd = decltype(adding)::value;
+    const auto plain = [=, s = static_cast<T>(scale), out = dx.grad.ptr<T>()](std::int64_t i) {
+      put<kAdd>(out[i], d[0] * s * f.derivative(v[i], t[i]));
+    };
+    const auto weighted = [=, s = static_cast<T>(scale), out = dx.grad.ptr<T>()](std::int64_t i, std::int64_t,
+                                                                                 std::int64_t iw) {
+      put<kAdd>(out[i], d[0] * s * w[iw] * f.derivative(v[i], t[i]));
+    };
+    if (w)
+      for_each_broadcast(x.device(), broadcast_plan(x.shape(), x.shape(), weight.shape()), weighted);
+    else
+      for_each(x.device(), x.numel(), plain);
+  });
+}
+
+template <class F>
+Var elementwise_loss(Op op, F f, const Var& x, const Tensor& target, double scale, const Tensor& weight) {
+  check_pair(op_name(op), x, target);
+  const bool per_row = weight_per_row(op_name(op), x, weight);
+  const Tensor y = Tensor::empty({1}, x.dtype(), x.device());
+  dispatch_float(x.dtype(), op_name(op),
+                 [&]<class T>() { loss_forward<T>(f, x.value, target, scale, weight, per_row, y); });
+  if (!needs_grad(x)) return y;
+  return {y, Tape::current()->record(op, [=, v = x.value, slot = x.slot](const Tensor& dy, Tape& tape) {
+            const Tape::Target dx = tape.target(slot, v.shape(), dy.dtype(), dy.device());
+            dispatch_float(dy.dtype(), "backward",
+                           [&]<class T>() { loss_backward<T>(f, dy, v, target, scale, weight, dx); });
+          })};
+}
+
+// Likelihood of the target's class in one row of K probabilities that need not sum to 1. A target that is no
+// class (impossible on the cpu, where it is refused) gives NaN: a loss that is seen.
+template <class T>
+struct CategoricalRow {
+  const T* p;
+  const std::int32_t* target;
+  std::int64_t k;
+
+  T total(std::int64_t row) const {
+    return driver::fold(
+        k, T(0), [q = p + row * k](std::int64_t j) { return q[j]; }, [](T a, T b) { return a + b; });
+  }
+  bool known(std::int64_t row) const { return target[row] >= 0 && target[row] < k; }
+
+  T loss(std::int64_t row) const {
+    if (!known(row)) return kNaN<T>;
+    return -math::log(kProbability.value(p[row * k + target[row]] / total(row)));
+  }
+  // d loss / dp_j = 1/total - [j is the target]/p_target, or 0 where the clamp is active.
+  template <bool kAdd>
+  void gradient(std::int64_t row, T dy, T* out) const {
+    const T sum = total(row);
+    const T own = known(row) ? p[row * k + target[row]] : kNaN<T>;
+    const bool active = kProbability.derivative(own / sum, T(0)) == T(0);
+    const T all = active ? T(0) : dy / sum, of_target = active ? T(0) : dy / own;
+    for (std::int64_t j = 0; j < k; ++j)
+      put<kAdd>(out[row * k + j], j == target[row] ? all - of_target : all);
+  }
+};
+
+}  // namespace
+
+Var l1(const Var& x, const Tensor& target, double scale, const Tensor& weight) {
+  return elementwise_loss(Op::l1, OfDifference<fn::Abs>{}, x, target, scale, weight);
+}
+
+Var squared_error(const Var& x, const Tensor& target, double scale, const Tensor& weight) {
+  return elementwise_loss(Op::squared_error, OfDifference<fn::Square>{}, x, target, scale, weight);
+}
+
+Var bernoulli_nll(const Var& logits, const Tensor& target, double scale) {
+  return elementwise_loss(Op::bernoulli_nll, BernoulliNll{}, logits, target, scale, {});
+}
+
+Var categorical_nll(const Var& probabilities, const Tensor& target, double scale) {
+  const Tensor& p = probabilities.value;
+  check_rows_of_classes("categorical_nll", p, target);
+  const std::int64_t k = p.shape()[-1], rows = target.numel();
+  check_indices("categorical_nll", target, k);
+  const Tensor y = Tensor::empty({1}, p.dtype(), p.device());
+  const Tensor losses = Tensor::empty({rows}, p.dtype(), p.device());
+  dispatch_float(p.dtype(), "categorical_nll", [&]<class T>() {
+    const CategoricalRow<T> of{p.ptr<T>(), target.ptr<std::int32_t>(), k};
+    for_each_row(p.device(), rows, k,
+                 [of, out = losses.ptr<T>()](std::int64_t row) { out[row] = of.loss(row); });
+    const auto load = [l = losses.ptr<T>()](std::int64_t i) { return l[i]; };
+    sum_rows(p.device(), 1, rows, load, y.ptr<T>(), static_cast<T>(scale));
+  });
+  if (!needs_grad(probabilities)) return y;
+  const auto pull = [=, slot = probabilities.slot](const Tensor& dy, Tape& tape) {
+    const Tape::Target dp = tape.target(slot, p.shape(), dy.dtype(), dy.device());
+    dispatch_float(dy.dtype(), "backward", [&]<class T>() {
+      const CategoricalRow<T> of{p.ptr<T>(), target.ptr<std::int32_t>(), k};
+      with_flag(dp.add, [&](auto adding) {
+        for_each_row(
+            dy.device(), rows, k,
+            [of, d = dy.ptr<T>(), s = static_cast<T>(scale), out = dp.grad.ptr<T>()](std::int64_t row) {
+              of.template gradient<decltype(adding)::value>(row, d[0] * s, out);
+            });
+      });
+    });
+  };
+  return {y, Tape::current()->record(Op::categorical_nll, pull)};
+}
+
+}  // namespace mld

@@ -1,0 +1,68 @@
+#include "engine/ops/pointwise.h"
+
+#include "engine/core/drivers.h"
+#include "engine/ops/broadcast.h"
+#include "engine/ops/op_check.h"
+#include "engine/ops/pointwise_functors.h"
+
+namespace mld {
+namespace {
+
+// dx = dy * derivative; `saved` is what F keeps, in both places where only one is looked at.
+template <class F>
+void pull_unary(const Tensor& dy, const Tensor& saved, Slot slot, F f, Tape& tape) {
+  const Tape::Target dx = tape.target(slot, dy.shape(), dy.dtype(), dy.device());
+  dispatch_float(dy.dtype(), "backward", [&]<class T>() {
+    const T* kept = F::kSaved == fn::Saved::nothing ? nullptr : saved.ptr<T>();
+    with_flag(dx.add, [&](auto adding) {
+      for_each(dy.device(), dy.numel(), [f, kept, d = dy.ptr<T>(), out = dx.grad.ptr<T>()](std::int64_t i) {
+        const T v = F::kSaved == fn::Saved::nothing ? T(0) : kept[i];
+        put<decltype(adding)::value>(out[i], d[i] * f.derivative(v, v));
+      });
+    });
+  });
+}
+
+template <class F>
+Var unary(Op op, const Var& x, F f) {
+  check::defined(op_name(op), "x", x.value);
+  const Tensor y = Tensor::empty(x.shape(), x.dtype(), x.device());
+  dispatch_float(x.dtype(), op_name(op), [&]<class T>() {
+    for_each(x.device(), y.numel(),
+             [f, in = x.value.ptr<T>(), out = y.ptr<T>()](std::int64_t i) { out[i] = f.value(in[i]); });
+  });
+  if (!needs_grad(x)) return y;
+  Tensor saved;
+  if (F::kSaved == fn::Saved::input) saved = x.value;
+  if (F::kSaved == fn::Saved::output) saved = y;
+  return {y, Tape::current()->record(op, [saved, f, slot = x.slot](const Tensor& dy, Tape& tape) {
+            pull_unary(dy, saved, slot, f, tape);
+          })};
+}
+
+}  // namespace
+
+Var relu(const Var& x) { return unary(Op::relu, x, fn::Relu{}); }
+Var leaky_relu(const Var& x, double slope) {
+  MLD_CHECK(slope >= 0, "leaky_relu: slope ", slope, " must not be negative");
+  return unary(Op::leaky_relu, x, fn::LeakyRelu{{static_cast<float>(slope)}});
+}
+Var silu(const Var& x) { return unary(Op::silu, x, fn::Silu{}); }
+Var gelu(const Var& x) { return unary(Op::gelu, x, fn::Gelu{}); }
+Var sigmoid(const Var& x) { return unary(Op::sigmoid, x, fn::Sigmoid{}); }
+Var tanh(const Var& x) { return unary(Op::tanh, x, fn::Tanh{}); }
+Var softplus(const Var& x) { return unary(Op::softplus, x, fn::Softplus{}); }
+Var exp(const Var& x) { return unary(Op::exp, x, fn::Exp{}); }
+Var log(const Var& x) { return unary(Op::log, x, fn::Log{}); }
+Var sqrt(const Var& x) { return unary(Op::sqrt, x, fn::Sqrt{}); }
+Var square(const Var& x) { return unary(Op::square, x, fn::Square{}); }
+Var abs(const Var& x) { return unary(Op::abs, x, fn::Abs{}); }
+Var clamp(const Var& x, double lo, double hi) {
+  MLD_CHECK(lo <= hi, "clamp: lower bound ", lo, " above upper bound ", hi);
+  return unary(Op::clamp, x, fn::Clamp{lo, hi});
+}
+Var affine(const Var& x, double scale, double shift) {
+  return unary(Op::affine, x, fn::Affine{scale, shift});
+}
+
+}  // namespace mld

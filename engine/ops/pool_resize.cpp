@@ -1,0 +1,328 @@
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "engine/core/drivers.h"
+#include "engine/ops/conv.h"
+#include "engine/ops/op_check.h"
+
+// Pooling and resampling. A row is one pixel with its C channels, which are contiguous. Every adjoint
+// gathers: a pixel of x collects from the pixels of y that read it, so that no two iterations write to the
+// same place.
+
+namespace mld {
+namespace {
+
+using i64 = std::int64_t;
+
+struct Pixel {
+  i64 n, i, j;
+};
+Pixel pixel(i64 row, i64 h, i64 w) { return {row / (h * w), row / w % h, row % w}; }
+
+// Windows along one axis: output p covers the inputs p*stride - padding + [0, kernel), as far as they exist.
+struct Windows {
+  i64 in, out, kernel, stride, padding;
+  struct Range {
+    i64 first, last;  // [first, last)
+  };
+  Range inputs(i64 p) const {
+    const i64 start = p * stride - padding;
+    return {std::max<i64>(start, 0), std::min(start + kernel, in)};
+  }
+  // Outputs whose window holds input i.
+  Range outputs(i64 i) const {
+    const i64 reach = i + padding - kernel + 1;  // smallest p * stride
+    return {reach <= 0 ? 0 : (reach + stride - 1) / stride, std::min((i + padding) / stride + 1, out)};
+  }
+};
+
+struct Geometry {
+  i64 n, channels;
+  Windows h, w;
+  i64 in_rows() const { return n * h.in * w.in; }
+  i64 out_rows() const { return n * h.out * w.out; }
+};
+
+Geometry pool_geometry(const char* op, const Tensor& x, const ConvShape& s) {
+  check::rank(op, "x", x, 4, "[N,H,W,C]");
+  MLD_CHECK(s.output_padding[0] == 0 && s.output_padding[1] == 0, op, ": output padding is not for pooling");
+  const auto windows = [&](std::size_t i) {
+    const i64 in = x.shape()[static_cast<int>(i) + 1];
+    MLD_CHECK(s.kernel[i] > 0 && s.stride[i] > 0 && s.padding[i] >= 0 && 2 * s.padding[i] <= s.kernel[i], op,
+              ": window ", s.kernel[i], " stride ", s.stride[i], " padding ", s.padding[i],
+              ": window and stride must be positive, padding at most half the window");
+    MLD_CHECK(in + 2 * s.padding[i] >= s.kernel[i], op, ": x ", x.shape(), " with padding ", s.padding[i],
+              " is smaller than the window ", s.kernel[i]);
+    return Windows{in, (in + 2 * s.padding[i] - s.kernel[i]) / s.stride[i] + 1, s.kernel[i], s.stride[i],
+                   s.padding[i]};
+  };
+  return {x.shape()[0], x.shape()[3], windows(0), windows(1)};
+}
+
+Shape out_shape(const Geometry& g) { return {g.n, g.h.out, g.w.out, g.channels}; }
+
+// y = largest value of the window, where = its pixel of x (the first one in a tie; a NaN counts as largest,
+// so that it is not hidden).
+template <class T>
+struct MaxPool {
+  Geometry g;
+  const T* x;
+  T* y;
+  std::int32_t* where;  // null in inference
+  void operator()(i64 row) const {
+    const Pixel p = pixel(row, g.h.out, g.w.out);
+    const auto [top, bottom] = g.h.inputs(p.i);
+    const auto [left, right] = g.w.inputs(p.j);
+    T* best = y + row * g.channels;
+    std::int32_t* at = where ? where + row * g.channels : nullptr;
+    for (i64 i = top; i < bottom; ++i)
+      for (i64 j = left; j < right; ++j) {
+        const i64 from = (p.n * g.h.in + i) * g.w.in + j;
+        const T* v = x + from * g.channels;
+        const bool first = i == top && j == left;
+        const auto index = static_cast<std::int32_t>(i * g.w.in + j);
+        for (i64 c = 0; c < g.channels; ++c) {
+          const bool wins = first || v[c] > best[c] || v[c] != v[c];
+          best[c] = wins ? v[c] : best[c];
+          if (at) at[c] = wins ? index : at[c];
+        }
+      }
+  }
+};
+
+template <class T>
+struct MaxPoolBackward {
+  Geometry g;
+  const T* dy;
+  const std::int32_t* where;
+  T* dx;
+  void operator()(i64 row) const {
+    const Pixel p = pixel(row, g.h.in, g.w.in);
+    const auto index = static_cast<std::int32_t>(p.i * g.w.in + p.j);
+    const auto [top, bottom] = g.h.outputs(p.i);
+    const auto [left, right] = g.w.outputs(p.j);
+    T* to = dx + row * g.channels;
+    for (i64 c = 0; c < g.channels; ++c) to[c] = T(0);
+    for (i64 i = top; i < bottom; ++i)
+      for (i64 j = left; j < right; ++j) {
+        const i64 from = ((p.n * g.h.out + i) * g.w.out + j) * g.channels;
+        for (i64 c = 0; c < g.channels; ++c) to[c] += where[from + c] == index ? dy[from + c] : T(0);
+      }
+  }
+};
+
+// Elements of window (i, j) that the mean divides by.
+i64 divisor(const Geometry& g, i64 i, i64 j, bool count_padding) {
+  if (count_padding) return g.h.kernel * g.w.kernel;
+  const auto h = g.h.inputs(i), w = g.w.inputs(j);
+  return (h.last - h.first) * (w.last - w.first);
+}
+
+template <class T>
+struct AvgPool {
+  Geometry g;
+  bool count_padding;
+  const T* x;
+  T* y;
+  void operator()(i64 row) const {
+    const Pixel p = pixel(row, g.h.out, g.w.out);
+    const auto [top, bottom] = g.h.inputs(p.i);
+    const auto [left, right] = g.w.inputs(p.j);
+    T* to = y + row * g.channels;
+    for (i64 c = 0; c < g.channels; ++c) to[c] = T(0);
+    for (i64 i = top; i < bottom; ++i)
+      for (i64 j = left; j < right; ++j) {
+        const T* v = x + ((p.n * g.h.in + i) * g.w.in + j) * g.channels;
+        for (i64 c = 0; c < g.channels; ++c) to[c] += v[c];
+      }
+    const T scale = T(1) / static_cast<T>(divisor(g, p.i, p.j, count_padding));
+    for (i64 c = 0; c < g.channels; ++c) to[c] *= scale;
+  }
+};
+
+template <class T>
+struct AvgPoolBackward {
+  Geometry g;
+  bool count_padding;
+  const T* dy;
+  T* dx;
+  void operator()(i64 row) const {
+    const Pixel p = pixel(row, g.h.in, g.w.in);
+    const auto [top, bottom] = g.h.outputs(p.i);
+    const auto [left, right] = g.w.outputs(p.j);
+    T* to = dx + row * g.channels;
+    for (i64 c = 0; c < g.channels; ++c) to[c] = T(0);
+    for (i64 i = top; i < bottom; ++i)
+      for (i64 j = left; j < right; ++j) {
+        const T scale = T(1) / static_cast<T>(divisor(g, i, j, count_padding));
+        const T* v = dy + ((p.n * g.h.out + i) * g.w.out + j) * g.channels;
+        for (i64 c = 0; c < g.channels; ++c) to[c] += scale * v[c];
+      }
+  }
+};
+
+// An output position of a resampled axis reads inputs `low` and `high` with weights 1 - t and t.
+template <class T>
+struct Tap {
+  i64 low, high;
+  T t;
+  // Weight of input i.
+  T weight(i64 i) const { return (i == low ? T(1) - t : T(0)) + (i == high ? t : T(0)); }
+};
+
+struct NearestAxis {
+  i64 in, out;
+  template <class T>
+  Tap<T> tap(i64 p) const {
+    const i64 from = p * in / out;
+    return {from, from, T(0)};
+  }
+  // A range [first, last) of outputs that holds all those that read input i.
+  i64 first(i64 i) const { return (i * out + in - 1) / in; }
+  i64 last(i64 i) const { return ((i + 1) * out + in - 1) / in; }
+};
+
+struct BilinearAxis {
+  i64 in, out;
+  // Output p has its centre at (p + 1/2) in/out - 1/2, held inside the image: in units of 1/(2 out), exactly.
+  template <class T>
+  Tap<T> tap(i64 p) const {
+    const i64 position = std::max<i64>((2 * p + 1) * in - out, 0);
+    const i64 low = position / (2 * out);
+    return {low, std::min(low + 1, in - 1), static_cast<T>(position % (2 * out)) / static_cast<T>(2 * out)};
+  }
+  // Those with a centre in (i-1, i+1), and at the borders all beyond.
+  i64 first(i64 i) const { return i == 0 ? 0 : std::max<i64>(((2 * i - 1) * out - in) / (2 * in), 0); }
+  i64 last(i64 i) const { return i == in - 1 ? out : std::min(((2 * i + 3) * out - in) / (2 * in) + 1, out); }
+};
+
+template <class Axis>
+struct ResizeGeometry {
+  i64 n, channels;
+  Axis h, w;
+};
+
+template <class T, class Axis>
+struct Resize {
+  ResizeGeometry<Axis> g;
+  const T* x;
+  T* y;
+  void operator()(i64 row) const {
+    const Pixel p = pixel(row, g.h.out, g.w.out);
+    const auto v = g.h.template tap<T>(p.i), u = g.w.template tap<T>(p.j);
+    const T* above = x + (p.n * g.h.in + v.low) * g.w.in * g.channels;
+    const T* below = x + (p.n * g.h.in + v.high) * g.w.in * g.channels;
+    const i64 left = u.low * g.channels, right = u.high * g.channels;
+    T* to = y + row * g.channels;
+    if constexpr (std::is_same_v<Axis, NearestAxis>) {
+      for (i64 c = 0; c < g.channels; ++c) to[c] = above[left + c];
+    } else {
+      for (i64 c = 0; c < g.channels; ++c)
+        to[c] = (T(1) - v.t) * ((T(1) - u.t) * above[left + c] + u.t * above[right + c]) +
+                v.t * ((T(1) - u.t) * below[left + c] + u.t * below[right + c]);
+    }
+  }
+};
+
+template <class T, class Axis>
+struct ResizeBackward {
+  ResizeGeometry<Axis> g;
+  const T* dy;
+  T* dx;
+  void operator()(i64 row) const {
+    const Pixel p = pixel(row, g.h.in, g.w.in);
+    T* to = dx + row * g.channels;
+    for (i64 c = 0; c < g.channels; ++c) to[c] = T(0);
+    for (i64 i = g.h.first(p.i); i < g.h.last(p.i); ++i)
+      for (i64 j = g.w.first(p.j); j < g.w.last(p.j); ++j) {
+        const T weight = g.h.template tap<T>(i).weight(p.i) * g.w.template tap<T>(j).weight(p.j);
+        const T* v = dy + ((p.n * g.h.out + i) * g.w.out + j) * g.channels;
+        for (i64 c = 0; c < g.channels; ++c) to[c] += weight * v[c];
+      }
+  }
+};
+
+template <class Axis>
+Var resize(Op op, const Var& x, i64 height, i64 width) {
+  check::rank(op_name(op), "x", x.value, 4, "[N,H,W,C]");
+  const Shape& s = x.shape();
+  MLD_CHECK(height > 0 && width > 0 && s[1] > 0 && s[2] > 0, op_name(op), ": x ", s, " to ", height, "x",
+            width, ": sizes must be positive");
+  constexpr i64 kLimit = i64{1} << 30;  // products of two sizes stay far from overflow
+  MLD_CHECK(height < kLimit && width < kLimit && s[1] < kLimit && s[2] < kLimit, op_name(op), ": x ", s,
+            " to ", height, "x", width, ": too large");
+  const ResizeGeometry<Axis> g{s[0], s[3], {s[1], height}, {s[2], width}};
+  Var y = Tensor::empty({g.n, height, width, g.channels}, x.dtype(), x.device());
+  dispatch_float(x.dtype(), op_name(op), [&]<class T>() {
+    for_each_row(x.device(), g.n * height * width, g.channels,
+                 Resize<T, Axis>{g, x.value.ptr<T>(), y.value.ptr<T>()});
+  });
+  if (!needs_grad(x)) return y;
+  y.slot = Tape::current()->record(op, [g, s, slot = x.slot](const Tensor& dy, Tape& tape) {
+    const Tensor dx = Tensor::empty(s, dy.dtype(), dy.device());
+    dispatch_float(dy.dtype(), "resize", [&]<class T>() {
+      for_each_row(dy.device(), g.n * g.h.in * g.w.in, g.channels,
+                   ResizeBackward<T, Axis>{g, dy.ptr<T>(), dx.ptr<T>()});
+    });
+    tape.accumulate(slot, dx);
+  });
+  return y;
+}
+
+}  // namespace
+
+Var max_pool2d(const Var& x, const ConvShape& window) {
+  const Geometry g = pool_geometry("max_pool2d", x.value, window);
+  MLD_CHECK(g.h.in * g.w.in <= std::numeric_limits<std::int32_t>::max(), "max_pool2d: x ", x.shape(),
+            " is too large");
+  Var y = Tensor::empty(out_shape(g), x.dtype(), x.device());
+  const bool grad = needs_grad(x);
+  const Tensor where = grad ? Tensor::empty(out_shape(g), DType::i32, x.device()) : Tensor{};
+  dispatch_float(x.dtype(), "max_pool2d", [&]<class T>() {
+    for_each_row(
+        x.device(), g.out_rows(), g.channels * g.h.kernel * g.w.kernel,
+        MaxPool<T>{g, x.value.ptr<T>(), y.value.ptr<T>(), grad ? where.ptr<std::int32_t>() : nullptr});
+  });
+  if (!grad) return y;
+  y.slot = Tape::current()->record(
+      Op::max_pool2d, [g, where, shape = x.shape(), slot = x.slot](const Tensor& dy, Tape& tape) {
+        const Tensor dx = Tensor::empty(shape, dy.dtype(), dy.device());
+        dispatch_float(dy.dtype(), "max_pool2d", [&]<class T>() {
+          for_each_row(dy.device(), g.in_rows(), g.channels,
+                       MaxPoolBackward<T>{g, dy.ptr<T>(), where.ptr<std::int32_t>(), dx.ptr<T>()});
+        });
+        tape.accumulate(slot, dx);
+      });
+  return y;
+}
+
+Var avg_pool2d(const Var& x, const ConvShape& window, bool count_padding) {
+  const Geometry g = pool_geometry("avg_pool2d", x.value, window);
+  Var y = Tensor::empty(out_shape(g), x.dtype(), x.device());
+  dispatch_float(x.dtype(), "avg_pool2d", [&]<class T>() {
+    for_each_row(x.device(), g.out_rows(), g.channels * g.h.kernel * g.w.kernel,
+                 AvgPool<T>{g, count_padding, x.value.ptr<T>(), y.value.ptr<T>()});
+  });
+  if (!needs_grad(x)) return y;
+  y.slot = Tape::current()->record(
+      Op::avg_pool2d, [g, count_padding, shape = x.shape(), slot = x.slot](const Tensor& dy, Tape& tape) {
+        const Tensor dx = Tensor::empty(shape, dy.dtype(), dy.device());
+        dispatch_float(dy.dtype(), "avg_pool2d", [&]<class T>() {
+          for_each_row(dy.device(), g.in_rows(), g.channels,
+                       AvgPoolBackward<T>{g, count_padding, dy.ptr<T>(), dx.ptr<T>()});
+        });
+        tape.accumulate(slot, dx);
+      });
+  return y;
+}
+
+Var resize_nearest(const Var& x, i64 height, i64 width) {
+  return resize<NearestAxis>(Op::resize_nearest, x, height, width);
+}
+
+Var resize_bilinear(const Var& x, i64 height, i64 width) {
+  return resize<BilinearAxis>(Op::resize_bilinear, x, height, width);
+}
+
+}  // namespace mld

@@ -1,0 +1,31 @@
+// Coherence (metrics.md section 1): do classifiers read the same digit in what was generated? Pure counting
+// over predicted labels; who predicts them is evaluation's business.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace mld {
+
+// A share of n trials with its 95 % Wilson interval.
+struct Proportion {
+  std::int64_t hits = 0, n = 0;
+  double value() const { return n > 0 ? static_cast<double>(hits) / static_cast<double>(n) : 0; }
+  double low() const;
+  double high() const;
+};
+
+// Items whose predicted label is the given one. Items with a negative label (unknown) are left out.
+Proportion agreement(std::span<const std::int32_t> predicted, std::span<const std::int32_t> label);
+
+// Unconditional samples: all modalities must be read as the same class. Agreement alone would reward collapse
+// to one class, hence the class shares (over all modalities' predictions) and their entropy in nats.
+struct JointCoherence {
+  Proportion all_equal;
+  std::vector<double> class_share;
+  double entropy = 0;
+};
+JointCoherence joint_coherence(const std::vector<std::vector<std::int32_t>>& predicted, int classes);
+
+}  // namespace mld

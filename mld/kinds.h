@@ -1,0 +1,40 @@
+// The choices among networks and likelihoods that a configuration names, apart from the code that builds
+// them. The networks are those of the paper's benchmarks; `mlp` fits any sample, `conv` maps with sides
+// divisible by 4.
+#pragma once
+
+#include <cstdint>
+
+namespace mld {
+
+enum class ModelKind : std::uint8_t { mld };
+
+enum class AutoencoderKind : std::uint8_t {
+  mlp,
+  conv,
+  mnist_mlp,
+  svhn_conv,
+  mhd_image,
+  mhd_sound,
+  mhd_trajectory
+};
+
+// `none`: the modality is left out of coherence and of the Frechet distances between features.
+enum class ClassifierKind : std::uint8_t {
+  none,
+  mlp,
+  conv,
+  mnist,
+  svhn,
+  mhd_image,
+  mhd_sound,
+  mhd_trajectory
+};
+
+// -log p(x | y) of a reconstruction y, summed over the elements of a sample (method.md section 2).
+//   laplace      |x - y| / scale
+//   normal       (x - y)^2
+//   categorical  -log of the probability of the true category at each position
+enum class Likelihood : std::uint8_t { laplace, normal, categorical };
+
+}  // namespace mld

@@ -1,0 +1,64 @@
+// Embedding: the whole of inference behind one class, for programs that know nothing of tensors. Opens a run
+// directory or an exported file; generates any subset of modalities given any other.
+//
+//   mld::Generator model = mld::Generator::open("model.safetensors");
+//   auto digits = model.sample(16);                                    // everything, jointly
+//   auto sounds = model.sample(16, {{"image", pictures}});             // the rest, given pictures
+//
+// Values are floats, one sample after the other, channels last: images [height,width,channels], spectrograms
+// [frames,mels], vectors [n]; tokens and categories are whole numbers. Errors are mld::Error. Not
+// thread-safe: one Generator per thread, or a lock.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "engine/core/error.h"
+
+namespace mld {
+
+class Generator {
+ public:
+  struct Modality {
+    std::string name, kind;           // kind: image, vector, spectrogram, tokens, categorical
+    std::vector<std::int64_t> shape;  // of one sample
+    std::int64_t size = 0;            // number of values of one sample
+    std::int64_t latent = 0;          // size of its latent
+  };
+  using Values = std::vector<float>;              // [n, size]
+  using Samples = std::map<std::string, Values>;  // by modality
+
+  struct Options {
+    std::uint64_t seed = 0;
+    int steps = 0, jump = 0, resample = 0;  // schedule; 0: as the run was configured
+    // (done, total) network calls; returning false ends the call with mld::Cancelled.
+    std::function<bool(std::int64_t done, std::int64_t total)> progress;
+  };
+
+  static Generator open(const std::string& path);
+  ~Generator();
+  Generator(Generator&&) noexcept;
+  Generator& operator=(Generator&&) noexcept;
+
+  const std::vector<Modality>& modalities() const;
+
+  // n samples of every modality that is not given; `given` holds n samples of each modality it names. Sample
+  // k depends on the seed, k and its own conditions alone.
+  Samples sample(std::int64_t n, const Samples& given, const Options& options) const;
+  Samples sample(std::int64_t n, const Samples& given = {}) const { return sample(n, given, Options()); }
+
+  // Latents [n, latent], standardised: what the diffusion works on.
+  Values encode(const std::string& modality, const Values& values) const;
+  Values decode(const std::string& modality, const Values& latents) const;
+
+ private:
+  struct Impl;
+  explicit Generator(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace mld

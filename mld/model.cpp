@@ -1,0 +1,251 @@
+#include "mld/model.h"
+
+#include <algorithm>
+
+#include "engine/core/drivers.h"
+#include "engine/io/safetensors.h"
+#include "engine/ops/ops.h"
+#include "mld/run_files.h"
+#include "mld/sde.h"
+#include "nn/checkpoint.h"
+
+namespace mld {
+namespace {
+
+constexpr std::int64_t kDecodeChunk = 256;
+
+// n = -(sigma r + a F): what a velocity F stands for as a noise prediction (score_batch.h).
+Tensor noise_of_velocity(const Tensor& r, const Tensor& f, double t) {
+  const Tensor n = Tensor::empty(r.shape(), DType::f32, r.device());
+  const auto a = static_cast<float>(VpSde::mean(t)), s = static_cast<float>(VpSde::std_dev(t));
+  for_each(r.device(), r.numel(),
+           [out = n.ptr<float>(), x = r.ptr<float>(), v = f.ptr<float>(), a, s](std::int64_t i) {
+             out[i] = -(s * x[i] + a * v[i]);
+           });
+  return n;
+}
+
+// tau [N,M] for all levels of a schedule: row k-1 is level k.
+Tensor level_times(const Schedule& schedule, int modalities, Subset given) {
+  Tensor tau = Tensor::zeros({schedule.levels, modalities});
+  for (int level = 1; level <= schedule.levels; ++level)
+    for (int i = 0; i < modalities; ++i)
+      if (!contains(given, i))
+        tau.data<float>()[(level - 1) * modalities + i] = static_cast<float>(schedule.time(level));
+  return tau;
+}
+
+void copy_columns(const Tensor& from, std::int64_t from_first, const Tensor& to, std::int64_t to_first,
+                  std::int64_t count) {
+  const std::int64_t from_width = from.shape()[1], to_width = to.shape()[1];
+  for_each(from.device(), from.shape()[0] * count,
+           [=, x = from.ptr<float>(), y = to.ptr<float>()](std::int64_t i) {
+             y[i / count * to_width + to_first + i % count] =
+                 x[i / count * from_width + from_first + i % count];
+           });
+}
+
+}  // namespace
+
+SampleSettings sample_settings(const Config& config) {
+  const SamplerConfig& s = config.sampler;
+  return {.sampler = {.schedule = {static_cast<int>(s.steps), static_cast<int>(s.jump),
+                                   static_cast<int>(s.resample)},
+                      .renoise = s.renoise},
+          .seed = config.seed,
+          .chunk = s.chunk};
+}
+
+Model::Model(Config config, data::Description dataset)
+    : config_(std::move(config)), dataset_(std::move(dataset)), layout_(latent_layout(config_)) {
+  for (const ModalityConfig& m : config_.modalities)
+    infos_.push_back(dataset_.modalities[static_cast<std::size_t>(dataset_.modality(m.name))]);
+  nets_.resize(infos_.size());
+}
+
+Model Model::open(const std::filesystem::path& path) {
+  MLD_CHECK_AS(ErrorKind::model, std::filesystem::exists(path), path.string(), ": no such run or model file");
+  return std::filesystem::is_directory(path) ? open_run(path) : open_file(path);
+}
+
+Model Model::open_run(const std::filesystem::path& folder) {
+  const RunFiles files{folder};
+  Model model(read_run_config(files), read_run_dataset(files));
+  const auto load = [](const std::filesystem::path& file, auto& slot, auto make) {
+    if (!std::filesystem::exists(file)) return;
+    slot = std::make_unique<typename std::decay_t<decltype(slot)>::element_type>(make());
+    load_finished(file, slot->store);
+  };
+  for (int i = 0; i < model.modalities(); ++i) {
+    const ModalityConfig& m = model.modality(i);
+    Nets& nets = model.nets_[static_cast<std::size_t>(i)];
+    load(files.autoencoder(m.name), nets.autoencoder, [&] { return make_autoencoder(m, model.info(i)); });
+    load(files.classifier(m.name), nets.classifier,
+         [&] { return make_classifier(m, model.info(i), model.dataset_.classes); });
+  }
+  load(files.score(), model.score_, [&] { return ScoreModel(model.config_.score, model.layout_); });
+  return model;
+}
+
+Model Model::open_file(const std::filesystem::path& path) {
+  const SafetensorsFile file(path);
+  Model model(parse_config(file.metadata("config"), path.string()),
+              data::parse_description(file.metadata("dataset"), path.string()));
+  std::vector<nn::StoredModel> parts;
+  const auto add = [&](const std::string& prefix, auto& slot, auto make) {
+    const bool there = std::any_of(file.tensors().begin(), file.tensors().end(), [&](const TensorInfo& t) {
+      return t.name.starts_with("model/" + prefix);
+    });
+    if (!there) return;
+    slot = std::make_unique<typename std::decay_t<decltype(slot)>::element_type>(make());
+    parts.push_back({prefix, &slot->store});
+  };
+  for (int i = 0; i < model.modalities(); ++i) {
+    const ModalityConfig& m = model.modality(i);
+    Nets& nets = model.nets_[static_cast<std::size_t>(i)];
+    add("autoencoder." + m.name + ".", nets.autoencoder, [&] { return make_autoencoder(m, model.info(i)); });
+    add("classifier." + m.name + ".", nets.classifier,
+        [&] { return make_classifier(m, model.info(i), model.dataset_.classes); });
+  }
+  add("score.", model.score_, [&] { return ScoreModel(model.config_.score, model.layout_); });
+  MLD_CHECK_AS(ErrorKind::model, !parts.empty(), path.string(), ": holds no model");
+  nn::load_weights(path, parts);
+  return model;
+}
+
+void Model::save(const std::filesystem::path& file) const {
+  std::vector<nn::StoredModel> parts;
+  for (int i = 0; i < modalities(); ++i) {
+    const Nets& nets = nets_[static_cast<std::size_t>(i)];
+    const std::string& name = modality(i).name;
+    if (nets.autoencoder) parts.push_back({"autoencoder." + name + ".", &nets.autoencoder->store});
+    if (nets.classifier) parts.push_back({"classifier." + name + ".", &nets.classifier->store});
+  }
+  if (score_) parts.push_back({"score.", &score_->store});
+  MLD_CHECK_AS(ErrorKind::model, !parts.empty(), "export: nothing has been trained yet");
+  nn::save_weights(
+      file, parts,
+      {.config = to_json(config_), .training = {}, .extra = {{"dataset", data::to_json(dataset_)}}});
+}
+
+int Model::modality(const std::string& name) const {
+  std::string known;
+  for (int i = 0; i < modalities(); ++i) {
+    if (modality(i).name == name) return i;
+    known += (i > 0 ? ", " : "") + modality(i).name;
+  }
+  fail(ErrorKind::usage, "unknown modality '", name, "'; this model has: ", known);
+}
+
+std::vector<std::string> Model::names() const {
+  std::vector<std::string> out;
+  for (const ModalityConfig& m : config_.modalities) out.push_back(m.name);
+  return out;
+}
+
+std::int64_t Model::parameters() const {
+  std::int64_t n = score_ ? score_->store.count() : 0;
+  for (const Nets& nets : nets_) {
+    if (nets.autoencoder) n += nets.autoencoder->store.count();
+    if (nets.classifier) n += nets.classifier->store.count();
+  }
+  return n;
+}
+
+const Autoencoder& Model::autoencoder(int i) const {
+  MLD_CHECK_AS(ErrorKind::model, has_autoencoder(i), "the autoencoder of '", modality(i).name,
+               "' has not been trained yet");
+  return nets_[static_cast<std::size_t>(i)].autoencoder->model;
+}
+
+const ScoreModel& Model::score() const {
+  MLD_CHECK_AS(ErrorKind::model, has_score(), "the score network has not been trained yet");
+  return score_->model;
+}
+
+Tensor Model::encode(int i, const Tensor& x) const {
+  const Autoencoder& net = autoencoder(i);
+  const Tensor z = map_rows(x, kDecodeChunk, [&](const Tensor& part) { return net.encode(part).value; });
+  standardise_rows(z, score().stats(), layout_.offsets[static_cast<std::size_t>(i)]);
+  return z;
+}
+
+Tensor Model::decode(int i, const Tensor& z) const {
+  const Autoencoder& net = autoencoder(i);
+  const Tensor raw = z.clone();
+  destandardise_rows(raw, score().stats(), layout_.offsets[static_cast<std::size_t>(i)]);
+  return map_rows(raw, kDecodeChunk, [&](const Tensor& part) { return net.decode(part).value; });
+}
+
+Tensor Model::reconstruct(int i, const Tensor& x) const {
+  const Autoencoder& net = autoencoder(i);
+  return map_rows(x, kDecodeChunk, [&](const Tensor& part) { return net.decode(net.encode(part)).value; });
+}
+
+std::vector<std::int32_t> Model::classify(int i, const Tensor& x) const {
+  MLD_CHECK_AS(ErrorKind::model, has_classifier(i), "modality '", modality(i).name,
+               "' has no trained classifier");
+  const Classifier& net = nets_[static_cast<std::size_t>(i)].classifier->model;
+  const Tensor scores = map_rows(x, kDecodeChunk, [&](const Tensor& part) { return net(part).value; });
+  const std::int64_t classes = scores.shape()[1];
+  std::vector<std::int32_t> labels;
+  for (std::int64_t row = 0; row < scores.shape()[0]; ++row) {
+    const float* s = scores.data<float>() + row * classes;
+    labels.push_back(static_cast<std::int32_t>(std::max_element(s, s + classes) - s));
+  }
+  return labels;
+}
+
+Tensor Model::sample_latents(Subset given, const Tensor& z, std::span<const std::int32_t> ids,
+                             const SampleSettings& settings, const SamplerProgress& progress) const {
+  const auto count_all = static_cast<std::int64_t>(ids.size());
+  MLD_CHECK(given != full_set(modalities()), "sample: everything is given, nothing is left to generate");
+  MLD_CHECK(given == 0 || (z.defined() && z.shape() == Shape({count_all, layout_.total})),
+            "sample: latents of ", "shape ", z.defined() ? z.shape() : Shape{}, ", expected [", count_all,
+            ",", layout_.total, "]");
+  const ScoreNetwork& network = score().network;
+  const Schedule& schedule = settings.sampler.schedule;
+  const ScoreNetwork::TimePath path = network.time_path(level_times(schedule, modalities(), given));
+  const bool velocity = config_.score.prediction == Prediction::velocity;
+  const auto score_at = [&](const Tensor& r, int level) {
+    const Tensor n = network(r, ScoreNetwork::row(path, level - 1)).value;
+    return velocity ? noise_of_velocity(r, n, schedule.time(level)) : n;
+  };
+  Tensor mask = Tensor::zeros({layout_.total}, DType::u8);
+  for (int i = 0; i < modalities(); ++i)
+    if (contains(given, i))
+      std::fill_n(mask.data<std::uint8_t>() + layout_.offsets[static_cast<std::size_t>(i)],
+                  layout_.dims[static_cast<std::size_t>(i)], std::uint8_t{1});
+
+  PhiloxNoise noise(settings.seed);
+  const std::int64_t per_chunk = count(schedule.walk()).reverse;
+  const std::int64_t chunks = (count_all + settings.chunk - 1) / settings.chunk;
+  Tensor out = Tensor::empty({count_all, layout_.total});
+  for (std::int64_t c = 0; c < chunks; ++c) {
+    const std::int64_t first = c * settings.chunk, n = std::min(settings.chunk, count_all - first);
+    const Tensor rows =
+        Tensor::from(ids.subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(n)), {n});
+    const Tensor known = given == 0 ? Tensor::zeros({n, layout_.total}) : z.rows(first, n);
+    const auto step = [&](std::int64_t done, std::int64_t) {
+      return !progress || progress(c * per_chunk + done, chunks * per_chunk);
+    };
+    out.rows(first, n).copy_from(sample(score_at, known, mask, rows, noise, settings.sampler, step));
+  }
+  return out;
+}
+
+Tensor Model::latent_slice(const Tensor& z, int i) const {
+  const auto k = static_cast<std::size_t>(i);
+  const Tensor part = Tensor::empty({z.shape()[0], layout_.dims[k]}, DType::f32, z.device());
+  copy_columns(z, layout_.offsets[k], part, 0, layout_.dims[k]);
+  return part;
+}
+
+void Model::set_latent_slice(const Tensor& z, int i, const Tensor& part) const {
+  const auto k = static_cast<std::size_t>(i);
+  MLD_CHECK(part.shape() == Shape({z.shape()[0], layout_.dims[k]}), "latents: ", part.shape(),
+            " for modality '", modality(i).name, "' of ", z.shape());
+  copy_columns(part, 0, z, layout_.offsets[k], layout_.dims[k]);
+}
+
+}  // namespace mld

@@ -1,0 +1,92 @@
+// A trained model, for inference: opened from a run directory or from an exported file, it encodes, decodes,
+// classifies and samples. Works on tensors; mld/mld.h is the same for programs that embed it.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "data/description.h"
+#include "mld/sampler.h"
+#include "mld/score_model.h"
+#include "mld/stage1.h"
+#include "mld/subsets.h"
+
+namespace mld {
+
+struct SampleSettings {
+  SamplerOptions sampler = {};
+  std::uint64_t seed = 0;
+  std::int64_t chunk = 1024;  // samples generated together; does not change the samples
+};
+
+// The settings a run was configured with.
+SampleSettings sample_settings(const Config& config);
+
+class Model {
+ public:
+  // A run directory (stages that are not there are left out) or a file made by save(). ErrorKind::model if it
+  // is neither, or is damaged.
+  static Model open(const std::filesystem::path& path);
+  // One file for inference, with the final weights of everything there is.
+  void save(const std::filesystem::path& file) const;
+
+  const Config& config() const { return config_; }
+  const data::Description& dataset() const { return dataset_; }
+  int modalities() const { return static_cast<int>(config_.modalities.size()); }
+  const ModalityConfig& modality(int i) const { return config_.modalities[static_cast<std::size_t>(i)]; }
+  const data::Modality& info(int i) const { return infos_[static_cast<std::size_t>(i)]; }
+  int modality(const std::string& name) const;  // ErrorKind::usage lists the known ones
+  std::vector<std::string> names() const;
+  const LatentLayout& layout() const { return layout_; }
+
+  bool has_autoencoder(int i) const { return nets_[static_cast<std::size_t>(i)].autoencoder != nullptr; }
+  bool has_classifier(int i) const { return nets_[static_cast<std::size_t>(i)].classifier != nullptr; }
+  bool has_score() const { return score_ != nullptr; }
+  std::int64_t parameters() const;
+
+  // x [N, sample...] as networks take it (one-hot for discrete data); z [N,D_i] standardised as the score
+  // network sees it. reconstruct needs no score network.
+  Tensor encode(int i, const Tensor& x) const;
+  Tensor decode(int i, const Tensor& z) const;
+  Tensor reconstruct(int i, const Tensor& x) const;
+  std::vector<std::int32_t> classify(int i, const Tensor& x) const;  // class with the highest score
+
+  // Draws the latents [N,D] of all modalities given those of `given` (whose slices of z [N,D] are read; z may
+  // be undefined if the set is empty). ids identify the samples: a sample depends on its id, the seed and its
+  // own z alone.
+  Tensor sample_latents(Subset given, const Tensor& z, std::span<const std::int32_t> ids,
+                        const SampleSettings& settings, const SamplerProgress& progress = {}) const;
+  Tensor latent_slice(const Tensor& z, int i) const;                        // [N,D] -> [N,D_i]
+  void set_latent_slice(const Tensor& z, int i, const Tensor& part) const;  // the inverse
+
+ private:
+  template <class M>
+  struct Loaded {
+    M model;
+    nn::ParameterStore store;
+    explicit Loaded(M m) : model(std::move(m)), store(model, {.training = false}) {}
+  };
+  struct Nets {
+    std::unique_ptr<Loaded<Autoencoder>> autoencoder;
+    std::unique_ptr<Loaded<Classifier>> classifier;
+  };
+
+  Model(Config config, data::Description dataset);
+  static Model open_run(const std::filesystem::path& folder);
+  static Model open_file(const std::filesystem::path& file);
+  const Autoencoder& autoencoder(int i) const;
+  const ScoreModel& score() const;
+
+  Config config_;
+  data::Description dataset_;
+  std::vector<data::Modality> infos_;
+  LatentLayout layout_;
+  std::vector<Nets> nets_;
+  std::unique_ptr<Loaded<ScoreModel>> score_;
+};
+
+}  // namespace mld

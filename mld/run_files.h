@@ -1,0 +1,46 @@
+// What lies where in a run directory:
+//   config.json                      the resolved configuration, every value
+//   dataset.json                     description of the data set trained on (modalities, ranges, classes)
+//   autoencoder.NAME.safetensors     one per modality: checkpoint while training, model afterwards
+//   classifier.NAME.safetensors      one per modality that has a classifier
+//   score.safetensors                score network with the latent statistics as buffers
+//   metrics.jsonl                    one line every run.log_every steps of every stage
+//   reused.json                      which files were taken over from which run, with their hashes
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include "data/description.h"
+#include "mld/config.h"
+#include "nn/parameter.h"
+
+namespace mld {
+
+struct RunFiles {
+  std::filesystem::path folder;
+
+  std::filesystem::path config() const { return folder / "config.json"; }
+  std::filesystem::path dataset() const { return folder / "dataset.json"; }
+  std::filesystem::path autoencoder(const std::string& modality) const {
+    return folder / ("autoencoder." + modality + ".safetensors");
+  }
+  std::filesystem::path classifier(const std::string& modality) const {
+    return folder / ("classifier." + modality + ".safetensors");
+  }
+  std::filesystem::path score() const { return folder / "score.safetensors"; }
+  std::filesystem::path metrics() const { return folder / "metrics.jsonl"; }
+  std::filesystem::path reused() const { return folder / "reused.json"; }
+};
+
+// The saved configuration and description. ErrorKind::model if the folder holds no run.
+Config read_run_config(const RunFiles& files);
+data::Description read_run_dataset(const RunFiles& files);
+
+// Fills a store with a stage's final weights (EMA where it has them). ErrorKind::model if the file is missing
+// or the stage has not finished.
+void load_finished(const std::filesystem::path& checkpoint, nn::ParameterStore& store);
+
+std::string read_text(const std::filesystem::path& path);  // ErrorKind::io
+
+}  // namespace mld

@@ -1,0 +1,172 @@
+#include "mld/score_batch.h"
+
+#include <array>
+#include <cmath>
+
+#include "engine/core/drivers.h"
+#include "engine/ops/random.h"
+#include "engine/random/philox.h"
+#include "mld/noise.h"
+#include "mld/sde.h"
+#include "mld/subsets.h"
+
+namespace mld {
+namespace {
+
+// Raw views of the latent store; plain data, copied into functors.
+struct StoreView {
+  std::array<const float*, kMaxModalities> latents{};
+  std::array<std::int64_t, kMaxModalities> dims{}, offsets{};
+  std::array<float, kMaxModalities> weights{};
+  const std::int32_t* samples = nullptr;
+  int modalities = 0;
+  std::int64_t total = 0;
+
+  std::int32_t item(std::int32_t sample, int modality) const {
+    return samples[static_cast<std::int64_t>(sample) * modalities + modality];
+  }
+  Subset present(std::int32_t sample) const {
+    Subset set = 0;
+    for (int i = 0; i < modalities; ++i)
+      if (item(sample, i) >= 0) set |= Subset{1} << i;
+    return set;
+  }
+};
+
+StoreView view(const LatentStore& store, const ScoreBatchOptions& options) {
+  StoreView v;
+  v.modalities = store.layout().modalities();
+  v.total = store.layout().total;
+  v.samples = store.samples().ptr<std::int32_t>();
+  for (int i = 0; i < v.modalities; ++i) {
+    const auto k = static_cast<std::size_t>(i);
+    v.latents[k] = store.latents(i).ptr<float>();
+    v.dims[k] = store.layout().dims[k];
+    v.offsets[k] = store.layout().offsets[k];
+    v.weights[k] = options.modality_weights.empty() ? 1.0f : static_cast<float>(options.modality_weights[k]);
+  }
+  return v;
+}
+
+struct DrawRow {  // choices of one row of the batch
+  const StepState* state;
+  StoreView store;
+  data::BatchOrder order;
+  std::uint64_t seed;
+  double d;
+  bool per_batch;
+  TimeDistribution time;
+  std::int32_t *sample, *conditioning;
+  float* t;
+
+  void operator()(std::int64_t b) const {
+    sample[b] = static_cast<std::int32_t>(order.row(state->step, b));
+    const auto row = static_cast<std::uint32_t>(b), step32 = static_cast<std::uint32_t>(state->step);
+    const Words subset = draw(seed, kSiteSubset, step32, per_batch ? 0 : row, 0);
+    conditioning[b] = static_cast<std::int32_t>(
+        draw_conditioning(store.present(sample[b]), d, u01(subset.v[0]), u01(subset.v[1])));
+
+    const Words when = draw(seed, kSiteTime, step32, row, 0);
+    const double u = u01_double(when.v[0], when.v[1]);
+    // Box-Muller in double; one draw a row.
+    const double radius = std::sqrt(-2 * std::log1p(-u01_double(when.v[2], when.v[3])));
+    t[b] = static_cast<float>(time.draw(u, radius * std::cos(2 * 3.14159265358979323846 * u)));
+  }
+};
+
+struct PerturbRow {
+  StoreView store;
+  const std::int32_t *sample, *conditioning;
+  const float *time, *noise;
+  Prediction prediction;
+  float *r, *tau, *target, *weight;
+
+  void operator()(std::int64_t b) const {
+    const double t = static_cast<double>(time[b]);
+    const auto a = static_cast<float>(VpSde::mean(t)), s = static_cast<float>(VpSde::std_dev(t));
+    const Subset present = store.present(sample[b]);
+    const Subset given = static_cast<Subset>(conditioning[b]);
+    const Subset diffused = present & ~given;
+    std::int64_t dim_present = 0, dim_diffused = 0;
+    for (int i = 0; i < store.modalities; ++i) {
+      const std::int64_t dim = store.dims[static_cast<std::size_t>(i)];
+      dim_present += contains(present, i) ? dim : 0;
+      dim_diffused += contains(diffused, i) ? dim : 0;
+    }
+    const float omega = static_cast<float>(dim_present) / static_cast<float>(dim_diffused);
+    for (int i = 0; i < store.modalities; ++i) {
+      const auto k = static_cast<std::size_t>(i);
+      const std::int64_t first = b * store.total + store.offsets[k];
+      const float* z =
+          contains(present, i) ? store.latents[k] + store.item(sample[b], i) * store.dims[k] : nullptr;
+      const bool on = contains(diffused, i);
+      tau[b * store.modalities + i] = on ? time[b] : z ? 0.0f : 1.0f;
+      for (std::int64_t j = 0; j < store.dims[k]; ++j) {
+        const float eps = noise[first + j];
+        r[first + j] = on ? a * z[j] + s * eps : z ? z[j] : eps;
+        target[first + j] = !on ? 0.0f : prediction == Prediction::noise ? -eps : a * eps - s * z[j];
+        weight[first + j] = on ? omega * store.weights[k] : 0.0f;
+      }
+    }
+  }
+};
+
+}  // namespace
+
+ScoreBatcher::ScoreBatcher(const LatentStore& latents, ScoreBatchOptions options, std::uint64_t seed)
+    : latents_(latents),
+      options_(std::move(options)),
+      order_(latents.num_samples(), options_.batch, seed),
+      seed_(seed),
+      device_(latents.samples().device()) {
+  MLD_CHECK(latents.layout().modalities() <= kMaxModalities, "score training: at most ", kMaxModalities,
+            " modalities");
+  MLD_CHECK(
+      options_.modality_weights.empty() || options_.modality_weights.size() == latents.layout().dims.size(),
+      "score training: one weight for each modality expected");
+  MLD_CHECK(options_.batch >= 1 && options_.batch <= latents.num_samples(), "score training: batch ",
+            options_.batch, " does not fit ", latents.num_samples(), " samples");
+}
+
+BatchDraw ScoreBatcher::draw(const StepState* state) const {
+  const std::int64_t batch = options_.batch;
+  BatchDraw out{Tensor::empty({batch}, DType::i32, device_), Tensor::empty({batch}, DType::i32, device_),
+                Tensor::empty({batch}, DType::f32, device_),
+                Tensor::empty({batch, latents_.layout().total}, DType::f32, device_)};
+  const DrawRow f{state,
+                  view(latents_, options_),
+                  order_,
+                  seed_,
+                  options_.d,
+                  options_.subsets == SubsetDraw::per_batch,
+                  options_.time,
+                  out.sample.ptr<std::int32_t>(),
+                  out.conditioning.ptr<std::int32_t>(),
+                  out.time.ptr<float>()};
+  for_each_row(device_, batch, 256, f);
+  fill_normal(out.noise, DrawKey{.state = state, .site = kSiteNoise});
+  return out;
+}
+
+ScoreBatch ScoreBatcher::perturb(const BatchDraw& draw) const {
+  const std::int64_t batch = draw.sample.shape()[0], total = latents_.layout().total;
+  const auto modalities = static_cast<std::int64_t>(latents_.layout().modalities());
+  ScoreBatch out{Tensor::empty({batch, total}, DType::f32, device_),
+                 Tensor::empty({batch, modalities}, DType::f32, device_),
+                 Tensor::empty({batch, total}, DType::f32, device_),
+                 Tensor::empty({batch, total}, DType::f32, device_)};
+  const PerturbRow f{view(latents_, options_),
+                     draw.sample.ptr<std::int32_t>(),
+                     draw.conditioning.ptr<std::int32_t>(),
+                     draw.time.ptr<float>(),
+                     draw.noise.ptr<float>(),
+                     options_.prediction,
+                     out.r.ptr<float>(),
+                     out.tau.ptr<float>(),
+                     out.target.ptr<float>(),
+                     out.weight.ptr<float>()};
+  for_each_row(device_, batch, total, f);
+  return out;
+}
+
+}  // namespace mld

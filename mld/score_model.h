@@ -1,0 +1,40 @@
+// The score network together with the latent statistics it was trained with: what one score checkpoint holds.
+#pragma once
+
+#include "mld/config.h"
+#include "mld/latents.h"
+#include "mld/score_network.h"
+#include "nn/parameter.h"
+
+namespace mld {
+
+struct ScoreModel {
+  ScoreNetwork network;
+  nn::Buffer latent_mean, latent_std;  // [D]
+
+  ScoreModel(const ScoreConfig& config, const LatentLayout& layout)
+      : network({.dim = layout.total,
+                 .times = layout.modalities(),
+                 .width = config.width,
+                 .time_dim = config.time_dim,
+                 .groups = config.groups,
+                 .mults = config.mults,
+                 .fourier = config.fourier_features}),
+        latent_mean({layout.total}, 0.0),
+        latent_std({layout.total}, 1.0) {}
+
+  LatentStats stats() const { return {latent_mean.value(), latent_std.value()}; }
+  void visit(nn::Visitor& v) {
+    network.visit(v);
+    v("latent_mean", latent_mean);
+    v("latent_std", latent_std);
+  }
+};
+
+inline LatentLayout latent_layout(const Config& config) {
+  std::vector<std::int64_t> dims;
+  for (const ModalityConfig& m : config.modalities) dims.push_back(m.latent);
+  return LatentLayout(std::move(dims));
+}
+
+}  // namespace mld

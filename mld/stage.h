@@ -1,0 +1,60 @@
+// One training stage: an autoencoder, a classifier or the score network, from its checkpoint or from scratch
+// to the end of its budget. Knows nothing of what is trained: the caller gives the store, the loss and what
+// fills the batch. Resuming continues bit for bit, metrics included.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <span>
+#include <string>
+
+#include "engine/runtime/step_state.h"
+#include "mld/config.h"
+#include "nn/train_step.h"
+
+namespace mld {
+
+struct StageProgress {
+  std::string stage;      // "autoencoder/image"
+  std::int64_t step = 0;  // steps done
+  std::int64_t total = 0;
+  double loss = 0;  // mean since the last report
+  double lr = 0;
+  double seconds = 0;  // in this process
+  double steps_per_second = 0;
+};
+
+struct TrainHooks {
+  std::function<void(const StageProgress&)> progress;  // about every second step of work, at least at the end
+  std::function<void(const std::string&)> note;        // one-line announcements
+  std::function<bool()> stop;  // polled between steps; true: write a checkpoint and stop
+};
+
+enum class StageEnd { finished, stopped };
+
+struct Stage {
+  std::string name;
+  std::filesystem::path checkpoint, metrics;
+  TrainConfig train;
+  RunConfig run;
+  std::uint64_t seed = 0;
+  std::int64_t steps_per_epoch = 1;
+  std::string config;  // stored verbatim in the checkpoint
+  nn::ParameterStore* store = nullptr;
+  std::function<void(std::int64_t step)> before;  // fills the batch of a step
+  nn::TrainStep::Loss loss;
+};
+
+// Steps the budget allows; minutes are not counted. Throws ErrorKind::usage if there is no budget at all.
+std::int64_t total_steps(const TrainConfig& train, std::int64_t steps_per_epoch);
+
+// Trains. An existing checkpoint of the stage is continued; one that is finished returns at once, with the
+// store filled. Ten non-finite losses in a row end it with ErrorKind::diverged, the last good checkpoint
+// kept.
+StageEnd run_stage(const Stage& stage, const TrainHooks& hooks);
+
+// Streams of different stages of one run must differ: a hash of seed and name.
+std::uint64_t stage_seed(std::uint64_t seed, const std::string& name);
+
+}  // namespace mld

@@ -1,0 +1,78 @@
+#include "mld/stage1.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include "engine/ops/ops.h"
+
+namespace mld {
+namespace {
+
+constexpr std::int64_t kEncodeChunk = 512;
+
+void put_rows(Tensor& all, std::int64_t total, std::int64_t first, const Tensor& part) {
+  if (!all.defined()) {
+    Shape shape = part.shape();
+    shape[0] = total;
+    all = Tensor::empty(shape, part.dtype(), part.device());
+  }
+  all.rows(first, part.shape()[0]).copy_from(part);
+}
+
+}  // namespace
+
+Autoencoder make_autoencoder(const ModalityConfig& config, const data::Modality& info) {
+  const bool discrete = data::is_discrete(info.kind);
+  MLD_CHECK_AS(ErrorKind::usage, discrete == (config.likelihood == Likelihood::categorical), "modality '",
+               config.name, "': ", data::kind_name(info.kind), " data ", discrete ? "need" : "cannot take",
+               " the likelihood 'categorical'");
+  if (!discrete) return make_autoencoder(config.autoencoder, info.shape, config.latent);
+  MLD_CHECK_AS(ErrorKind::usage, config.autoencoder == AutoencoderKind::mlp, "modality '", config.name,
+               "': discrete data take the autoencoder 'mlp'");
+  return make_categorical_autoencoder(info.shape.numel(), info.categories, config.latent);
+}
+
+Classifier make_classifier(const ModalityConfig& config, const data::Modality& info, std::int64_t classes) {
+  if (!data::is_discrete(info.kind)) return make_classifier(config.classifier, info.shape, classes);
+  MLD_CHECK_AS(ErrorKind::usage, config.classifier == ClassifierKind::mlp, "modality '", config.name,
+               "': discrete data take the classifier 'mlp'");
+  return make_categorical_classifier(info.shape.numel(), info.categories, classes);
+}
+
+Var reconstruction_loss(const ModalityConfig& config, const Var& output, const ItemBatch& batch) {
+  const double mean = 1.0 / static_cast<double>(output.shape()[0]);
+  switch (config.likelihood) {
+    case Likelihood::laplace:
+      return l1(output, batch.x, mean / config.scale);
+    case Likelihood::normal:
+      return squared_error(output, batch.x, mean);
+    case Likelihood::categorical:
+      return categorical_nll(output, batch.tokens, mean);
+  }
+  fail(ErrorKind::internal, "stage 1: unknown likelihood");
+}
+
+Tensor encode_items(const Autoencoder& net, const data::Split& split, int modality,
+                    const data::Modality& info) {
+  const std::int64_t total = split.num_items(modality);
+  Tensor all = Tensor::empty({total, net.encoder.output().numel()});
+  for (std::int64_t first = 0; first < total; first += kEncodeChunk) {
+    std::vector<std::int32_t> items(static_cast<std::size_t>(std::min(kEncodeChunk, total - first)));
+    std::iota(items.begin(), items.end(), static_cast<std::int32_t>(first));
+    const ItemBatch batch = make_item_batch(info, static_cast<std::int64_t>(items.size()));
+    fill_items(split, modality, info, items, batch);
+    put_rows(all, total, first, net.encode(batch.x).value);
+  }
+  return all;
+}
+
+Tensor map_rows(const Tensor& x, std::int64_t chunk, const std::function<Tensor(const Tensor&)>& f) {
+  const std::int64_t total = x.shape()[0];
+  MLD_CHECK(total > 0, "map_rows: no rows");
+  Tensor all;
+  for (std::int64_t first = 0; first < total; first += chunk)
+    put_rows(all, total, first, f(x.rows(first, std::min(chunk, total - first))));
+  return all;
+}
+
+}  // namespace mld

@@ -1,0 +1,28 @@
+// What stage 1 trains, one modality at a time: the networks its configuration names for its data, the
+// likelihood they are trained with, and the encoding of whole splits.
+#pragma once
+
+#include <functional>
+
+#include "data/store.h"
+#include "mld/config.h"
+#include "mld/item_feed.h"
+#include "mld/networks.h"
+
+namespace mld {
+
+Autoencoder make_autoencoder(const ModalityConfig& config, const data::Modality& info);
+Classifier make_classifier(const ModalityConfig& config, const data::Modality& info, std::int64_t classes);
+
+// Mean over the batch of -log p(x | output), summed over a sample's elements, without constants that have no
+// gradient (method.md section 2). Shape [1].
+Var reconstruction_loss(const ModalityConfig& config, const Var& output, const ItemBatch& batch);
+
+// Encodings of all items of a split, [items, latent], not standardised; in inference mode.
+Tensor encode_items(const Autoencoder& net, const data::Split& split, int modality,
+                    const data::Modality& info);
+
+// Applies f to row chunks of x and stacks the results: inference with bounded memory.
+Tensor map_rows(const Tensor& x, std::int64_t chunk, const std::function<Tensor(const Tensor&)>& f);
+
+}  // namespace mld

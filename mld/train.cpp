@@ -1,0 +1,297 @@
+#include "mld/train.h"
+
+#include <algorithm>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "data/store.h"
+#include "engine/io/atomic_file.h"
+#include "engine/io/lock_file.h"
+#include "engine/ops/ops.h"
+#include "mld/noise.h"
+#include "mld/run_files.h"
+#include "mld/score_batch.h"
+#include "mld/score_model.h"
+#include "mld/stage1.h"
+
+namespace mld {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Keys that may change when a run is continued: they decide how long, how often is written and how samples
+// are drawn, not what is trained.
+bool may_change(const std::string& difference) {
+  const std::string key = difference.substr(0, difference.find(':'));
+  const auto ends_with = [&](std::string_view tail) { return key.ends_with(tail); };
+  return key.starts_with("sampler.") || key.starts_with("run.") || key == "threads" || key == "preset" ||
+         key == "data.store" || key.starts_with("stage1.") || key.starts_with("classifier_training.") ||
+         ends_with(".steps") || ends_with(".epochs") || ends_with(".minutes");
+}
+
+class Trainer {
+ public:
+  Trainer(const TrainRequest& request, const TrainHooks& hooks)
+      : request_(request),
+        config_(request.config),
+        hooks_(hooks),
+        files_{request.out},
+        store_(data::Store::open(config_.data.store)),
+        train_(store_.split("train")),
+        config_text_(to_json(config_)) {
+    for (const ModalityConfig& m : config_.modalities)
+      index_.push_back(store_.description().modality(m.name));
+    if (!request_.modality.empty()) wanted(request_.modality);
+  }
+
+  StageEnd run() {
+    prepare_folder();
+    const LockFile lock(request_.out);
+    check_existing();
+    write_file_atomically(files_.config(), config_text_);
+    write_file_atomically(files_.dataset(), to_json(store_.description()));
+    if (!request_.reuse.empty()) take_over();
+    for (std::size_t i = 0; i < config_.modalities.size(); ++i) {
+      if (!request_.modality.empty() && config_.modalities[i].name != request_.modality) continue;
+      if (chosen(StageChoice::autoencoders) && autoencoder(i) == StageEnd::stopped) return StageEnd::stopped;
+      if (chosen(StageChoice::classifiers) && classifier(i) == StageEnd::stopped) return StageEnd::stopped;
+    }
+    const bool score_wanted = request_.stages == StageChoice::score ||
+                              (request_.stages == StageChoice::all && request_.modality.empty());
+    return score_wanted ? score() : StageEnd::finished;
+  }
+
+ private:
+  bool chosen(StageChoice stage) const {
+    return request_.stages == StageChoice::all || request_.stages == stage;
+  }
+
+  void wanted(const std::string& name) const {
+    for (const ModalityConfig& m : config_.modalities)
+      if (m.name == name) return;
+    store_.description().modality(name);  // unknown altogether: this error lists the known ones
+    fail(ErrorKind::usage, "modality '", name, "' is in the data set but not in the configuration");
+  }
+
+  void prepare_folder() const {
+    std::error_code error;
+    fs::create_directories(request_.out, error);
+    MLD_CHECK_AS(ErrorKind::io, !error && fs::is_directory(request_.out), request_.out.string(),
+                 ": cannot be made a folder: ", error ? error.message() : "a file of that name exists");
+  }
+
+  void check_existing() const {
+    if (!fs::exists(files_.config())) {
+      const bool empty = std::all_of(fs::directory_iterator(request_.out), fs::directory_iterator(),
+                                     [](const auto& entry) { return entry.path().filename() == ".lock"; });
+      MLD_CHECK_AS(ErrorKind::busy, empty, request_.out.string(),
+                   ": is not empty and holds no run; choose another folder");
+      return;
+    }
+    MLD_CHECK_AS(ErrorKind::busy, request_.resume, request_.out.string(),
+                 ": holds a run already; continue it with --resume or choose another folder");
+    std::string other;
+    for (const std::string& d : differences(read_run_config(files_), config_))
+      if (!may_change(d)) other += "\n  " + d;
+    MLD_CHECK_AS(ErrorKind::busy, other.empty(), request_.out.string(),
+                 ": holds a run of another configuration:", other);
+  }
+
+  // Copies finished stage-1 files of another run whose networks and recipes are the same.
+  void take_over() {
+    const RunFiles from{request_.reuse};
+    const Config theirs = read_run_config(from);
+    nlohmann::json record = nlohmann::json::object();
+    for (const ModalityConfig& m : config_.modalities) {
+      const auto it = std::find_if(theirs.modalities.begin(), theirs.modalities.end(),
+                                   [&](const ModalityConfig& t) { return t.name == m.name; });
+      MLD_CHECK_AS(ErrorKind::model, it != theirs.modalities.end(), request_.reuse.string(),
+                   ": has no modality '", m.name, "'");
+      const auto copy = [&](const fs::path& source, const fs::path& target, const std::string& ours,
+                            const std::string& hash) {
+        MLD_CHECK_AS(ErrorKind::model, ours == hash, source.string(),
+                     ": was trained with another network or ", "recipe than this configuration asks for (",
+                     hash, ", not ", ours, ")");
+        if (!fs::exists(source) || fs::exists(target)) return;
+        std::ifstream in(source, std::ios::binary);
+        const std::string bytes(std::istreambuf_iterator<char>(in), {});
+        MLD_CHECK_AS(ErrorKind::io, in.good() || in.eof(), source.string(), ": cannot be read");
+        write_file_atomically(target, bytes);
+        record[target.filename().string()] = {{"from", fs::absolute(source).string()}, {"recipe", hash}};
+      };
+      copy(from.autoencoder(m.name), files_.autoencoder(m.name), stage1_hash(m), stage1_hash(*it));
+      if (m.classifier != ClassifierKind::none)
+        copy(from.classifier(m.name), files_.classifier(m.name), classifier_hash(m), classifier_hash(*it));
+    }
+    if (!record.empty()) write_file_atomically(files_.reused(), record.dump(2) + "\n");
+  }
+
+  Stage stage(const std::string& name, const fs::path& checkpoint, const TrainConfig& train) const {
+    Stage s;
+    s.name = name;
+    s.checkpoint = checkpoint;
+    s.metrics = files_.metrics();
+    s.train = train;
+    s.run = config_.run;
+    s.seed = stage_seed(config_.seed, name);
+    s.config = config_text_;
+    return s;
+  }
+
+  void announce_batch(const std::string& stage, std::int64_t asked, std::int64_t got) const {
+    if (asked != got && hooks_.note)
+      hooks_.note(cat(stage, ": the batch shrinks from ", asked, " to ", got, ", all there is"));
+  }
+
+  StageEnd autoencoder(std::size_t i) {
+    const ModalityConfig& m = config_.modalities[i];
+    const data::Modality& info = store_.modality(index_[i]);
+    Stage s = stage("autoencoder/" + m.name, files_.autoencoder(m.name), m.stage1);
+    Autoencoder net = make_autoencoder(m, info);
+    nn::ParameterStore parameters(net, {.device = request_.device, .ema = m.stage1.ema > 0});
+    const ItemFeed feed(train_, index_[i], info, m.stage1.sampling, false, m.stage1.batch, s.seed);
+    announce_batch(s.name, m.stage1.batch, feed.batch());
+    const ItemBatch host = make_item_batch(info, feed.batch());
+    const ItemBatch batch = on_device(host);
+    s.store = &parameters;
+    s.steps_per_epoch = feed.steps_per_epoch();
+    s.before = [&](std::int64_t step) {
+      feed.fill(step, host, {});
+      upload(host, batch);
+    };
+    s.loss = [&](const StepState* state) {
+      const nn::Context context{.training = true, .key = {.state = state, .site = kFirstLayerSite}};
+      return reconstruction_loss(m, net.decode(net.encode(batch.x, context), context), batch);
+    };
+    return run_stage(s, hooks_);
+  }
+
+  StageEnd classifier(std::size_t i) {
+    const ModalityConfig& m = config_.modalities[i];
+    if (m.classifier == ClassifierKind::none) return StageEnd::finished;
+    const data::Modality& info = store_.modality(index_[i]);
+    const std::int64_t classes = store_.description().classes;
+    if (classes < 2) {
+      if (hooks_.note) hooks_.note("classifier/" + m.name + ": left out, the data have no labels");
+      return StageEnd::finished;
+    }
+    Stage s = stage("classifier/" + m.name, files_.classifier(m.name), m.classifier_training);
+    Classifier net = make_classifier(m, info, classes);
+    nn::ParameterStore parameters(net, {.device = request_.device, .ema = m.classifier_training.ema > 0});
+    const ItemFeed feed(train_, index_[i], info, m.classifier_training.sampling, true,
+                        m.classifier_training.batch, s.seed);
+    announce_batch(s.name, m.classifier_training.batch, feed.batch());
+    const ItemBatch host = make_item_batch(info, feed.batch());
+    const ItemBatch batch = on_device(host);
+    const Tensor host_labels = Tensor::empty({feed.batch()}, DType::i32);
+    const Tensor labels = host_labels.to(request_.device);
+    s.store = &parameters;
+    s.steps_per_epoch = feed.steps_per_epoch();
+    s.before = [&](std::int64_t step) {
+      feed.fill(step, host, host_labels);
+      upload(host, batch);
+      upload(host_labels, labels);
+    };
+    s.loss = [&](const StepState* state) {
+      const nn::Context context{.training = true, .key = {.state = state, .site = kFirstLayerSite}};
+      return cross_entropy(net(batch.x, context), labels);
+    };
+    return run_stage(s, hooks_);
+  }
+
+  StageEnd score() {
+    LatentStore latents = encode_split();
+    const ScoreConfig& c = config_.score;
+    Stage s = stage("score", files_.score(), c);
+    const std::int64_t size = std::min(c.batch, latents.num_samples());
+    announce_batch(s.name, c.batch, size);
+    const LatentStats stats = statistics(latents, size, s.seed);
+    latents.standardise(stats);
+    latents.move_to(request_.device);
+
+    ScoreModel model(c, latents.layout());
+    nn::ParameterStore parameters(model, {.device = request_.device, .ema = c.ema > 0});
+    ScoreBatchOptions options{.batch = size,
+                              .d = c.d,
+                              .subsets = c.subsets,
+                              .time = {c.time_sampling, c.t_min, c.time_log_mean, c.time_log_std},
+                              .prediction = c.prediction,
+                              .modality_weights = {}};
+    for (const ModalityConfig& m : config_.modalities) options.modality_weights.push_back(m.weight);
+    const ScoreBatcher batcher(latents, options, s.seed);
+    s.store = &parameters;
+    s.steps_per_epoch = batcher.steps_per_epoch();
+    s.before = [&](std::int64_t
+                       step) {  // buffers are drawn at initialisation, so they are set before the first step
+      if (step > 0) return;
+      upload(stats.mean, model.latent_mean.value());
+      upload(stats.std, model.latent_std.value());
+    };
+    s.loss = [&](const StepState* state) {
+      const ScoreBatch batch = batcher.perturb(batcher.draw(state));
+      return squared_error(model.network(batch.r, batch.tau), batch.target, 1.0 / static_cast<double>(size),
+                           batch.weight);
+    };
+    return run_stage(s, hooks_);
+  }
+
+  LatentStore encode_split() const {
+    std::vector<Tensor> latents;
+    for (std::size_t i = 0; i < config_.modalities.size(); ++i) {
+      const ModalityConfig& m = config_.modalities[i];
+      MLD_CHECK_AS(ErrorKind::model, fs::exists(files_.autoencoder(m.name)),
+                   files_.autoencoder(m.name).string(),
+                   ": missing; train the autoencoders first (--stage ae)");
+      Autoencoder net = make_autoencoder(m, store_.modality(index_[i]));
+      nn::ParameterStore parameters(net, {.training = false});
+      load_finished(files_.autoencoder(m.name), parameters);
+      latents.push_back(encode_items(net, train_, index_[i], store_.modality(index_[i])));
+    }
+    const std::int64_t columns = store_.num_modalities();
+    Tensor samples =
+        Tensor::empty({train_.num_samples(), static_cast<std::int64_t>(index_.size())}, DType::i32);
+    std::int32_t* out = samples.data<std::int32_t>();
+    for (std::int64_t row = 0; row < train_.num_samples(); ++row)
+      for (int column : index_) *out++ = train_.samples()[static_cast<std::size_t>(row * columns + column)];
+    return LatentStore(latent_layout(config_), std::move(latents), std::move(samples));
+  }
+
+  LatentStats statistics(const LatentStore& latents, std::int64_t batch, std::uint64_t seed) const {
+    if (config_.score.latent_statistics == StatsOver::whole) return latents.statistics();
+    const data::BatchOrder order(latents.num_samples(), batch, seed);  // the batches of the score stage
+    std::vector<std::int32_t> first(static_cast<std::size_t>(order.batch()));
+    order.rows(0, first);
+    return latents.statistics(first);
+  }
+
+  ItemBatch on_device(const ItemBatch& host) const {
+    return {host.x.to(request_.device), host.tokens.defined() ? host.tokens.to(request_.device) : Tensor()};
+  }
+  static void upload(const Tensor& from, const Tensor& to) {
+    if (from.device() == to.device()) {
+      if (from.raw() != to.raw()) to.copy_from(from);
+      return;
+    }
+    synchronize(to.device());
+    std::copy_n(from.raw(), from.bytes(), to.raw());
+  }
+  static void upload(const ItemBatch& from, const ItemBatch& to) {
+    upload(from.x, to.x);
+    if (from.tokens.defined()) upload(from.tokens, to.tokens);
+  }
+
+  const TrainRequest& request_;
+  const Config& config_;
+  const TrainHooks& hooks_;
+  RunFiles files_;
+  data::Store store_;
+  const data::Split& train_;
+  std::string config_text_;
+  std::vector<int> index_;  // store's number of each configured modality
+};
+
+}  // namespace
+
+StageEnd train(const TrainRequest& request, const TrainHooks& hooks) { return Trainer(request, hooks).run(); }
+
+}  // namespace mld

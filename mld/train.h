@@ -1,0 +1,30 @@
+// Training a run: every autoencoder and classifier alone (stage 1), then the score network on the latents of
+// the whole training split (stage 2). Writes the run directory that run_files.h describes.
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include "mld/config.h"
+#include "mld/stage.h"
+
+namespace mld {
+
+enum class StageChoice { all, autoencoders, classifiers, score };
+
+struct TrainRequest {
+  Config config;              // config.data.store names the store
+  std::filesystem::path out;  // the run directory
+  StageChoice stages = StageChoice::all;
+  std::string modality;         // only this one's stage 1; empty: all
+  std::filesystem::path reuse;  // run whose autoencoders and classifiers are taken over; empty: none
+  bool resume = false;          // continue what `out` holds
+  Device device = kCpu;
+};
+
+// Returns `stopped` if the hooks asked to; everything is saved then, and a call with resume continues bit for
+// bit. ErrorKind::busy if the folder is in use, or holds a run and resume is not set, or holds a run of
+// another configuration (budgets, logging and sampling may differ).
+StageEnd train(const TrainRequest& request, const TrainHooks& hooks);
+
+}  // namespace mld

@@ -1,0 +1,29 @@
+#include "nn/train_step.h"
+
+#include <utility>
+
+namespace mld::nn {
+
+TrainStep::TrainStep(ParameterStore& store, std::uint64_t seed, LrPlan plan, AdamOptions adam, Loss loss)
+    : store_(store),
+      counter_(seed, plan, adam.beta1, adam.beta2, store.options().device),
+      adam_(store, adam, counter_.ptr()),
+      loss_(std::move(loss)),
+      step_(store.options().device, [this] { run(); }) {}
+
+void TrainStep::run() {
+  store_.begin_step();
+  counter_.tick();
+  {
+    Tape tape;
+    const Var loss = loss_(counter_.ptr());
+    counter_.judge(loss.value);
+    tape.backward(loss);
+  }
+  store_.finish_backward();
+  adam_.step();
+  store_.restore_buffers_unless_ok(counter_.ptr());
+  counter_.commit();
+}
+
+}  // namespace mld::nn

@@ -1,0 +1,245 @@
+// Files under crashes, full disks and second processes: engine/io/{atomic_file,jsonl,lock_file}.h.
+#include "engine/io/atomic_file.h"
+
+#include <doctest/doctest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <functional>
+#include <optional>
+
+#include "engine/io/crc32.h"
+#include "engine/io/jsonl.h"
+#include "engine/io/lock_file.h"
+#include "tests/engine/full_disk.h"
+#include "tests/expect_error.h"
+#include "tests/temp_folder.h"
+
+namespace {
+
+using mld::AtomicFile;
+using mld::ErrorKind;
+using mld::JsonlWriter;
+using mld::LockFile;
+using mld_test::contains;
+using mld_test::error_of;
+using mld_test::FullDisk;
+using mld_test::read_bytes;
+using mld_test::TempFolder;
+using mld_test::write_bytes;
+
+// Runs `f` in a child process and returns how it ended; `f` returns the exit status.
+int in_child(const std::function<int()>& f) {
+  const pid_t child = ::fork();
+  if (child == 0) ::_exit(f());
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  return status;
+}
+
+}  // namespace
+
+TEST_CASE("crc32: the check value, and continuation") {
+  const std::string digits = "123456789";
+  const auto bytes = std::as_bytes(std::span(digits));
+  CHECK(mld::crc32(bytes) == 0xcbf43926U);
+  CHECK(mld::crc32(bytes.subspan(4), mld::crc32(bytes.first(4))) == 0xcbf43926U);
+  CHECK(mld::crc32({}) == 0);
+}
+
+TEST_CASE("atomic file: creates and replaces") {
+  const TempFolder folder;
+  mld::write_file_atomically(folder / "a", "one");
+  CHECK(read_bytes(folder / "a") == "one");
+  AtomicFile file(folder / "a");
+  file.write("hello ");
+  file.write("world");
+  const std::string capital = "W";
+  file.write_at(6, std::as_bytes(std::span(capital)));
+  CHECK(read_bytes(folder / "a") == "one");
+  error_of(ErrorKind::internal, [&] { file.write_at(11, std::as_bytes(std::span(capital))); });
+  file.commit();
+  CHECK(read_bytes(folder / "a") == "hello World");
+  CHECK(folder.listing() == "a ");
+  error_of(ErrorKind::internal, [&] { file.write("more"); });
+  error_of(ErrorKind::internal, [&] { file.commit(); });
+}
+
+TEST_CASE("atomic file: given up, the old file stays and the temporary goes") {
+  const TempFolder folder;
+  write_bytes(folder / "a", "old");
+  { AtomicFile(folder / "a").write("new"); }
+  CHECK(read_bytes(folder / "a") == "old");
+  CHECK(folder.listing() == "a ");
+}
+
+TEST_CASE("atomic file: a process killed while writing leaves the old file, and the next write works") {
+  const TempFolder folder;
+  write_bytes(folder / "a", "old");
+  const int status = in_child([&] {
+    AtomicFile file(folder / "a");
+    file.write("a long text that must not survive");
+    return ::raise(SIGKILL);
+  });
+  CHECK(WIFSIGNALED(status));
+  CHECK(read_bytes(folder / "a") == "old");
+  mld::write_file_atomically(folder / "a", "new");
+  CHECK(read_bytes(folder / "a") == "new");
+  CHECK(folder.listing() == "a ");
+}
+
+TEST_CASE("atomic file: one writer at a time") {
+  const TempFolder folder;
+  {
+    AtomicFile first(folder / "a");
+    CHECK(contains(error_of(ErrorKind::busy, [&] { AtomicFile second(folder / "a"); }), "another process"));
+    first.write("first");
+    first.commit();
+    AtomicFile third(folder / "a");  // before `first` is gone
+  }
+  CHECK(read_bytes(folder / "a") == "first");
+}
+
+TEST_CASE("atomic file: a symbolic link stays one") {
+  const TempFolder folder;
+  write_bytes(folder / "target", "old");
+  std::filesystem::create_symlink("target", folder / "link");
+  mld::write_file_atomically(folder / "link", "new");
+  CHECK(std::filesystem::is_symlink(folder / "link"));
+  CHECK(read_bytes(folder / "target") == "new");
+}
+
+TEST_CASE("atomic file: destinations that cannot be") {
+  const TempFolder folder;
+  CHECK(
+      contains(error_of(ErrorKind::io, [&] { AtomicFile file(folder / "none/a"); }), "none/a: cannot write"));
+  CHECK(contains(error_of(ErrorKind::io, [&] { AtomicFile file(folder.path()); }), "not a regular file"));
+  error_of(ErrorKind::io, [&] { AtomicFile file("/dev/full"); });
+  error_of(ErrorKind::io, [&] { AtomicFile file(folder / std::string(300, 'x')); });
+}
+
+TEST_CASE("atomic file: full disk") {
+  const TempFolder folder;
+  write_bytes(folder / "a", "old");
+  {
+    const FullDisk full(1000);
+    const std::string message =
+        error_of(ErrorKind::io, [&] { mld::write_file_atomically(folder / "a", std::string(2000, 'x')); });
+    CHECK(contains(message, "cannot write"));
+    CHECK(contains(message, "free space"));
+  }
+  CHECK(read_bytes(folder / "a") == "old");
+  CHECK(folder.listing() == "a ");
+}
+
+TEST_CASE("jsonl: lines are appended, a torn last line is removed") {
+  const TempFolder folder;
+  {
+    JsonlWriter writer(folder / "m");
+    writer.append(R"({"step":1})");
+    writer.append(R"({"step":2})");
+    writer.flush();
+    error_of(ErrorKind::internal, [&] { writer.append("a\nb"); });
+  }
+  CHECK(read_bytes(folder / "m") == "{\"step\":1}\n{\"step\":2}\n");
+  // Longer than the block that the end of the last line is looked for with.
+  write_bytes(folder / "m", "{\"step\":1}\n{\"note\":\"" + std::string(10'000, 'x'));
+  JsonlWriter(folder / "m").append(R"({"step":3})");
+  CHECK(read_bytes(folder / "m") == "{\"step\":1}\n{\"step\":3}\n");
+  write_bytes(folder / "m", "{\"st");
+  JsonlWriter(folder / "m").append("{}");
+  CHECK(read_bytes(folder / "m") == "{}\n");
+  error_of(ErrorKind::io, [&] { JsonlWriter writer(folder / "none/m"); });
+}
+
+TEST_CASE("jsonl: on a full disk the lines so far stay whole") {
+  const TempFolder folder;
+  JsonlWriter writer(folder / "m");
+  writer.append(std::string(60, 'a'));
+  {
+    const FullDisk full(100);
+    CHECK(contains(error_of(ErrorKind::io, [&] { writer.append(std::string(60, 'b')); }), "cannot append"));
+  }
+  CHECK(read_bytes(folder / "m") == std::string(60, 'a') + "\n");
+  writer.append("c");
+  CHECK(read_bytes(folder / "m") == std::string(60, 'a') + "\nc\n");
+}
+
+TEST_CASE("jsonl: a resumed run's file equals the uninterrupted run's") {
+  const TempFolder folder;
+  const auto train = [&](std::string_view file, std::string_view stage, int first, int last) {
+    JsonlWriter writer(folder / file);
+    for (int step = first; step <= last; ++step)
+      writer.append(mld::cat(R"({"stage":")", stage, R"(","step":)", step, R"(,"loss":)", 1.0 / step, "}"));
+  };
+  train("whole", "autoencoder", 1, 5);
+  train("whole", "score", 1, 9);
+
+  // Killed at step 7 of the second stage, the last checkpoint at 4.
+  train("killed", "autoencoder", 1, 5);
+  train("killed", "score", 1, 7);
+  write_bytes(folder / "killed", read_bytes(folder / "killed") + "{\"stage\":\"sco");
+  mld::truncate_jsonl_to_step(folder / "killed", 4, "score");
+  train("killed", "score", 5, 9);
+  CHECK(read_bytes(folder / "killed") == read_bytes(folder / "whole"));
+
+  // Back to a checkpoint of the first stage: what follows it goes, too.
+  mld::truncate_jsonl_to_step(folder / "killed", 3, "autoencoder");
+  train("killed", "autoencoder", 4, 5);
+  train("killed", "score", 1, 9);
+  CHECK(read_bytes(folder / "killed") == read_bytes(folder / "whole"));
+
+  mld::truncate_jsonl_to_step(folder / "killed", 100);
+  CHECK(read_bytes(folder / "killed") == read_bytes(folder / "whole"));
+  mld::truncate_jsonl_to_step(folder / "killed", 0);
+  CHECK(read_bytes(folder / "killed").empty());
+  mld::truncate_jsonl_to_step(folder / "none", 0);
+  CHECK(!std::filesystem::exists(folder / "none"));
+}
+
+TEST_CASE("jsonl: lines without a step are kept") {
+  const TempFolder folder;
+  const std::string text =
+      "not json\n{\"step\":\"9\"}\n[]\n\n{\"event\":\"start\"}\n{\"step\":2,\"stage\":7}\n";
+  write_bytes(folder / "m", text + "{\"step\":3}\n{\"event\":\"end\"}\n");
+  mld::truncate_jsonl_to_step(folder / "m", 2);
+  CHECK(read_bytes(folder / "m") == text);
+}
+
+TEST_CASE("lock: the second owner is refused and told who the first is") {
+  const TempFolder folder;
+  std::optional<LockFile> lock(folder.path());
+  const std::string mine = "in use by process " + std::to_string(::getpid()) + ";";
+  CHECK(contains(error_of(ErrorKind::busy, [&] { LockFile second(folder.path()); }), mine));
+  const int status = in_child([&] {
+    try {
+      LockFile second(folder.path());
+    } catch (const mld::Error& error) {
+      return error.kind() == ErrorKind::busy && contains(error.what(), mine) ? 8 : 1;
+    }
+    return 2;
+  });
+  CHECK(WEXITSTATUS(status) == 8);
+  LockFile moved(std::move(*lock));
+  lock.reset();
+  error_of(ErrorKind::busy, [&] { LockFile second(folder.path()); });
+  lock = std::move(moved);
+  lock.reset();
+  const LockFile again(folder.path());
+}
+
+TEST_CASE("lock: ends with a killed owner") {
+  const TempFolder folder;
+  const int status = in_child([&] {
+    const LockFile lock(folder.path());
+    return ::raise(SIGKILL);
+  });
+  CHECK(WIFSIGNALED(status));
+  const LockFile lock(folder.path());
+}
+
+TEST_CASE("lock: folders that cannot be locked") {
+  const TempFolder folder;
+  CHECK(contains(error_of(ErrorKind::io, [&] { LockFile lock(folder / "none"); }), "cannot create the lock"));
+}

@@ -1,0 +1,121 @@
+// The sampler on exact Gaussian scores. With a linear score the output is an affine function of the noise
+// draws, so its mean is the output without noise and its variance the sum of the squared responses to a unit
+// impulse in each draw. Row k of the batch receives the impulse of draw k, the last row none: moments without
+// any Monte Carlo error, to be compared with the table of method.md section 15.
+#include "mld/sampler.h"
+
+#include <doctest/doctest.h>
+
+#include <cmath>
+
+#include "mld/sde.h"
+
+using mld::Tensor;
+
+namespace {
+
+class ImpulseNoise : public mld::NoiseSource {
+ public:
+  void normal(const Tensor& out, std::uint32_t, std::uint32_t, const Tensor&) override {
+    out.zero();
+    const std::int64_t dim = out.shape()[1];
+    for (std::int64_t d = 0; d < dim; ++d, ++next_) out.data<double>()[next_ * dim + d] = 1;
+  }
+  std::int64_t drawn() const { return next_; }
+
+ private:
+  std::int64_t next_ = 0;
+};
+
+struct Moments {
+  double mean, variance;
+};
+
+// Moments of coordinate 0 of D, the others given as 1. `gain` and `offset`: n = gain(level) r_0 +
+// offset(level).
+template <class Gain>
+Moments moments(mld::SamplerOptions options, std::int64_t dim, Gain score_of) {
+  const auto walk = options.schedule.walk();
+  const auto rows = static_cast<std::int64_t>(walk.size()) * dim + 1;
+  Tensor z = Tensor::full({rows, dim}, 1.0, mld::DType::f64);
+  Tensor given = Tensor::full({dim}, 1, mld::DType::u8);
+  given.data<std::uint8_t>()[0] = 0;
+  Tensor ids = Tensor::zeros({rows}, mld::DType::i32);
+  ImpulseNoise noise;
+  const auto score = [&](const Tensor& r, int level) {
+    Tensor n = Tensor::zeros(r.shape(), mld::DType::f64);
+    const double t = options.schedule.time(level), sigma = mld::VpSde::std_dev(t);
+    for (std::int64_t b = 0; b < rows; ++b)
+      n.data<double>()[b * dim] = sigma * score_of(r.data<double>() + b * dim, mld::VpSde::mean(t), sigma);
+    return n;
+  };
+  const Tensor out = mld::sample(score, z, given, ids, noise, options);
+  REQUIRE(noise.drawn() < rows);
+  const double mean = out.data<double>()[(rows - 1) * dim];
+  double variance = 0;
+  for (std::int64_t b = 0; b + 1 < rows; ++b) variance += std::pow(out.data<double>()[b * dim] - mean, 2);
+  return {mean, variance};
+}
+
+}  // namespace
+
+TEST_CASE("sampler: unconditional Gaussians, linear and jump schedules") {
+  struct Row {
+    double variance, linear, jump, fine;
+  };
+  for (const Row& row : {Row{1, 1.004901, 1.000648, 1.001280}, Row{0.25, 0.250721, 0.239669, 0.250233},
+                         Row{0.01, 0.009555, 0.009307, 0.009937}}) {
+    const auto score = [&](const double* r, double a, double s) {
+      return -r[0] / (a * a * row.variance + s * s);
+    };
+    const auto at = [&](int n, int r) { return moments({.schedule = {n, 10, r}}, 1, score); };
+    CHECK(std::abs(at(250, 1).variance - row.linear) < 1e-6);
+    CHECK(std::abs(at(250, 10).variance - row.jump) < 1e-6);
+    CHECK(std::abs(at(1000, 1).variance - row.fine) < 1e-6);
+    CHECK(std::abs(at(250, 10).mean) < 1e-12);
+  }
+}
+
+TEST_CASE("sampler: conditional of a correlated pair, other coordinate given") {
+  struct Row {
+    double rho, mean, variance, jump_mean, jump_variance;
+  };
+  for (const Row& row : {Row{0.8, 0.802032, 0.361360, 0.812648, 0.348332},
+                         Row{0.95, 0.951777, 0.097394, 0.955972, 0.092247}}) {
+    const auto score = [&](const double* r, double a, double s) {
+      return -(r[0] - row.rho * a * r[1]) / (a * a * (1 - row.rho * row.rho) + s * s);
+    };
+    const Moments linear = moments({.schedule = {250, 10, 1}}, 2, score);
+    CHECK(std::abs(linear.mean - row.mean) < 1e-6);
+    CHECK(std::abs(linear.variance - row.variance) < 1e-6);
+    const Moments jump = moments({.schedule = {250, 10, 10}}, 2, score);
+    CHECK(std::abs(jump.mean - row.jump_mean) < 1e-6);
+    CHECK(std::abs(jump.variance - row.jump_variance) < 1e-6);
+  }
+}
+
+TEST_CASE("sampler: exact re-noising keeps a standard normal where the score is exact") {
+  const auto score = [](const double* r, double, double) { return -r[0]; };  // variance 1 at every level
+  const Moments m = moments({.schedule = {250, 10, 10}, .renoise = mld::Renoise::exact}, 1, score);
+  CHECK(m.variance == doctest::Approx(1).epsilon(5e-3));
+}
+
+TEST_CASE("sampler: given coordinates come back bit for bit, and a run can be cancelled") {
+  Tensor z = Tensor::from(std::vector<float>{0.1f, -3.25f, 7.0f, 1e-30f, 2.0f, -0.3f}, {2, 3});
+  Tensor given = Tensor::from(std::vector<std::uint8_t>{1, 0, 1}, {3});
+  Tensor ids = Tensor::from(std::vector<std::int32_t>{4, 9}, {2});
+  mld::PhiloxNoise noise(7);
+  const mld::SamplerOptions options{.schedule = {20, 5, 2}};
+  const auto score = [](const Tensor& r, int) { return r.clone(); };
+  const Tensor out = mld::sample(score, z, given, ids, noise, options);
+  for (int b = 0; b < 2; ++b) {
+    CHECK(out.data<float>()[b * 3 + 0] == z.data<float>()[b * 3 + 0]);
+    CHECK(out.data<float>()[b * 3 + 2] == z.data<float>()[b * 3 + 2]);
+    CHECK(out.data<float>()[b * 3 + 1] != z.data<float>()[b * 3 + 1]);
+  }
+  int calls = 0;
+  CHECK_THROWS_AS(mld::sample(score, z, given, ids, noise, options,
+                              [&](std::int64_t, std::int64_t) { return ++calls < 3; }),
+                  mld::Cancelled);
+  CHECK(calls == 3);
+}

@@ -1,0 +1,46 @@
+#include "mld/schedule.h"
+
+#include <doctest/doctest.h>
+
+#include <cmath>
+#include <map>
+
+#include "engine/core/error.h"
+
+using mld::Schedule;
+
+TEST_CASE("schedule: counts of method.md section 10.4") {
+  struct Row {
+    int n, j, r;
+    std::int64_t reverse, forward;
+  };
+  for (const Row& row : {Row{250, 10, 10, 2410, 2160}, Row{100, 10, 5, 460, 360}, Row{250, 10, 1, 250, 0},
+                         Row{20, 10, 3, 40, 20}, Row{1, 10, 10, 1, 0}}) {
+    const auto walk = Schedule{row.n, row.j, row.r}.walk();
+    const auto counts = mld::count(walk);
+    CHECK(counts.reverse == row.reverse);
+    CHECK(counts.forward == row.forward);
+    CHECK(static_cast<std::int64_t>(walk.size()) == row.reverse + row.forward + 1);
+    CHECK(walk.front() == row.n);
+    CHECK(walk.back() == 0);
+    for (std::size_t i = 1; i < walk.size(); ++i) CHECK(std::abs(walk[i] - walk[i - 1]) == 1);
+  }
+}
+
+TEST_CASE("schedule: the walk of 250, 10, 10") {
+  const auto walk = Schedule{250, 10, 10}.walk();
+  CHECK(walk[18] == 232);
+  CHECK(walk[19] == 231);
+  CHECK(walk[20] == 232);
+  CHECK(walk[29] == 241);
+  CHECK(walk[30] == 240);
+  std::map<int, int> reverse_from, forward_from;
+  for (std::size_t i = 0; i + 1 < walk.size(); ++i)
+    ++(walk[i + 1] < walk[i] ? reverse_from : forward_from)[walk[i]];
+  for (int level = 1; level <= 250; ++level)
+    CHECK(reverse_from[level] == (level >= 2 && level <= 241 ? 10 : 1));
+  for (int level = 1; level <= 240; ++level) CHECK(forward_from[level] == 9);
+  CHECK(forward_from.count(241) == 0);
+}
+
+TEST_CASE("schedule: nonsense is refused") { CHECK_THROWS_AS((Schedule{0, 10, 1}.walk()), mld::Error); }

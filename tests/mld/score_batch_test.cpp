@@ -1,0 +1,214 @@
+#include "mld/score_batch.h"
+
+#include <doctest/doctest.h>
+
+#include <cmath>
+#include <map>
+#include <numeric>
+#include <set>
+
+#include "engine/ops/ops.h"
+#include "mld/score_network.h"
+#include "mld/sde.h"
+#include "mld/subsets.h"
+#include "nn/parameter.h"
+#include "nn/train_step.h"
+#include "tests/nn/helpers.h"
+
+namespace mld {
+namespace {
+
+// Three modalities of sizes 2, 3, 1 with 10, 8, 12 items; samples with and without holes.
+LatentStore latents(bool holes) {
+  const LatentLayout layout({2, 3, 1});
+  std::vector<std::int32_t> samples;
+  for (int row = 0; row < 40; ++row) {
+    samples.push_back(row % 10);
+    samples.push_back(holes && row % 4 == 1 ? -1 : row % 8);
+    samples.push_back(holes && row % 4 >= 1 && row % 4 <= 2 ? -1 : row % 12);
+  }
+  return LatentStore(layout,
+                     {test::random({10, 2}, 1, DType::f32), test::random({8, 3}, 2, DType::f32),
+                      test::random({12, 1}, 3, DType::f32)},
+                     Tensor::from(samples, {40, 3}));
+}
+
+StepCounter at_step(std::int64_t step, Device device = kCpu) {
+  StepCounter counter(5, {}, 0.9, 0.999, device);
+  StepState state = counter.read();
+  state.step = step;
+  counter.write(state);
+  return counter;
+}
+
+// The row of a batch written down from method.md section 7.
+void check_row(const LatentStore& store, const BatchDraw& draw, const ScoreBatch& batch, std::int64_t b,
+               Prediction prediction) {
+  const std::int32_t* item = store.samples().data<std::int32_t>() + 3 * draw.sample.data<std::int32_t>()[b];
+  const auto given = static_cast<Subset>(draw.conditioning.data<std::int32_t>()[b]);
+  const double t = static_cast<double>(draw.time.data<float>()[b]);
+  const double a = VpSde::mean(t), s = VpSde::std_dev(t);
+  double present = 0, diffused = 0;
+  for (int i = 0; i < 3; ++i) {
+    const double dim = static_cast<double>(store.layout().dims[static_cast<std::size_t>(i)]);
+    if (item[i] >= 0) present += dim;
+    if (item[i] >= 0 && !contains(given, i)) diffused += dim;
+    CHECK((!contains(given, i) || item[i] >= 0));
+  }
+  REQUIRE(diffused > 0);
+  for (int i = 0; i < 3; ++i) {
+    const auto dim = store.layout().dims[static_cast<std::size_t>(i)];
+    for (std::int64_t j = 0; j < dim; ++j) {
+      const std::int64_t at = b * 6 + store.layout().offsets[static_cast<std::size_t>(i)] + j;
+      const double eps = static_cast<double>(draw.noise.data<float>()[at]);
+      const bool absent = item[i] < 0, on = !absent && !contains(given, i);
+      const double z = absent ? 0 : static_cast<double>(store.latents(i).data<float>()[item[i] * dim + j]);
+      const double r = on ? a * z + s * eps : absent ? eps : z;
+      const double target = !on ? 0 : prediction == Prediction::noise ? -eps : a * eps - s * z;
+      CHECK(static_cast<double>(batch.r.data<float>()[at]) == doctest::Approx(r).epsilon(1e-5));
+      CHECK(static_cast<double>(batch.target.data<float>()[at]) == doctest::Approx(target).epsilon(1e-5));
+      CHECK(static_cast<double>(batch.weight.data<float>()[at]) ==
+            doctest::Approx(on ? present / diffused : 0).epsilon(1e-6));
+    }
+    const double tau = static_cast<double>(batch.tau.data<float>()[b * 3 + i]);
+    CHECK(tau == doctest::Approx(item[i] < 0 ? 1 : contains(given, i) ? 0 : t));
+  }
+}
+
+}  // namespace
+
+TEST_CASE("score batch: every row is what method.md section 7 says, with and without holes") {
+  for (bool holes : {false, true})
+    for (auto prediction : {Prediction::noise, Prediction::velocity}) {
+      const LatentStore store = latents(holes);
+      const ScoreBatcher batcher(store, {.batch = 16, .d = 0.3, .prediction = prediction}, 5);
+      for (std::int64_t step : {0, 1, 7}) {
+        const StepCounter state = at_step(step);
+        const BatchDraw draw = batcher.draw(state.ptr());
+        const ScoreBatch batch = batcher.perturb(draw);
+        for (std::int64_t b = 0; b < 16; ++b) check_row(store, draw, batch, b, prediction);
+      }
+    }
+}
+
+TEST_CASE("score batch: an epoch visits every sample once, subsets and times have their distributions") {
+  const LatentStore store = latents(false);
+  const ScoreBatcher batcher(store, {.batch = 20, .d = 0.4}, 9);
+  CHECK(batcher.steps_per_epoch() == 2);
+  std::map<int, int> subsets;
+  std::set<int> seen;
+  double sum = 0, squares = 0;
+  const int steps = 2000;
+  for (int step = 0; step < steps; ++step) {
+    const BatchDraw draw = batcher.draw(at_step(step).ptr());
+    if (step % 2 == 0) seen.clear();
+    for (int b = 0; b < 20; ++b) {
+      seen.insert(draw.sample.data<std::int32_t>()[b]);
+      ++subsets[draw.conditioning.data<std::int32_t>()[b]];
+      const double t = static_cast<double>(draw.time.data<float>()[b]);
+      sum += t;
+      squares += t * t;
+    }
+    if (step % 2 == 1) CHECK(seen.size() == 40);
+  }
+  const double n = 20.0 * steps;
+  CHECK(subsets.size() == 7);
+  for (auto [set, count] : subsets) {  // five standard deviations
+    const double p = set == 0 ? 0.4 : 0.6 / 6;
+    CHECK(std::abs(count / n - p) < 5 * std::sqrt(p * (1 - p) / n));
+  }
+  CHECK(std::abs(sum / n - 0.5) < 5 * std::sqrt(1.0 / 12 / n));
+  CHECK(std::abs(squares / n - 1.0 / 3) < 5 * std::sqrt(4.0 / 45 / n));
+}
+
+TEST_CASE("score batch: one subset for the whole batch if asked for") {
+  const LatentStore store = latents(false);
+  const ScoreBatcher batcher(store, {.batch = 20, .d = 0.4, .subsets = SubsetDraw::per_batch}, 9);
+  std::set<int> over_steps;
+  for (int step = 0; step < 60; ++step) {
+    const BatchDraw draw = batcher.draw(at_step(step).ptr());
+    std::set<int> in_batch(draw.conditioning.data<std::int32_t>(),
+                           draw.conditioning.data<std::int32_t>() + 20);
+    CHECK(in_batch.size() == 1);
+    over_steps.insert(*in_batch.begin());
+  }
+  CHECK(over_steps.size() == 7);
+}
+
+TEST_CASE("score batch: the first loss is D for any mask, given slices have no gradient") {
+  LatentStore store = latents(false);
+  store.standardise(store.statistics());
+  ScoreNetwork net({.dim = 6, .times = 3, .width = 16, .time_dim = 8, .groups = 4});
+  nn::ParameterStore parameters(net, {});
+  parameters.initialize(1);
+  const ScoreBatcher batcher(store, {.batch = 40, .d = 0.3}, 2);
+  double mean = 0;
+  const int steps = 400;
+  for (int step = 0; step < steps; ++step) {
+    Tape tape;
+    const BatchDraw draw = batcher.draw(at_step(step).ptr());
+    const ScoreBatch batch = batcher.perturb(draw);
+    const Var n = net(batch.r, batch.tau);
+    const Var watched = tape.watch(n.value);
+    const Var loss = squared_error(watched, batch.target, 1.0 / 40, batch.weight);
+    mean += loss.value.item() / steps;
+    if (step > 0) continue;
+    tape.backward(loss);
+    for (std::int64_t i = 0; i < 40 * 6; ++i)
+      CHECK((batch.weight.data<float>()[i] == 0) == (tape.grad(watched).data<float>()[i] == 0));
+  }
+  CHECK(mean ==
+        doctest::Approx(6).epsilon(0.02));  // sum of 16 000 x 6 squared normals, weighted by at most 6
+}
+
+TEST_CASE("latents: statistics count every sample once, leave holes out, and are unbiased") {
+  const LatentStore store = latents(true);
+  const LatentStats stats = store.statistics();
+  double sum = 0, n = 0;
+  std::vector<double> values;
+  for (int row = 0; row < 40; ++row) {
+    const std::int32_t item = store.samples().data<std::int32_t>()[row * 3 + 1];
+    if (item < 0) continue;
+    values.push_back(static_cast<double>(store.latents(1).data<float>()[item * 3 + 2]));
+    sum += values.back();
+    ++n;
+  }
+  double squares = 0;
+  for (double v : values) squares += (v - sum / n) * (v - sum / n);
+  CHECK(static_cast<double>(stats.mean.data<float>()[4]) == doctest::Approx(sum / n));
+  CHECK(static_cast<double>(stats.std.data<float>()[4]) == doctest::Approx(std::sqrt(squares / (n - 1))));
+
+  const Tensor rows = test::random({4, 3}, 8, DType::f32), copy = rows.clone();
+  standardise_rows(rows, stats, 2);
+  destandardise_rows(rows, stats, 2);
+  test::check_near(test::host(rows), test::host(copy), 1e-6);
+}
+
+TEST_CASE("score training: a captured replay on the sim device equals the eager run bit for bit") {
+  const auto losses = [](Device device, bool* captured) {
+    LatentStore store = latents(true);
+    store.standardise(store.statistics());
+    store.move_to(device);
+    ScoreNetwork net({.dim = 6, .times = 3, .width = 16, .time_dim = 8, .groups = 4, .fourier = 2});
+    nn::ParameterStore parameters(net, {.device = device, .ema = true});
+    parameters.initialize(1);
+    const ScoreBatcher batcher(store, {.batch = 10, .d = 0.3}, 2);
+    nn::TrainStep step(parameters, 2, {.lr = 1e-3}, {}, [&](const StepState* state) {
+      const ScoreBatch batch = batcher.perturb(batcher.draw(state));
+      return squared_error(net(batch.r, batch.tau), batch.target, 0.1, batch.weight);
+    });
+    for (int i = 0; i < 10; ++i) step();
+    if (captured) *captured = step.captured();
+    const StepState state = step.state();
+    std::vector<double> out(state.loss, state.loss + 10);
+    const auto ema = test::host(parameters.ema());
+    out.insert(out.end(), ema.begin(), ema.end());
+    return out;
+  };
+  bool captured = false;
+  const auto replayed = losses(kSim, &captured);
+  CHECK(captured);
+  CHECK(replayed == losses(kCpu, nullptr));
+}
+
+}  // namespace mld

@@ -1,0 +1,108 @@
+#include "data/digits.h"
+#include "data/import.h"
+#include "data/store.h"
+#include "data/store_info.h"
+#include "tools/commands.h"
+#include "tools/terminal.h"
+
+namespace mld::tools {
+namespace {
+
+void done(const std::string& store) { std::fprintf(stderr, "wrote %s\n", store.c_str()); }
+
+void add_make_digits(CLI::App& make) {
+  struct Options {
+    data::DigitsConfig digits;
+    std::string out;
+  };
+  auto o = std::make_shared<Options>();
+  CLI::App* c =
+      make.add_subcommand("digits", "The embedded data set: image, spoken sound and pen path of a digit");
+  c->add_option("--out", o->out, "Store to write")->required();
+  c->add_option("--train", o->digits.train, "Training items")
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
+  c->add_option("--test", o->digits.test, "Test items")->capture_default_str()->check(CLI::NonNegativeNumber);
+  c->add_option("--seed", o->digits.seed, "Seed")->capture_default_str();
+  c->callback([o] {
+    data::write_digits(data::make_digits(o->digits), o->out, o->digits.seed);
+    done(o->out);
+  });
+}
+
+void add_import_mnist_svhn(CLI::App& import) {
+  struct Options {
+    std::string mnist, svhn, out;
+    std::uint64_t seed = 0;
+    std::int64_t repetitions = 20;
+  };
+  auto o = std::make_shared<Options>();
+  CLI::App* c =
+      import.add_subcommand("mnist-svhn", "MNIST digits paired with street-view digits of the same class");
+  c->add_option("--mnist", o->mnist, "Folder with the four IDX files, plain or .gz")->required();
+  c->add_option("--svhn", o->svhn, "Folder with train_32x32.mat and test_32x32.mat")->required();
+  c->add_option("--out", o->out, "Store to write")->required();
+  c->add_option("--seed", o->seed, "Seed of the pairing")->capture_default_str();
+  c->add_option("--repetitions", o->repetitions, "Pairings of the same items")
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
+  c->callback([o] {
+    data::import_mnist_svhn(o->mnist, o->svhn, o->out, o->seed, o->repetitions);
+    done(o->out);
+  });
+}
+
+void add_import_npy(CLI::App& import) {
+  struct Options {
+    std::string folder, spec, out;
+    double test_fraction = 0;
+    std::uint64_t seed = 0;
+  };
+  auto o = std::make_shared<Options>();
+  CLI::App* c = import.add_subcommand("npy", "Your own arrays: FOLDER/train/NAME.npy, FOLDER/test/NAME.npy");
+  c->add_option("FOLDER", o->folder, "Folder with one .npy per modality and split")->required();
+  c->add_option("--spec", o->spec,
+                "JSON description of the modalities; default: FOLDER/modalities.json or inferred");
+  c->add_option("--test-fraction", o->test_fraction,
+                "Part of the training samples to hold out if there is no test")
+      ->check(CLI::Range(0.0, 0.9));
+  c->add_option("--seed", o->seed, "Seed of that split")->capture_default_str();
+  c->add_option("--out", o->out, "Store to write")->required();
+  c->callback([o] {
+    data::import_npy(o->folder, o->out,
+                     {.spec = o->spec, .test_fraction = o->test_fraction, .seed = o->seed});
+    done(o->out);
+  });
+}
+
+void add_info(CLI::App& data_app) {
+  struct Options {
+    std::string store;
+    bool json = false, validate = false;
+  };
+  auto o = std::make_shared<Options>();
+  CLI::App* c = data_app.add_subcommand("info", "What a store holds: items, samples, holes, classes");
+  c->add_option("STORE", o->store, "Store")->required();
+  c->add_flag("--json", o->json, "Print JSON");
+  c->add_flag("--validate", o->validate, "Read every item and check it");
+  c->callback([o] {
+    const data::Store store = data::Store::open(o->store);
+    if (o->validate) store.validate();
+    const data::StoreInfo info = data::inspect(store);
+    std::fputs((o->json ? data::to_json(info) : data::to_text(info)).c_str(), stdout);
+  });
+}
+
+}  // namespace
+
+void add_data_commands(CLI::App& app) {
+  CLI::App* data_app =
+      app.add_subcommand("data", "Make, import and inspect data sets")->require_subcommand(1);
+  add_make_digits(*data_app->add_subcommand("make", "Procedural data sets")->require_subcommand(1));
+  CLI::App* import = data_app->add_subcommand("import", "Turn files into a store")->require_subcommand(1);
+  add_import_mnist_svhn(*import);
+  add_import_npy(*import);
+  add_info(*data_app);
+}
+
+}  // namespace mld::tools

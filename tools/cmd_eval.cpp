@@ -1,0 +1,57 @@
+#include "data/store.h"
+#include "engine/runtime/threads.h"
+#include "mld/evaluate.h"
+#include "tools/commands.h"
+#include "tools/sampler_options.h"
+#include "tools/terminal.h"
+
+namespace mld::tools {
+namespace {
+
+struct Options {
+  std::string run, data, split = "test";
+  std::int64_t samples = 0;
+  int threads = 0;
+  bool json = false, ceilings = false;
+  SamplerFlags sampler;
+};
+
+void run(const Options& o) {
+  set_threads(o.threads);
+  const Model model = Model::open(o.run);
+  const std::string path = o.data.empty() ? model.config().data.store : o.data;
+  MLD_CHECK_AS(ErrorKind::usage, !path.empty(), "eval: name the data with --data STORE");
+  const data::Store store = data::Store::open(path);
+  EvaluationOptions options{.split = o.split,
+                            .samples = o.samples,
+                            .sampling = o.sampler.apply(sample_settings(model.config())),
+                            .generate = !o.ceilings && model.has_score()};
+  Progress progress;
+  const Evaluation result =
+      evaluate(model, store, options, [&](const std::string& what, std::int64_t done, std::int64_t total) {
+        progress.show(what, done, total);
+        return !stop_requested();
+      });
+  progress.finish();
+  std::fputs((o.json ? to_json(result) : to_table(result)).c_str(), stdout);
+}
+
+}  // namespace
+
+void add_eval_command(CLI::App& app) {
+  auto o = std::make_shared<Options>();
+  CLI::App* c =
+      app.add_subcommand("eval", "Coherence of joint and conditional generation, autoencoder ceilings");
+  c->add_option("RUN", o->run, "Run directory or exported file")->required();
+  c->add_option("--data", o->data, "Store; default: the one trained on");
+  c->add_option("--split", o->split, "Split to condition on");
+  c->add_option("--samples", o->samples, "N; default: every distinct item of the split")
+      ->check(CLI::PositiveNumber);
+  c->add_flag("--ceilings", o->ceilings, "Only classifiers and autoencoders, nothing is generated");
+  c->add_flag("--json", o->json, "Print JSON");
+  c->add_option("--threads", o->threads, "Threads; 0: all cores")->check(CLI::NonNegativeNumber);
+  o->sampler.add_to(*c);
+  c->callback([o] { run(*o); });
+}
+
+}  // namespace mld::tools

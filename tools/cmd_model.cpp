@@ -1,0 +1,61 @@
+#include <cstdio>
+
+#include "engine/io/safetensors.h"
+#include "engine/runtime/threads.h"
+#include "mld/model.h"
+#include "tools/commands.h"
+
+namespace mld::tools {
+namespace {
+
+void add_export(CLI::App& app) {
+  struct Options {
+    std::string run, file;
+  };
+  auto o = std::make_shared<Options>();
+  CLI::App* c = app.add_subcommand("export", "One file for inference, accepted wherever a run is");
+  c->add_option("RUN", o->run, "Run directory")->required();
+  c->add_option("FILE", o->file, "model.safetensors")->required();
+  c->callback([o] {
+    const Model model = Model::open(o->run);
+    model.save(o->file);
+    std::fprintf(stderr, "wrote %s, %lld parameters\n", o->file.c_str(),
+                 static_cast<long long>(model.parameters()));
+  });
+}
+
+void add_inspect(CLI::App& app) {
+  auto file = std::make_shared<std::string>();
+  CLI::App* c = app.add_subcommand("inspect", "Tensors and metadata of a safetensors file");
+  c->add_option("FILE", *file, "Checkpoint or model file")->required();
+  c->callback([file] {
+    const SafetensorsFile f(*file);
+    std::int64_t values = 0;
+    for (const TensorInfo& t : f.tensors()) {
+      std::printf("%-56s %-4s %s\n", t.name.c_str(), dtype_name(t.dtype), t.shape.str().c_str());
+      values += t.shape.numel();
+    }
+    std::printf("%zu tensors, %lld values\n", f.tensors().size(), static_cast<long long>(values));
+    for (const auto& [key, value] : f.metadata()) std::printf("\n[%s]\n%s\n", key.c_str(), value.c_str());
+  });
+}
+
+void add_version(CLI::App& app) {
+  app.add_subcommand("version", "Version and optional features built in")->callback([] {
+    std::printf("mldctl %s\n", MLD_VERSION);
+    std::printf("compiler %s, target %s\n", __VERSION__, MLD_TARGET_ARCH);
+    std::printf("cores %d\n", max_threads());
+    for (const data::Feature& feature : data::features())
+      std::printf("%-10s %s\n", feature.name, feature.present ? "yes" : "no");
+  });
+}
+
+}  // namespace
+
+void add_model_commands(CLI::App& app) {
+  add_export(app);
+  add_inspect(app);
+  add_version(app);
+}
+
+}  // namespace mld::tools

@@ -1,0 +1,122 @@
+#include "data/store.h"
+#include "engine/runtime/threads.h"
+#include "mld/run_files.h"
+#include "mld/train.h"
+#include "tools/commands.h"
+#include "tools/terminal.h"
+
+namespace mld::tools {
+namespace {
+
+struct Options {
+  std::string preset, config, data, out, stage = "all", modality, reuse, device = "auto";
+  std::vector<std::string> settings;
+  bool resume = false;
+  std::string steps, epochs, minutes, threads, seed;
+};
+
+// The shorthand options as settings, which --set may still override.
+std::vector<std::string> settings_of(const Options& o) {
+  std::vector<std::string> settings;
+  const auto add = [&](const std::string& key, const std::string& value) {
+    if (!value.empty()) settings.push_back(key + "=" + value);
+  };
+  for (const char* stage : {"stage1", "classifier_training", "score"}) {
+    const std::string name = stage;
+    const bool chosen = o.stage == "all" || (o.stage == "ae" && name == "stage1") ||
+                        (o.stage == "classifier" && name == "classifier_training") || o.stage == name;
+    if (!chosen) continue;
+    add(name + ".steps", o.steps);
+    add(name + ".epochs", o.epochs);
+    add(name + ".minutes", o.minutes);
+  }
+  add("data.store", o.data);
+  add("threads", o.threads);
+  add("seed", o.seed);
+  settings.insert(settings.end(), o.settings.begin(), o.settings.end());
+  return settings;
+}
+
+Config configuration(const Options& o) {
+  ConfigSources sources;
+  sources.preset = o.preset;
+  sources.file = o.config;
+  const bool continues = o.resume && o.preset.empty() && o.config.empty();
+  if (continues) sources.file = RunFiles{o.out}.config().string();
+  if (continues)
+    MLD_CHECK_AS(ErrorKind::usage, std::filesystem::exists(sources.file), o.out,
+                 ": holds no run to resume; start one with --preset or --config");
+  sources.environment = mld_environment();
+  sources.settings = settings_of(o);
+  sources.describe = [](const std::string& store) { return data::Store::open(store).description(); };
+  const Config config = resolve_config(sources);
+  MLD_CHECK_AS(ErrorKind::usage, !config.data.store.empty(), "train: name the data with --data STORE");
+  return config;
+}
+
+StageChoice choice(const std::string& stage) {
+  if (stage == "ae") return StageChoice::autoencoders;
+  if (stage == "classifier") return StageChoice::classifiers;
+  return stage == "score" ? StageChoice::score : StageChoice::all;
+}
+
+void run(const Options& o) {
+  const Config config = configuration(o);
+  set_threads(static_cast<int>(config.threads));
+  Progress progress;
+  const TrainHooks hooks{.progress =
+                             [&](const StageProgress& p) {
+                               char rest[96];
+                               std::snprintf(rest, sizeof rest, "loss %.5g  lr %.3g  %.1f steps/s", p.loss,
+                                             p.lr, p.steps_per_second);
+                               progress.show(p.stage, p.step, p.total, rest);
+                             },
+                         .note = [&](const std::string& line) { progress.note(line); },
+                         .stop = stop_requested};
+  const TrainRequest request{.config = config,
+                             .out = o.out,
+                             .stages = choice(o.stage),
+                             .modality = o.modality,
+                             .reuse = o.reuse,
+                             .resume = o.resume,
+                             .device = kCpu};
+  const StageEnd end = train(request, hooks);
+  progress.finish();
+  if (end == StageEnd::stopped)
+    progress.note("stopped on request; a checkpoint is written, continue with --resume");
+}
+
+}  // namespace
+
+void add_train_command(CLI::App& app) {
+  auto o = std::make_shared<Options>();
+  CLI::App* c = app.add_subcommand("train", "Train autoencoders, classifiers and the score network");
+  std::string names;
+  for (const Preset& p : presets()) names += (names.empty() ? "" : ", ") + std::string(p.name);
+  c->add_option("--preset", o->preset, "Configuration to start from: " + names);
+  c->add_option("--config", o->config, "JSON file with any part of the configuration");
+  c->add_option("--data", o->data, "Store to train on (made by `mldctl data`)");
+  c->add_option("--out", o->out, "Run directory")->required();
+  c->add_option("--set", o->settings, "key=value; see `mldctl train --help-config`");
+  c->add_option("--stage", o->stage, "Which stages")
+      ->check(CLI::IsMember({"all", "ae", "classifier", "score"}));
+  c->add_option("--modality", o->modality, "Only this modality's stage 1");
+  c->add_option("--reuse", o->reuse, "Take over autoencoders and classifiers of this run");
+  c->add_flag("--resume", o->resume, "Continue the run that --out holds");
+  c->add_option("--steps", o->steps, "Budget of each chosen stage in steps");
+  c->add_option("--epochs", o->epochs, "... in passes over the data");
+  c->add_option("--minutes", o->minutes, "... in minutes (results then depend on the machine)");
+  c->add_option("--device", o->device, "Where to compute")->check(CLI::IsMember({"auto", "cpu"}));
+  c->add_option("--threads", o->threads, "Threads; 0: all cores");
+  c->add_option("--seed", o->seed, "Seed of everything random");
+  c->add_flag_callback(
+      "--help-config",
+      [] {
+        std::fputs(config_reference().c_str(), stdout);
+        throw CLI::Success();
+      },
+      "List every configuration key with default, range and meaning");
+  c->callback([o] { run(*o); });
+}
+
+}  // namespace mld::tools

@@ -1,0 +1,15 @@
+// The commands of mldctl. Each adds its options to the parser and a callback that does the work by library
+// calls; results go to stdout, everything else to stderr; errors are thrown and become exit codes in main.
+#pragma once
+
+#include <CLI/CLI.hpp>
+
+namespace mld::tools {
+
+void add_data_commands(CLI::App& app);
+void add_train_command(CLI::App& app);
+void add_sample_command(CLI::App& app);
+void add_eval_command(CLI::App& app);
+void add_model_commands(CLI::App& app);  // export, inspect, version
+
+}  // namespace mld::tools

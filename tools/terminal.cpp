@@ -1,0 +1,94 @@
+#include "tools/terminal.h"
+
+#include <unistd.h>
+#include <csignal>
+#include <cstdio>
+
+namespace mld::tools {
+namespace {
+
+volatile std::sig_atomic_t stop_flag = 0;
+
+void on_signal(int) { stop_flag = 1; }
+
+double seconds_since(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+bool on_terminal() {
+  static const bool terminal = isatty(STDERR_FILENO) != 0;
+  return terminal;
+}
+
+constexpr double kTerminalInterval = 0.2, kPlainInterval = 10;  // seconds
+
+}  // namespace
+
+void install_stop_signals() {
+  struct sigaction action = {};
+  action.sa_handler = on_signal;
+  action.sa_flags = static_cast<int>(SA_RESETHAND);  // the second signal has its default effect
+  sigaction(SIGINT, &action, nullptr);
+  sigaction(SIGTERM, &action, nullptr);
+}
+
+bool stop_requested() { return stop_flag != 0; }
+
+Progress::~Progress() { finish(); }
+
+void Progress::show(const std::string& what, std::int64_t done, std::int64_t total, const std::string& rest) {
+  if (what != what_) {
+    finish();
+    what_ = what;
+    started_ = printed_ = std::chrono::steady_clock::now();
+  }
+  done_ = done;
+  total_ = total;
+  rest_ = rest;
+  const bool first = !open_;
+  open_ = true;
+  if ((first && on_terminal()) ||
+      seconds_since(printed_) >= (on_terminal() ? kTerminalInterval : kPlainInterval))
+    print(false);
+}
+
+void Progress::note(const std::string& line) {
+  finish();
+  std::fprintf(stderr, "%s\n", line.c_str());
+}
+
+void Progress::finish() {
+  if (open_) print(true);
+  open_ = false;
+  what_.clear();
+}
+
+void Progress::print(bool last) {
+  printed_ = std::chrono::steady_clock::now();
+  const double elapsed = seconds_since(started_);
+  std::string line = what_ + "  " + std::to_string(done_) + "/" + std::to_string(total_);
+  if (!rest_.empty()) line += "  " + rest_;
+  if (last)
+    line += "  in " + duration(elapsed);
+  else if (done_ > 0 && total_ > done_)
+    line += "  ETA " + duration(elapsed / static_cast<double>(done_) * static_cast<double>(total_ - done_));
+  if (on_terminal())
+    std::fprintf(stderr, "\r\033[K%s%s", line.c_str(), last ? "\n" : "");
+  else
+    std::fprintf(stderr, "%s\n", line.c_str());
+  std::fflush(stderr);
+}
+
+std::string duration(double seconds) {
+  const auto total = static_cast<std::int64_t>(seconds + 0.5);
+  char text[32];
+  if (total >= 3600)
+    std::snprintf(text, sizeof text, "%lld:%02lld:%02lld", static_cast<long long>(total / 3600),
+                  static_cast<long long>(total / 60 % 60), static_cast<long long>(total % 60));
+  else
+    std::snprintf(text, sizeof text, "%lld:%02lld", static_cast<long long>(total / 60),
+                  static_cast<long long>(total % 60));
+  return text;
+}
+
+}  // namespace mld::tools

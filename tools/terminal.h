@@ -1,0 +1,36 @@
+// What the commands of mldctl share: progress on stderr, stop requests, exit codes.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+
+namespace mld::tools {
+
+constexpr int kExitStopped = 75;  // stopped on request; can be resumed
+
+// The first SIGINT or SIGTERM asks the work to stop at the next step; the second one kills.
+void install_stop_signals();
+bool stop_requested();
+
+// A line that is rewritten in place on a terminal; plain lines, one every ten seconds, elsewhere.
+class Progress {
+ public:
+  ~Progress();
+  // `rest`: text behind the bar. A new `what` starts a new line.
+  void show(const std::string& what, std::int64_t done, std::int64_t total, const std::string& rest = "");
+  void note(const std::string& line);  // a line of its own
+  void finish();                       // ends the line in progress
+
+ private:
+  void print(bool last);
+
+  std::string what_, rest_;
+  std::int64_t done_ = 0, total_ = 0;
+  bool open_ = false;  // something was shown that is not finished
+  std::chrono::steady_clock::time_point started_, printed_;
+};
+
+std::string duration(double seconds);  // "1:02:03" or "4:05"
+
+}  // namespace mld::tools
