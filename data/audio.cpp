@@ -22,7 +22,8 @@ const std::vector<float>& hann_window() {
   static const std::vector<float> window = [] {
     std::vector<float> w(kFrame);
     for (std::size_t t = 0; t < w.size(); ++t)
-      w[t] = static_cast<float>(0.5 - 0.5 * std::cos(2 * std::numbers::pi * static_cast<double>(t) / static_cast<double>(kFrame)));
+      w[t] = static_cast<float>(
+          0.5 - 0.5 * std::cos(2 * std::numbers::pi * static_cast<double>(t) / static_cast<double>(kFrame)));
     return w;
   }();
   return window;
@@ -48,7 +49,8 @@ std::vector<MelBand> make_mel_basis() {
   return basis;
 }
 
-// Windowed frames first .. first + 7 of the centred wave, interleaved [2048, 8]; frames past the end are zero.
+// Windowed frames first .. first + 7 of the centred wave, interleaved [2048, 8]; frames past the end are
+// zero.
 void gather_frames(std::span<const float> wave, std::int64_t first, std::span<float> frames) {
   const std::vector<float>& window = hann_window();
   const auto length = static_cast<std::int64_t>(wave.size());
@@ -56,8 +58,10 @@ void gather_frames(std::span<const float> wave, std::int64_t first, std::span<fl
   for (std::size_t l = 0; l < kLanes; ++l) {
     const std::int64_t frame = first + static_cast<std::int64_t>(l);
     const std::int64_t begin = frame * kHop - kFrameLength / 2;
-    const std::int64_t from = frame < count ? std::clamp<std::int64_t>(-begin, 0, kFrameLength) : kFrameLength;
-    const std::int64_t to = frame < count ? std::clamp<std::int64_t>(length - begin, from, kFrameLength) : kFrameLength;
+    const std::int64_t from =
+        frame < count ? std::clamp<std::int64_t>(-begin, 0, kFrameLength) : kFrameLength;
+    const std::int64_t to =
+        frame < count ? std::clamp<std::int64_t>(length - begin, from, kFrameLength) : kFrameLength;
     for (std::int64_t t = 0; t < from; ++t) frames[static_cast<std::size_t>(t) * kLanes + l] = 0;
     for (std::int64_t t = from; t < to; ++t) {
       const auto i = static_cast<std::size_t>(t);
@@ -88,8 +92,8 @@ MelFrontEnd::MelFrontEnd()
 void MelFrontEnd::decibels(std::span<const float> wave, std::span<float> decibels) {
   const std::int64_t count = frame_count(static_cast<std::int64_t>(wave.size()));
   MLD_CHECK(!wave.empty() && decibels.size() == static_cast<std::size_t>(count * kMelBands),
-            "mel front end: a wave of ", wave.size(), " samples gives ", count, " x 128 values, the output holds ",
-            decibels.size());
+            "mel front end: a wave of ", wave.size(), " samples gives ", count,
+            " x 128 values, the output holds ", decibels.size());
   const std::vector<MelBand>& basis = mel_basis();
   for (std::int64_t first = 0; first < count; first += static_cast<std::int64_t>(kLanes)) {
     gather_frames(wave, first, frames_);
@@ -104,7 +108,8 @@ void MelFrontEnd::decibels(std::span<const float> wave, std::span<float> decibel
         bin += kLanes;
       }
       for (std::size_t l = 0; l < lanes; ++l)
-        decibels[(static_cast<std::size_t>(first) + l) * kBandCount + b] = 10.0F * std::log10(std::max(power[l], 1e-10F));
+        decibels[(static_cast<std::size_t>(first) + l) * kBandCount + b] =
+            10.0F * std::log10(std::max(power[l], 1e-10F));
     }
   }
 }

@@ -1,10 +1,10 @@
 // Sound as the method sees it: a mel spectrogram in decibels, min-max scaled, and the way back to a waveform.
 //
-// Front end: 16 kHz mono, frames of 2048 samples under a periodic Hann window every 512 samples, centred (1024
-// zeros either side), power spectrum, 128 Slaney mel bands (area normalised), 10 log10(max(p, 1e-10)), clipped
-// to 80 dB below the maximum of the data set, min-max scaled. One second gives 32 frames.
-// The way back: non-negative mel inversion, then fast Griffin-Lim (D. Griffin, J. Lim 1984; N. Perraudin,
-// P. Balazs, P. Soendergaard 2013).
+// Front end: 16 kHz mono, frames of 2048 samples under a periodic Hann window every 512 samples, centred
+// (1024 zeros either side), power spectrum, 128 Slaney mel bands (area normalised), 10 log10(max(p, 1e-10)),
+// clipped to 80 dB below the maximum of the data set, min-max scaled. One second gives 32 frames. The way
+// back: non-negative mel inversion, then fast Griffin-Lim (D. Griffin, J. Lim 1984; N. Perraudin, P. Balazs,
+// P. Soendergaard 2013).
 #pragma once
 
 #include <cstdint>
@@ -49,7 +49,8 @@ class MelFrontEnd {
   std::vector<float> frames_, re_, im_;
 };
 
-// Scaling constants of a whole set of spectrograms: its maximum, and its minimum after clipping to 80 dB below.
+// Scaling constants of a whole set of spectrograms: its maximum, and its minimum after clipping to 80 dB
+// below.
 ValueRange decibel_range(std::span<const float> decibels);
 
 // Short-time spectrum, row-major [frames, 1025].
@@ -61,8 +62,8 @@ Spectrum stft(std::span<const float> wave);
 // Least-squares inverse (overlap-add over the sum of squared windows): 512 * (frames - 1) samples.
 std::vector<float> istft(const Spectrum& spectrum);
 
-// Mel power [frames, 128] -> magnitudes [frames, 1025] >= 0 whose mel power is close to it (non-negative least
-// squares in each frame, accelerated projected gradient).
+// Mel power [frames, 128] -> magnitudes [frames, 1025] >= 0 whose mel power is close to it (non-negative
+// least squares in each frame, accelerated projected gradient).
 std::vector<float> invert_mel(std::span<const float> mel_power);
 
 // Waveform with the given magnitudes [frames, 1025]: Griffin-Lim with momentum 0.99 from a random phase drawn
@@ -70,8 +71,8 @@ std::vector<float> invert_mel(std::span<const float> mel_power);
 std::vector<float> griffin_lim(std::span<const float> magnitudes, std::uint64_t seed,
                                int iterations = kGriffinLimIterations);
 
-// Scaled spectrogram [32, 128] -> 16 000 samples for listening: the 15 872 of Griffin-Lim between 64 zeros either
-// side. Values outside [0, 1] are clamped.
+// Scaled spectrogram [32, 128] -> 16 000 samples for listening: the 15 872 of Griffin-Lim between 64 zeros
+// either side. Values outside [0, 1] are clamped.
 std::vector<float> synthesize_wave(std::span<const float> spectrogram, ValueRange range, std::uint64_t seed);
 
 }  // namespace mld::data

@@ -16,7 +16,8 @@ constexpr auto kBandCount = static_cast<std::size_t>(kMelBands);
 // about a quarter, so A A^T is well conditioned and a few hundred cheap steps of Nesterov's method suffice.
 class MelInverse {
  public:
-  MelInverse() : rows_(mel_basis()), scale_(kBandCount), estimate_(kBinCount), ahead_(kBinCount), band_(kBandCount) {
+  MelInverse()
+      : rows_(mel_basis()), scale_(kBandCount), estimate_(kBinCount), ahead_(kBinCount), band_(kBandCount) {
     for (std::size_t b = 0; b < kBandCount; ++b) {
       float square = 0;
       for (const float w : rows_[b].weights) square += w * w;
@@ -25,7 +26,8 @@ class MelInverse {
     }
     std::vector<float> column(kBinCount, 0.0F);
     for (const MelBand& row : rows_)
-      for (std::size_t j = 0; j < row.weights.size(); ++j) column[static_cast<std::size_t>(row.first) + j] += row.weights[j];
+      for (std::size_t j = 0; j < row.weights.size(); ++j)
+        column[static_cast<std::size_t>(row.first) + j] += row.weights[j];
     // Largest row sum of A A^T: an upper bound of its eigenvalues (Gershgorin).
     float bound = 0;
     for (const MelBand& row : rows_) bound = std::max(bound, dot(row, column));
@@ -39,7 +41,8 @@ class MelInverse {
     std::fill(ahead_.begin(), ahead_.end(), 0.0F);
     float t = 1;
     for (int iteration = 0; iteration < kIterations; ++iteration) {
-      for (std::size_t b = 0; b < kBandCount; ++b) band_[b] = mel_power[b] * scale_[b] - dot(rows_[b], ahead_);
+      for (std::size_t b = 0; b < kBandCount; ++b)
+        band_[b] = mel_power[b] * scale_[b] - dot(rows_[b], ahead_);
       for (std::size_t b = 0; b < kBandCount; ++b)
         for (std::size_t j = 0; j < rows_[b].weights.size(); ++j)
           ahead_[static_cast<std::size_t>(rows_[b].first) + j] += step_ * band_[b] * rows_[b].weights[j];
@@ -57,7 +60,8 @@ class MelInverse {
  private:
   static float dot(const MelBand& row, const std::vector<float>& values) {
     float sum = 0;
-    for (std::size_t j = 0; j < row.weights.size(); ++j) sum += row.weights[j] * values[static_cast<std::size_t>(row.first) + j];
+    for (std::size_t j = 0; j < row.weights.size(); ++j)
+      sum += row.weights[j] * values[static_cast<std::size_t>(row.first) + j];
     return sum;
   }
 
@@ -69,7 +73,8 @@ class MelInverse {
 }  // namespace
 
 std::vector<float> invert_mel(std::span<const float> mel_power) {
-  MLD_CHECK(mel_power.size() % kBandCount == 0, "invert_mel: ", mel_power.size(), " values are no frames of 128 bands");
+  MLD_CHECK(mel_power.size() % kBandCount == 0, "invert_mel: ", mel_power.size(),
+            " values are no frames of 128 bands");
   const std::size_t frames = mel_power.size() / kBandCount;
   std::vector<float> magnitudes(frames * kBinCount);
   MelInverse inverse;
@@ -81,18 +86,19 @@ std::vector<float> invert_mel(std::span<const float> mel_power) {
 }
 
 std::vector<float> griffin_lim(std::span<const float> magnitudes, std::uint64_t seed, int iterations) {
-  MLD_CHECK(!magnitudes.empty() && magnitudes.size() % kBinCount == 0 && iterations >= 0, "griffin_lim: ",
-            magnitudes.size(), " values are no frames of 1025 bins");
+  MLD_CHECK(!magnitudes.empty() && magnitudes.size() % kBinCount == 0 && iterations >= 0,
+            "griffin_lim: ", magnitudes.size(), " values are no frames of 1025 bins");
   constexpr float kMomentum = 0.99F, kPull = kMomentum / (1 + kMomentum);
-  Spectrum guess{static_cast<std::int64_t>(magnitudes.size() / kBinCount), std::vector<float>(magnitudes.size()),
-                 std::vector<float>(magnitudes.size())};
+  Spectrum guess{static_cast<std::int64_t>(magnitudes.size() / kBinCount),
+                 std::vector<float>(magnitudes.size()), std::vector<float>(magnitudes.size())};
   ItemRandom random(seed, kPhaseSite, 0, 0);
   for (std::size_t i = 0; i < magnitudes.size(); ++i) {
     const double phase = random.uniform(0, 2 * std::numbers::pi);
     guess.re[i] = magnitudes[i] * static_cast<float>(std::cos(phase));
     guess.im[i] = magnitudes[i] * static_cast<float>(std::sin(phase));
   }
-  Spectrum previous{guess.frames, std::vector<float>(magnitudes.size()), std::vector<float>(magnitudes.size())};
+  Spectrum previous{guess.frames, std::vector<float>(magnitudes.size()),
+                    std::vector<float>(magnitudes.size())};
   for (int iteration = 0; iteration < iterations && guess.frames > 1; ++iteration) {
     Spectrum rebuilt = stft(istft(guess));
     for (std::size_t i = 0; i < magnitudes.size(); ++i) {
@@ -115,7 +121,8 @@ std::vector<float> synthesize_wave(std::span<const float> spectrogram, ValueRang
     power[i] = std::pow(10.0F, range.from_unit(std::clamp(spectrogram[i], 0.0F, 1.0F)) / 10.0F);
   const std::vector<float> core = griffin_lim(invert_mel(power), seed);
   std::vector<float> wave(static_cast<std::size_t>(kSampleRate), 0.0F);
-  std::copy(core.begin(), core.end(), wave.begin() + static_cast<std::ptrdiff_t>((wave.size() - core.size()) / 2));
+  std::copy(core.begin(), core.end(),
+            wave.begin() + static_cast<std::ptrdiff_t>((wave.size() - core.size()) / 2));
   return wave;
 }
 

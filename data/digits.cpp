@@ -22,14 +22,16 @@ int label_of(std::int64_t index) { return static_cast<int>(index % kDigitClasses
 
 template <class T>
 std::span<T> row(std::vector<T>& values, std::int64_t index, std::int64_t width) {
-  return std::span<T>(values).subspan(static_cast<std::size_t>(index * width), static_cast<std::size_t>(width));
+  return std::span<T>(values).subspan(static_cast<std::size_t>(index * width),
+                                      static_cast<std::size_t>(width));
 }
 
 // Image and trajectory (in pixels) of one item.
 void make_pen_views(std::uint64_t seed, bool test_split, std::int64_t index, DigitsSplit& split) {
   ItemRandom random = random_of(seed, kPenSite, test_split, index);
   const PenItem item = draw_pen_item(label_of(index), random);
-  draw_path(item.x, item.y, item.radius, item.ink, {row(split.image, index, kDigitImage), kDigitSide, kDigitSide});
+  draw_path(item.x, item.y, item.radius, item.ink,
+            {row(split.image, index, kDigitImage), kDigitSide, kDigitSide});
   const std::span<float> trajectory = row(split.trajectory, index, kTrajectory);
   std::copy(item.x.begin(), item.x.end(), trajectory.begin());
   std::copy(item.y.begin(), item.y.end(), trajectory.begin() + kPathPoints);
@@ -54,7 +56,8 @@ class VoiceBatch {
     synthesize_voices(std::span(tracks_).first(count), std::span<const std::span<float>>(waves).first(count));
   }
   std::span<float> wave(std::size_t v) {
-    return std::span(samples_).subspan(v * static_cast<std::size_t>(kVoiceSamples), static_cast<std::size_t>(kVoiceSamples));
+    return std::span(samples_).subspan(v * static_cast<std::size_t>(kVoiceSamples),
+                                       static_cast<std::size_t>(kVoiceSamples));
   }
 
  private:
@@ -81,7 +84,8 @@ DigitsSplit make_split(std::uint64_t seed, bool test_split, std::int64_t size) {
       for (std::int64_t i = first; i < end; ++i) {
         split.label[static_cast<std::size_t>(i)] = label_of(i);
         make_pen_views(seed, test_split, i, split);
-        front_end.decibels(voices.wave(static_cast<std::size_t>(i - first)), row(split.sound, i, kDigitSound));
+        front_end.decibels(voices.wave(static_cast<std::size_t>(i - first)),
+                           row(split.sound, i, kDigitSound));
       }
     }
   }
@@ -100,13 +104,15 @@ void scale(std::vector<float>& values, ValueRange range) {
 }  // namespace
 
 Digits make_digits(const DigitsConfig& config) {
-  MLD_CHECK_AS(ErrorKind::usage, config.train >= 1 && config.train <= kMaxItems && config.test >= 0 && config.test <= kMaxItems,
+  MLD_CHECK_AS(ErrorKind::usage,
+               config.train >= 1 && config.train <= kMaxItems && config.test >= 0 && config.test <= kMaxItems,
                "digits: ", config.train, " training and ", config.test,
                " test items asked for; give 1 .. 10000000 and 0 .. 10000000");
   Digits digits;
   digits.train = make_split(config.seed, false, config.train);
   digits.test = make_split(config.seed, true, config.test);
-  const auto [low, high] = std::minmax_element(digits.train.trajectory.begin(), digits.train.trajectory.end());
+  const auto [low, high] =
+      std::minmax_element(digits.train.trajectory.begin(), digits.train.trajectory.end());
   digits.trajectory_range = {*low, *high};
   digits.sound_range = decibel_range(digits.train.sound);
   for (DigitsSplit* split : {&digits.train, &digits.test}) {

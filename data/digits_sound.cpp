@@ -21,7 +21,9 @@ struct Phone {
 };
 
 // Formant targets after Peterson & Barney (vowels) and Klatt (consonants).
-constexpr Phone vowel(double f1, double f2, double f3, double ms) { return {f1, f2, f3, 1.0, 0, 0, 4000, 2000, ms}; }
+constexpr Phone vowel(double f1, double f2, double f3, double ms) {
+  return {f1, f2, f3, 1.0, 0, 0, 4000, 2000, ms};
+}
 constexpr Phone sonorant(double f1, double f2, double f3, double level, double ms) {
   return {f1, f2, f3, level, 0, 0, 4000, 2000, ms};
 }
@@ -32,16 +34,44 @@ constexpr Phone closure(double f1, double f2, double ms) { return {f1, f2, 2500,
 
 const std::vector<Phone>& word_of(int digit) {
   static const std::vector<std::vector<Phone>> words = {
-      /* zero  */ {{250, 1600, 2500, 0.25, 0, 0.10, 5200, 1200, 80}, vowel(380, 1950, 2550, 80), sonorant(340, 1150, 1600, 0.7, 80), vowel(520, 900, 2400, 100), vowel(380, 800, 2300, 80)},
-      /* one   */ {sonorant(300, 620, 2200, 0.6, 90), vowel(660, 1200, 2400, 150), sonorant(280, 1500, 2500, 0.30, 120)},
-      /* two   */ {fricative(320, 1700, 0.22, 4200, 2000, 30), {320, 1600, 2400, 0, 0.12, 0.05, 4200, 2000, 45}, vowel(320, 1100, 2250, 100), vowel(310, 880, 2250, 130)},
-      /* three */ {fricative(320, 1300, 0.035, 5500, 3500, 90), sonorant(340, 1120, 1550, 0.7, 80), vowel(290, 2250, 2950, 190)},
-      /* four  */ {fricative(320, 900, 0.04, 3500, 4500, 90), vowel(580, 860, 2450, 150), sonorant(460, 1200, 1650, 0.75, 110)},
-      /* five  */ {fricative(320, 1000, 0.04, 3500, 4500, 90), vowel(740, 1200, 2450, 120), vowel(420, 2000, 2550, 100), {260, 1150, 2250, 0.25, 0, 0.02, 3500, 4500, 70}},
-      /* six   */ {fricative(320, 1500, 0.18, 5200, 1200, 100), vowel(400, 1950, 2550, 80), closure(320, 1900, 50), fricative(320, 1800, 0.12, 2200, 700, 25), fricative(320, 1500, 0.18, 5200, 1200, 110)},
-      /* seven */ {fricative(320, 1500, 0.18, 5200, 1200, 100), vowel(560, 1780, 2500, 90), {260, 1150, 2250, 0.25, 0, 0.02, 3500, 4500, 50}, vowel(560, 1300, 2400, 70), sonorant(280, 1500, 2500, 0.30, 100)},
-      /* eight */ {vowel(520, 1900, 2550, 110), vowel(350, 2200, 2700, 90), closure(320, 1900, 60), fricative(320, 1700, 0.15, 4200, 2000, 60)},
-      /* nine  */ {sonorant(280, 1450, 2500, 0.30, 90), vowel(740, 1250, 2450, 130), vowel(420, 2000, 2550, 100), sonorant(280, 1500, 2500, 0.30, 110)}};
+      /* zero  */ {{250, 1600, 2500, 0.25, 0, 0.10, 5200, 1200, 80},
+                   vowel(380, 1950, 2550, 80),
+                   sonorant(340, 1150, 1600, 0.7, 80),
+                   vowel(520, 900, 2400, 100),
+                   vowel(380, 800, 2300, 80)},
+      /* one   */
+      {sonorant(300, 620, 2200, 0.6, 90), vowel(660, 1200, 2400, 150), sonorant(280, 1500, 2500, 0.30, 120)},
+      /* two   */
+      {fricative(320, 1700, 0.22, 4200, 2000, 30),
+       {320, 1600, 2400, 0, 0.12, 0.05, 4200, 2000, 45},
+       vowel(320, 1100, 2250, 100),
+       vowel(310, 880, 2250, 130)},
+      /* three */
+      {fricative(320, 1300, 0.035, 5500, 3500, 90), sonorant(340, 1120, 1550, 0.7, 80),
+       vowel(290, 2250, 2950, 190)},
+      /* four  */
+      {fricative(320, 900, 0.04, 3500, 4500, 90), vowel(580, 860, 2450, 150),
+       sonorant(460, 1200, 1650, 0.75, 110)},
+      /* five  */
+      {fricative(320, 1000, 0.04, 3500, 4500, 90),
+       vowel(740, 1200, 2450, 120),
+       vowel(420, 2000, 2550, 100),
+       {260, 1150, 2250, 0.25, 0, 0.02, 3500, 4500, 70}},
+      /* six   */
+      {fricative(320, 1500, 0.18, 5200, 1200, 100), vowel(400, 1950, 2550, 80), closure(320, 1900, 50),
+       fricative(320, 1800, 0.12, 2200, 700, 25), fricative(320, 1500, 0.18, 5200, 1200, 110)},
+      /* seven */
+      {fricative(320, 1500, 0.18, 5200, 1200, 100),
+       vowel(560, 1780, 2500, 90),
+       {260, 1150, 2250, 0.25, 0, 0.02, 3500, 4500, 50},
+       vowel(560, 1300, 2400, 70),
+       sonorant(280, 1500, 2500, 0.30, 100)},
+      /* eight */
+      {vowel(520, 1900, 2550, 110), vowel(350, 2200, 2700, 90), closure(320, 1900, 60),
+       fricative(320, 1700, 0.15, 4200, 2000, 60)},
+      /* nine  */
+      {sonorant(280, 1450, 2500, 0.30, 90), vowel(740, 1250, 2450, 130), vowel(420, 2000, 2550, 100),
+       sonorant(280, 1500, 2500, 0.30, 110)}};
   return words[static_cast<std::size_t>(digit)];
 }
 
@@ -49,11 +79,13 @@ const std::vector<Phone>& word_of(int digit) {
 template <class Member>
 void smooth(std::array<VoiceTrack::Point, kControls>& points, Member member, std::int64_t half) {
   std::array<double, kControls + 1> sums{};
-  for (std::size_t i = 0; i < points.size(); ++i) sums[i + 1] = sums[i] + static_cast<double>(points[i].*member);
+  for (std::size_t i = 0; i < points.size(); ++i)
+    sums[i + 1] = sums[i] + static_cast<double>(points[i].*member);
   for (std::int64_t i = 0; i < kControls; ++i) {
     const auto from = static_cast<std::size_t>(std::max<std::int64_t>(0, i - half));
     const auto to = static_cast<std::size_t>(std::min<std::int64_t>(kControls, i + half + 1));
-    points[static_cast<std::size_t>(i)].*member = static_cast<float>((sums[to] - sums[from]) / static_cast<double>(to - from));
+    points[static_cast<std::size_t>(i)].*member =
+        static_cast<float>((sums[to] - sums[from]) / static_cast<double>(to - from));
   }
 }
 
@@ -86,12 +118,17 @@ VoiceTrack draw_voice_track(int digit, ItemRandom& random) {
     const bool speaking = now >= onset && now < onset + seconds;
     const Phone& p = word[phone];
     const double loud = speaking ? 1.0 : 0.0;
-    track.points[i] = {static_cast<float>(p.f1), static_cast<float>(p.f2), static_cast<float>(p.f3),
-                       static_cast<float>(loud * p.voice), static_cast<float>(loud * p.breath),
-                       static_cast<float>(loud * p.friction), static_cast<float>(p.friction_hz),
+    track.points[i] = {static_cast<float>(p.f1),
+                       static_cast<float>(p.f2),
+                       static_cast<float>(p.f3),
+                       static_cast<float>(loud * p.voice),
+                       static_cast<float>(loud * p.breath),
+                       static_cast<float>(loud * p.friction),
+                       static_cast<float>(p.friction_hz),
                        static_cast<float>(p.friction_width_hz)};
     const double along = std::clamp((now - onset) / seconds, 0.0, 1.0);
-    track.pitch_hz[i] = static_cast<float>(base * (1 + fall * (0.5 - along) + curve * std::sin(2 * std::numbers::pi * along)));
+    track.pitch_hz[i] = static_cast<float>(
+        base * (1 + fall * (0.5 - along) + curve * std::sin(2 * std::numbers::pi * along)));
   }
   for (auto member : {&Point::f1, &Point::f2, &Point::f3, &Point::friction_hz, &Point::friction_width_hz})
     smooth(track.points, member, 5);
@@ -118,17 +155,20 @@ struct Resonator {
   Lanes a{}, b{}, c{}, y1{}, y2{};
 
   void tune(std::size_t lane, double hz, double width, bool unit_peak) {
-    const double r = std::exp(-std::numbers::pi * width / kRate), angle = 2 * std::numbers::pi * std::min(hz, 7600.0) / kRate;
+    const double r = std::exp(-std::numbers::pi * width / kRate),
+                 angle = 2 * std::numbers::pi * std::min(hz, 7600.0) / kRate;
     const double bb = 2 * r * std::cos(angle), cc = -r * r;
     b[lane] = static_cast<float>(bb);
     c[lane] = static_cast<float>(cc);
-    a[lane] = static_cast<float>(unit_peak ? (1 - r) * std::sqrt(1 - 2 * r * std::cos(2 * angle) + r * r) : 1 - bb - cc);
+    a[lane] = static_cast<float>(unit_peak ? (1 - r) * std::sqrt(1 - 2 * r * std::cos(2 * angle) + r * r)
+                                           : 1 - bb - cc);
   }
 };
 
 struct Synthesizer {
   Resonator formants[kFormants], friction;
-  Lanes phase{}, increment{}, increment_step{}, voice{}, voice_step{}, breath{}, breath_step{}, hiss{}, hiss_step{};
+  Lanes phase{}, increment{}, increment_step{}, voice{}, voice_step{}, breath{}, breath_step{}, hiss{},
+      hiss_step{};
   Lanes open_quotient{}, loudness{}, background{};
   std::array<std::uint32_t, kVoices> noise{};
 
@@ -203,7 +243,8 @@ void synthesize_voices(std::span<const VoiceTrack> tracks, std::span<const std::
     synthesizer->control(tracks, step);
     for (std::size_t k = 0; k < static_cast<std::size_t>(kControl); ++k) {
       synthesizer->sample(out);
-      for (std::size_t l = 0; l < tracks.size(); ++l) waves[l][step * static_cast<std::size_t>(kControl) + k] = out[l];
+      for (std::size_t l = 0; l < tracks.size(); ++l)
+        waves[l][step * static_cast<std::size_t>(kControl) + k] = out[l];
     }
   }
 }

@@ -1,6 +1,6 @@
 // The voice of `digits`: the spoken word of a digit as a source-filter synthesis (a glottal pulse train and
-// noise through five formant resonators, frication beside them), with random pitch, vocal-tract length, tempo,
-// onset, loudness and background noise. Source: D. Klatt, "Software for a cascade/parallel formant
+// noise through five formant resonators, frication beside them), with random pitch, vocal-tract length,
+// tempo, onset, loudness and background noise. Source: D. Klatt, "Software for a cascade/parallel formant
 // synthesizer", JASA 67 (1980); pulse of Klatt & Klatt, JASA 87 (1990).
 #pragma once
 
@@ -19,8 +19,8 @@ constexpr std::int64_t kControls = kVoiceSamples / kControl + 1;
 // What the vocal tract does over the second, one value every 5 ms.
 struct VoiceTrack {
   struct Point {
-    float f1, f2, f3;                     // formants, Hz
-    float voice, breath, friction;        // linear amplitudes
+    float f1, f2, f3;                      // formants, Hz
+    float voice, breath, friction;         // linear amplitudes
     float friction_hz, friction_width_hz;  // resonance of the friction noise
   };
   std::array<Point, kControls> points;

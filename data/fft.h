@@ -1,6 +1,6 @@
-// A Fourier transform of real frames for the audio front end: eight frames at a time, interleaved, so that every
-// butterfly is one vector instruction. Stockham's self-sorting radix-4 algorithm on the half-length complex
-// transform (W. Cochran et al., "What is the fast Fourier transform?", 1967).
+// A Fourier transform of real frames for the audio front end: eight frames at a time, interleaved, so that
+// every butterfly is one vector instruction. Stockham's self-sorting radix-4 algorithm on the half-length
+// complex transform (W. Cochran et al., "What is the fast Fourier transform?", 1967).
 #pragma once
 
 #include <cstddef>

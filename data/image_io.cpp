@@ -28,8 +28,8 @@ using Bytes = std::span<const std::uint8_t>;
 constexpr std::int64_t kMaxPixels = 100'000'000;
 
 void check_size(std::int64_t height, std::int64_t width, const std::string& name) {
-  MLD_CHECK_AS(ErrorKind::data, height >= 1 && width >= 1 && height <= kMaxPixels / width, name, ": ", height, " x ", width,
-               " pixels; expected 1 to 100 million in all");
+  MLD_CHECK_AS(ErrorKind::data, height >= 1 && width >= 1 && height <= kMaxPixels / width, name, ": ", height,
+               " x ", width, " pixels; expected 1 to 100 million in all");
 }
 
 [[noreturn]] void corrupt(const std::string& name, const char* format, const char* reason) {
@@ -38,7 +38,8 @@ void check_size(std::int64_t height, std::int64_t width, const std::string& name
 
 #if !defined(MLD_HAVE_PNG) || !defined(MLD_HAVE_JPEG)
 [[noreturn]] void missing_library(const std::string& name, const char* format, const char* library) {
-  fail(ErrorKind::usage, name, ": this build has no ", library, ", which ", format, " files need; install it and build again");
+  fail(ErrorKind::usage, name, ": this build has no ", library, ", which ", format,
+       " files need; install it and build again");
 }
 #endif
 
@@ -56,7 +57,8 @@ struct PngImage {
 Picture read_png(Bytes bytes, const std::string& name) {
   PngImage png;
   png_image& image = png.image;
-  if (png_image_begin_read_from_memory(&image, bytes.data(), bytes.size()) == 0) corrupt(name, "PNG", image.message);
+  if (png_image_begin_read_from_memory(&image, bytes.data(), bytes.size()) == 0)
+    corrupt(name, "PNG", image.message);
   check_size(image.height, image.width, name);
   const bool colour = (image.format & PNG_FORMAT_FLAG_COLOR) != 0;
   image.format = colour ? PNG_FORMAT_RGB : PNG_FORMAT_GRAY;
@@ -64,7 +66,8 @@ Picture read_png(Bytes bytes, const std::string& name) {
   Picture picture{{image.height, image.width, colour ? 3 : 1}, {}};
   picture.bytes.resize(static_cast<std::size_t>(picture.size.count()));
   const png_color black{0, 0, 0};
-  if (png_image_finish_read(&image, &black, picture.bytes.data(), 0, nullptr) == 0) corrupt(name, "PNG", image.message);
+  if (png_image_finish_read(&image, &black, picture.bytes.data(), 0, nullptr) == 0)
+    corrupt(name, "PNG", image.message);
   return picture;
 }
 
@@ -98,7 +101,8 @@ struct JpegDecoder {
     state.err = jpeg_std_error(&error.manager);
     error.manager.error_exit = leave;
     error.manager.emit_message = [](j_common_ptr decoder, int level) {
-      // A warning means damaged data, in whose place libjpeg would make something up; stray bytes are harmless.
+      // A warning means damaged data, in whose place libjpeg would make something up; stray bytes are
+      // harmless.
       if (level < 0 && decoder->err->msg_code != JWRN_EXTRANEOUS_DATA) leave(decoder);
     };
   }
@@ -174,8 +178,8 @@ std::vector<Taps> triangle_taps(std::int64_t from, std::int64_t to) {
 }
 
 // Resamples the middle axis of [outer, from, inner].
-std::vector<float> resample_axis(std::span<const float> in, std::int64_t outer, std::int64_t from, std::int64_t to,
-                                 std::int64_t inner) {
+std::vector<float> resample_axis(std::span<const float> in, std::int64_t outer, std::int64_t from,
+                                 std::int64_t to, std::int64_t inner) {
   const std::vector<Taps> taps = triangle_taps(from, to);
   std::vector<float> out(static_cast<std::size_t>(outer * to * inner), 0.0F);
   float* target = out.data();
@@ -202,12 +206,15 @@ void check_shape(const char* place, std::size_t values, PictureSize size) {
 // [.., channels] bytes to [.., wanted] floats.
 std::vector<float> to_floats(const Picture& picture, std::int64_t wanted) {
   const auto pixels = static_cast<std::size_t>(picture.size.height * picture.size.width);
-  const auto channels = static_cast<std::size_t>(picture.size.channels), out_channels = static_cast<std::size_t>(wanted);
+  const auto channels = static_cast<std::size_t>(picture.size.channels),
+             out_channels = static_cast<std::size_t>(wanted);
   std::vector<float> out(pixels * out_channels);
   for (std::size_t p = 0; p < pixels; ++p) {
     const std::uint8_t* in = picture.bytes.data() + p * channels;
     if (channels == 3 && wanted == 1) {
-      out[p] = (0.299F * static_cast<float>(in[0]) + 0.587F * static_cast<float>(in[1]) + 0.114F * static_cast<float>(in[2])) / 255.0F;
+      out[p] = (0.299F * static_cast<float>(in[0]) + 0.587F * static_cast<float>(in[1]) +
+                0.114F * static_cast<float>(in[2])) /
+               255.0F;
       continue;
     }
     for (std::size_t c = 0; c < out_channels; ++c)
@@ -237,26 +244,32 @@ bool have_jpeg() {
 Picture read_picture(const std::filesystem::path& path) {
   const MmapFile file(path);
   const std::string name = path.string();
-  if (starts_with(file.bytes(), {0x89, 'P', 'N', 'G', '\r', '\n', 0x1A, '\n'})) return read_png(file.bytes(), name);
+  if (starts_with(file.bytes(), {0x89, 'P', 'N', 'G', '\r', '\n', 0x1A, '\n'}))
+    return read_png(file.bytes(), name);
   if (starts_with(file.bytes(), {0xFF, 0xD8, 0xFF})) return read_jpeg(file.bytes(), name);
   fail(ErrorKind::data, name, ": neither a PNG nor a JPEG file; convert it to one of them");
 }
 
 std::vector<float> read_image(const std::filesystem::path& path, PictureSize size, Fit fit) {
-  MLD_CHECK_AS(ErrorKind::usage, size.height >= 1 && size.width >= 1 && (size.channels == 1 || size.channels == 3),
+  MLD_CHECK_AS(ErrorKind::usage,
+               size.height >= 1 && size.width >= 1 && (size.channels == 1 || size.channels == 3),
                path.string(), ": asked for as ", size.height, " x ", size.width, " x ", size.channels,
                "; expected 1 or 3 channels");
   const Picture picture = read_picture(path);
   std::vector<float> image = to_floats(picture, size.channels);
   if (picture.size.height == size.height && picture.size.width == size.width) return image;
-  MLD_CHECK_AS(ErrorKind::data, fit == Fit::resize, path.string(), ": ", picture.size.height, " x ", picture.size.width,
-               " pixels, expected ", size.height, " x ", size.width, "; resize it or ask for resizing");
-  return resize_bilinear(image, {picture.size.height, picture.size.width, size.channels}, size.height, size.width);
+  MLD_CHECK_AS(ErrorKind::data, fit == Fit::resize, path.string(), ": ", picture.size.height, " x ",
+               picture.size.width, " pixels, expected ", size.height, " x ", size.width,
+               "; resize it or ask for resizing");
+  return resize_bilinear(image, {picture.size.height, picture.size.width, size.channels}, size.height,
+                         size.width);
 }
 
-std::vector<float> resize_bilinear(std::span<const float> image, PictureSize from, std::int64_t height, std::int64_t width) {
+std::vector<float> resize_bilinear(std::span<const float> image, PictureSize from, std::int64_t height,
+                                   std::int64_t width) {
   check_shape("resize_bilinear", image.size(), from);
-  MLD_CHECK(height >= 1 && width >= 1 && height <= kMaxPixels / width, "resize_bilinear: to ", height, " x ", width);
+  MLD_CHECK(height >= 1 && width >= 1 && height <= kMaxPixels / width, "resize_bilinear: to ", height, " x ",
+            width);
   const std::vector<float> wide = resample_axis(image, from.height, from.width, width, from.channels);
   return resample_axis(wide, 1, from.height, height, width * from.channels);
 }
@@ -282,7 +295,9 @@ void write_png(const std::filesystem::path& path, const Picture& picture) {
   MLD_CHECK_AS(ErrorKind::io, written != 0, path.string(), ": cannot be written: ", png.image.message);
 }
 #else
-void write_png(const std::filesystem::path& path, const Picture&) { missing_library(path.string(), "PNG", "libpng"); }
+void write_png(const std::filesystem::path& path, const Picture&) {
+  missing_library(path.string(), "PNG", "libpng");
+}
 #endif
 
 void write_png(const std::filesystem::path& path, std::span<const float> image, PictureSize size) {

@@ -23,9 +23,9 @@ struct Picture {
   std::vector<std::uint8_t> bytes;  // [height, width, channels]
 };
 
-// Reads a PNG or JPEG, told by its first bytes: grey files give 1 channel, all others 3; transparency is composed
-// onto black, 16 bits are reduced to 8. Errors (data): missing, neither PNG nor JPEG, truncated or corrupt, larger
-// than 100 million pixels.
+// Reads a PNG or JPEG, told by its first bytes: grey files give 1 channel, all others 3; transparency is
+// composed onto black, 16 bits are reduced to 8. Errors (data): missing, neither PNG nor JPEG, truncated or
+// corrupt, larger than 100 million pixels.
 Picture read_picture(const std::filesystem::path& path);
 
 enum class Fit : std::uint8_t {
@@ -33,13 +33,15 @@ enum class Fit : std::uint8_t {
   resize   // bilinear (resize_bilinear)
 };
 
-// Reads a picture as floats in [0, 1] of the size asked for (1 or 3 channels). Grey becomes RGB by repetition, RGB
-// grey by 0.299 R + 0.587 G + 0.114 B (ITU-R BT.601). Error (data) under `strict` if height or width differ.
+// Reads a picture as floats in [0, 1] of the size asked for (1 or 3 channels). Grey becomes RGB by
+// repetition, RGB grey by 0.299 R + 0.587 G + 0.114 B (ITU-R BT.601). Error (data) under `strict` if height
+// or width differ.
 std::vector<float> read_image(const std::filesystem::path& path, PictureSize size, Fit fit);
 
-// Bilinear resampling of [height, width, channels], corners not aligned; where the picture shrinks the triangle
-// widens accordingly (antialiasing, as Pillow does), the aspect ratio is not preserved.
-std::vector<float> resize_bilinear(std::span<const float> image, PictureSize from, std::int64_t height, std::int64_t width);
+// Bilinear resampling of [height, width, channels], corners not aligned; where the picture shrinks the
+// triangle widens accordingly (antialiasing, as Pillow does), the aspect ratio is not preserved.
+std::vector<float> resize_bilinear(std::span<const float> image, PictureSize from, std::int64_t height,
+                                   std::int64_t width);
 
 // Floats to bytes: clamped to [0, 1], NaN is 0, rounded.
 Picture to_picture(std::span<const float> image, PictureSize size);

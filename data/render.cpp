@@ -51,38 +51,44 @@ std::vector<bool> inked(std::span<const float> image) {
 
 }  // namespace
 
-void draw_path(std::span<const float> x, std::span<const float> y, float radius, float ink, const Canvas& canvas) {
+void draw_path(std::span<const float> x, std::span<const float> y, float radius, float ink,
+               const Canvas& canvas) {
   MLD_CHECK(x.size() == y.size(), "draw_path: ", x.size(), " x values but ", y.size(), " y values");
   const float reach = radius + 0.5F;
   MLD_CHECK(canvas.height >= 0 && canvas.width >= 0 &&
                 canvas.values.size() == static_cast<std::size_t>(canvas.height * canvas.width),
-            "draw_path: canvas of ", canvas.height, " x ", canvas.width, " with ", canvas.values.size(), " values");
+            "draw_path: canvas of ", canvas.height, " x ", canvas.width, " with ", canvas.values.size(),
+            " values");
   std::vector<Point> path;
   for (std::size_t i = 0; i < x.size(); ++i)
     if (std::isfinite(x[i]) && std::isfinite(y[i])) path.push_back({x[i], y[i]});
   if (path.size() == 1) path.push_back(path.front());
   std::vector<float> nearest2(canvas.values.size(), reach * reach);
-  for (std::size_t i = 1; i < path.size(); ++i) approach_segment(path[i - 1], path[i], reach, canvas, nearest2);
+  for (std::size_t i = 1; i < path.size(); ++i)
+    approach_segment(path[i - 1], path[i], reach, canvas, nearest2);
   for (std::size_t i = 0; i < nearest2.size(); ++i) {
     const float coverage = std::min(1.0F, reach - std::sqrt(nearest2[i]));
     canvas.values[i] = std::max(canvas.values[i], ink * coverage);
   }
 }
 
-void render_trajectory(std::span<const float> trajectory, ValueRange range, float radius, std::span<float> image) {
+void render_trajectory(std::span<const float> trajectory, ValueRange range, float radius,
+                       std::span<float> image) {
   MLD_CHECK(trajectory.size() == kTrajectory && image.size() == kDigitSide * kDigitSide,
-            "render_trajectory: needs a trajectory of 200 and an image of 784 values, got ", trajectory.size(), " and ",
-            image.size());
+            "render_trajectory: needs a trajectory of 200 and an image of 784 values, got ",
+            trajectory.size(), " and ", image.size());
   std::array<float, kTrajectory> path;
   for (std::size_t i = 0; i < path.size(); ++i) path[i] = range.from_unit(trajectory[i]);
   std::fill(image.begin(), image.end(), 0.0F);
   const std::span<const float> points(path);
-  draw_path(points.first(kTrajectory / 2), points.last(kTrajectory / 2), radius, 1.0F, {image, kDigitSide, kDigitSide});
+  draw_path(points.first(kTrajectory / 2), points.last(kTrajectory / 2), radius, 1.0F,
+            {image, kDigitSide, kDigitSide});
 }
 
-double pen_image_agreement(std::span<const float> image, std::span<const float> trajectory, ValueRange range) {
-  MLD_CHECK(image.size() == kDigitSide * kDigitSide, "pen_image_agreement: needs an image of 784 values, got ",
-            image.size());
+double pen_image_agreement(std::span<const float> image, std::span<const float> trajectory,
+                           ValueRange range) {
+  MLD_CHECK(image.size() == kDigitSide * kDigitSide,
+            "pen_image_agreement: needs an image of 784 values, got ", image.size());
   constexpr float kBlank = 0.1F;
   if (!(*std::max_element(image.begin(), image.end()) >= kBlank)) return 0;
   const std::vector<bool> wanted = inked(image);

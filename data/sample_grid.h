@@ -1,7 +1,7 @@
 // Contact sheets: samples of several modalities side by side in one picture.
 //
-// Every tile fills a cell of the same size: images by nearest neighbour, trajectories as anti-aliased pen paths,
-// spectrograms as colours (time to the right, pitch upwards).
+// Every tile fills a cell of the same size: images by nearest neighbour, trajectories as anti-aliased pen
+// paths, spectrograms as colours (time to the right, pitch upwards).
 #pragma once
 
 #include <array>
@@ -33,8 +33,10 @@ struct GridStyle {
 
 // Composes rows * columns tiles, row-major, into an RGB picture of
 // rows * (cell_height + padding) + padding by columns * (cell_width + padding) + padding pixels.
-// Error (usage) if the number of tiles or a tile's size does not fit, or the picture exceeds 100 million pixels.
-Picture compose_grid(std::span<const Tile> tiles, std::int64_t rows, std::int64_t columns, const GridStyle& style = {});
+// Error (usage) if the number of tiles or a tile's size does not fit, or the picture exceeds 100 million
+// pixels.
+Picture compose_grid(std::span<const Tile> tiles, std::int64_t rows, std::int64_t columns,
+                     const GridStyle& style = {});
 
 // RGB in [0, 1] of a value in [0, 1]: 17 points of the `magma` colour map (S. van der Walt, N. Smith, 2015),
 // joined linearly; values outside are clamped, NaN is 0.

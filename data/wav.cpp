@@ -39,8 +39,8 @@ void check_riff_length(std::span<const std::uint8_t> bytes, const std::string& n
   std::memcpy(&promised, bytes.data() + 4, sizeof promised);
   constexpr std::uint32_t kUnknown = 0xFFFFFFFF;  // written by programs that stream
   MLD_CHECK_AS(ErrorKind::data, promised == kUnknown || std::uint64_t{promised} + 8 <= bytes.size() + 1, name,
-               ": truncated: the header promises ", std::uint64_t{promised} + 8, " bytes, the file has ", bytes.size(),
-               "; fetch or export it again");
+               ": truncated: the header promises ", std::uint64_t{promised} + 8, " bytes, the file has ",
+               bytes.size(), "; fetch or export it again");
 }
 
 struct OpenSound {
@@ -53,24 +53,26 @@ OpenSound open_sound(const std::filesystem::path& path) {
   check_riff_length(MmapFile(path).bytes(), name);
   OpenSound sound{nullptr, {}};
   sound.file.reset(sf_open(path.c_str(), SFM_READ, &sound.info));
-  MLD_CHECK_AS(ErrorKind::data, sound.file != nullptr, name, ": not a readable sound file: ", sf_strerror(nullptr));
+  MLD_CHECK_AS(ErrorKind::data, sound.file != nullptr, name,
+               ": not a readable sound file: ", sf_strerror(nullptr));
   const SF_INFO& info = sound.info;
   MLD_CHECK_AS(ErrorKind::data, info.frames > 0, name, ": holds no samples; leave the file out");
-  MLD_CHECK_AS(ErrorKind::data, info.samplerate >= kMinRate && info.samplerate <= kMaxRate, name, ": sampling rate ",
-               info.samplerate, " Hz; expected 1000 .. 768000");
-  MLD_CHECK_AS(ErrorKind::data, info.channels >= 1 && info.channels <= kMaxChannels, name, ": ", info.channels,
-               " channels; expected 1 .. 64");
-  MLD_CHECK_AS(ErrorKind::data, info.frames <= kMaxSeconds * info.samplerate, name, ": ", info.frames / info.samplerate,
-               " seconds long; cut it to at most 600");
+  MLD_CHECK_AS(ErrorKind::data, info.samplerate >= kMinRate && info.samplerate <= kMaxRate, name,
+               ": sampling rate ", info.samplerate, " Hz; expected 1000 .. 768000");
+  MLD_CHECK_AS(ErrorKind::data, info.channels >= 1 && info.channels <= kMaxChannels, name, ": ",
+               info.channels, " channels; expected 1 .. 64");
+  MLD_CHECK_AS(ErrorKind::data, info.frames <= kMaxSeconds * info.samplerate, name, ": ",
+               info.frames / info.samplerate, " seconds long; cut it to at most 600");
   return sound;
 }
 
 Wave read_mixed(const OpenSound& sound, const std::string& name) {
-  const auto frames = static_cast<std::size_t>(sound.info.frames), channels = static_cast<std::size_t>(sound.info.channels);
+  const auto frames = static_cast<std::size_t>(sound.info.frames),
+             channels = static_cast<std::size_t>(sound.info.channels);
   std::vector<float> all(frames * channels);
   const sf_count_t got = sf_readf_float(sound.file.get(), all.data(), sound.info.frames);
-  MLD_CHECK_AS(ErrorKind::data, got == sound.info.frames, name, ": truncated or corrupt: ", got, " of ", sound.info.frames,
-               " frames can be read; fetch or export it again");
+  MLD_CHECK_AS(ErrorKind::data, got == sound.info.frames, name, ": truncated or corrupt: ", got, " of ",
+               sound.info.frames, " frames can be read; fetch or export it again");
   Wave wave{std::vector<float>(frames), sound.info.samplerate};
   for (std::size_t i = 0; i < frames; ++i) {
     float sum = 0;
@@ -84,7 +86,8 @@ Wave read_mixed(const OpenSound& sound, const std::string& name) {
 #else
 
 [[noreturn]] void no_sndfile(const std::filesystem::path& path) {
-  fail(ErrorKind::usage, path.string(), ": this build has no libsndfile, which sound files need; install it and build again");
+  fail(ErrorKind::usage, path.string(),
+       ": this build has no libsndfile, which sound files need; install it and build again");
 }
 
 #endif
@@ -117,9 +120,11 @@ Wave read_wave_any(const std::filesystem::path& path) { return read_mixed(open_s
 
 std::vector<float> read_wave(const std::filesystem::path& path, Conform conform) {
   const OpenSound sound = open_sound(path);
-  MLD_CHECK_AS(ErrorKind::data, conform == Conform::convert || (sound.info.samplerate == kSampleRate && sound.info.channels == 1),
-               path.string(), ": ", sound.info.samplerate, " Hz with ", sound.info.channels,
-               " channel(s), expected 16000 Hz mono; ask for resampling or convert the file");
+  MLD_CHECK_AS(
+      ErrorKind::data,
+      conform == Conform::convert || (sound.info.samplerate == kSampleRate && sound.info.channels == 1),
+      path.string(), ": ", sound.info.samplerate, " Hz with ", sound.info.channels,
+      " channel(s), expected 16000 Hz mono; ask for resampling or convert the file");
   const Wave wave = read_mixed(sound, path.string());
   return resample(wave.samples, wave.rate, kSampleRate);
 }
@@ -152,8 +157,8 @@ void write_wave(const std::filesystem::path& path, std::span<const float>, std::
 #endif
 
 std::vector<float> resample(std::span<const float> samples, std::int64_t from, std::int64_t to) {
-  MLD_CHECK(from >= kMinRate && from <= kMaxRate && to >= kMinRate && to <= kMaxRate, "resample: from ", from, " to ", to,
-            " Hz; expected 1000 .. 768000");
+  MLD_CHECK(from >= kMinRate && from <= kMaxRate && to >= kMinRate && to <= kMaxRate, "resample: from ", from,
+            " to ", to, " Hz; expected 1000 .. 768000");
   if (from == to) return {samples.begin(), samples.end()};
   constexpr double kZeros = 32, kBeta = 9, kRollOff = 0.95;
   const double cutoff = kRollOff * std::min(1.0, static_cast<double>(to) / static_cast<double>(from));
@@ -167,15 +172,19 @@ std::vector<float> resample(std::span<const float> samples, std::int64_t from, s
   for (std::int64_t phase = 0; phase < std::min(up, out_length); ++phase) {
     const double fraction = static_cast<double>(phase * down % up) / static_cast<double>(up);
     for (std::int64_t k = -side; k <= side; ++k) {
-      const double distance = fraction - static_cast<double>(k), inside = std::min(1.0, std::abs(distance) / reach);
-      const double window = inside < 1 ? bessel_i0(kBeta * std::sqrt(1 - inside * inside)) / bessel_i0(kBeta) : 0.0;
+      const double distance = fraction - static_cast<double>(k),
+                   inside = std::min(1.0, std::abs(distance) / reach);
+      const double window =
+          inside < 1 ? bessel_i0(kBeta * std::sqrt(1 - inside * inside)) / bessel_i0(kBeta) : 0.0;
       weights[static_cast<std::size_t>(k + side)] = cutoff * sinc(cutoff * distance) * window;
     }
     for (std::int64_t i = phase; i < out_length; i += up) {
       const std::int64_t first = i * down / up - side;
       double sum = 0;
-      for (std::int64_t j = std::max<std::int64_t>(0, first); j <= std::min(length - 1, first + 2 * side); ++j)
-        sum += static_cast<double>(samples[static_cast<std::size_t>(j)]) * weights[static_cast<std::size_t>(j - first)];
+      for (std::int64_t j = std::max<std::int64_t>(0, first); j <= std::min(length - 1, first + 2 * side);
+           ++j)
+        sum += static_cast<double>(samples[static_cast<std::size_t>(j)]) *
+               weights[static_cast<std::size_t>(j - first)];
       out[static_cast<std::size_t>(i)] = static_cast<float>(sum);
     }
   }

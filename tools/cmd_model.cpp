@@ -1,5 +1,7 @@
 #include <cstdio>
 
+#include "data/image_io.h"
+#include "data/wav.h"
 #include "engine/io/safetensors.h"
 #include "engine/runtime/threads.h"
 #include "mld/model.h"
@@ -45,8 +47,13 @@ void add_version(CLI::App& app) {
     std::printf("mldctl %s\n", MLD_VERSION);
     std::printf("compiler %s, target %s\n", __VERSION__, MLD_TARGET_ARCH);
     std::printf("cores %d\n", max_threads());
-    for (const data::Feature& feature : data::features())
-      std::printf("%-10s %s\n", feature.name, feature.present ? "yes" : "no");
+    const auto feature = [](const char* name, bool present) {
+      std::printf("%-10s %s\n", name, present ? "yes" : "no");
+    };
+    feature("png", data::have_png());
+    feature("jpeg", data::have_jpeg());
+    feature("sndfile", data::have_sndfile());
+    feature("cuda", false);
   });
 }
 

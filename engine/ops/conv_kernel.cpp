@@ -240,16 +240,17 @@ void backward_weights_part(const Patches& p, i64 out, const float* dy, i64 l0, i
                            bool add, float* dw, Workspace& w) {
   const i64 k = p.size();
   float* const dy_rows = w.rows.get(out * step * p.pw);
-  float* const panel = w.panel.get(kPanelColumns * step * p.pw);
+  float* const packed = w.panel.get(std::max<i64>(strip_columns(1), kPanelColumns * step * p.pw));
   for (i64 l = l0; l < l1; l += step) {
     const i64 lines = std::min(l1, l + step) - l, depth = lines * p.pw;
     w.band.load(p, l, l + lines);
     transpose(dy + l * p.pw * out, out, depth, out, dy_rows, depth);
-    for (i64 j = j0; j < j1; j += kPanelColumns) {
-      const i64 columns = std::min<i64>(kPanelColumns, j1 - j);
-      pack_patches(p, w.band, lines, j, columns, panel);
+    for (i64 j = j0; j < j1; j += strip_columns(depth)) {
+      const i64 end = std::min(j1, j + strip_columns(depth));
+      for (i64 q = j; q < end; q += kPanelColumns)
+        pack_patches(p, w.band, lines, q, std::min<i64>(kPanelColumns, end - q), packed + (q - j) * depth);
       Segment segment;
-      multiply_block({0, out, j, j + columns, depth, panel, !add && l == l0, false}, nullptr, {}, &segment,
+      multiply_block({0, out, j, end, depth, packed, !add && l == l0, false}, nullptr, {}, &segment,
                      [&](i64 i, TileRows& rows, Segment* s) {
                        rows.add[0] = nullptr;
                        s->length = depth;

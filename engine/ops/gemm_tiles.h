@@ -94,13 +94,16 @@ struct Block {
   bool first, last;  // of the K blocks
 };
 
+// Columns of B that stay in the second-level cache while the rows of A pass by.
+constexpr std::int64_t strip_columns(std::int64_t depth) {
+  return std::max<std::int64_t>(1, 32768 / std::max<std::int64_t>(depth, 1) / kPanelColumns) * kPanelColumns;
+}
+
 // tile(i, rows, segments) describes the rows i ... i + rows.count - 1 in this K block and returns the number of
-// segments. A strip of B stays in the second-level cache while all rows pass by.
+// segments.
 template <class Tile>
 void multiply_block(const Block& b, const float* bias, Activation activation, Segment* segments, const Tile& tile) {
-  constexpr std::int64_t kStripFloats = 32768;
-  const std::int64_t strip =
-      std::max<std::int64_t>(1, kStripFloats / std::max<std::int64_t>(b.depth, 1) / kPanelColumns) * kPanelColumns;
+  const std::int64_t strip = strip_columns(b.depth);
   for (std::int64_t s = b.j0; s < b.j1; s += strip)
     for (std::int64_t i = b.i0; i < b.i1; i += kTileRows) {
       TileRows rows;

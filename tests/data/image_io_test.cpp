@@ -38,7 +38,8 @@ const char* const kGreyJpeg =
 
 Picture gradient(std::int64_t channels) {
   Picture picture{{5, 7, channels}, {}};
-  for (std::int64_t i = 0; i < picture.size.count(); ++i) picture.bytes.push_back(static_cast<std::uint8_t>(i * 37 % 256));
+  for (std::int64_t i = 0; i < picture.size.count(); ++i)
+    picture.bytes.push_back(static_cast<std::uint8_t>(i * 37 % 256));
   return picture;
 }
 
@@ -71,7 +72,8 @@ TEST_CASE("a PNG comes back as it was written") {
     CHECK(back.size == picture.size);
     CHECK(back.bytes == picture.bytes);
     std::vector<float> floats = read_image(path, picture.size, Fit::strict);
-    for (std::size_t i = 0; i < floats.size(); ++i) REQUIRE(floats[i] == static_cast<float>(picture.bytes[i]) / 255.0F);
+    for (std::size_t i = 0; i < floats.size(); ++i)
+      REQUIRE(floats[i] == static_cast<float>(picture.bytes[i]) / 255.0F);
     write_png(path, floats, picture.size);
     CHECK(read_picture(path).bytes == picture.bytes);
   }
@@ -86,14 +88,18 @@ TEST_CASE("grey and colour are converted as asked") {
   write_png(folder / "rgb.png", Picture{{1, 2, 3}, {255, 0, 0, 10, 20, 30}});
   check_close(read_image(folder / "rgb.png", {1, 2, 1}, Fit::strict),
               {0.299F, (0.299F * 10 + 0.587F * 20 + 0.114F * 30) / 255}, 1e-6F);
-  check_error(ErrorKind::usage, {"channels"}, [&] { read_image(folder / "rgb.png", {1, 2, 4}, Fit::strict); });
+  check_error(ErrorKind::usage, {"channels"}, [&] {
+    read_image(folder / "rgb.png", {1, 2, 4}, Fit::strict);
+  });
 }
 
 TEST_CASE("floats are clamped and rounded to bytes") {
   const float nan = std::numeric_limits<float>::quiet_NaN(), inf = std::numeric_limits<float>::infinity();
   const Picture picture = to_picture(std::vector<float>{-1, 0, 0.5F, 1, 7, nan, inf, -inf}, {2, 4, 1});
   CHECK(picture.bytes == std::vector<std::uint8_t>{0, 0, 128, 255, 255, 0, 255, 0});
-  check_error(ErrorKind::internal, {"to_picture", "2 x 2 x 2"}, [] { to_picture(std::vector<float>(8), {2, 2, 2}); });
+  check_error(ErrorKind::internal, {"to_picture", "2 x 2 x 2"}, [] {
+    to_picture(std::vector<float>(8), {2, 2, 2});
+  });
 }
 
 TEST_CASE("a JPEG is read") {
@@ -126,7 +132,8 @@ TEST_CASE("damaged pictures are refused with the file's name and the remedy") {
   };
   if (have_png()) {
     Picture noise{{40, 40, 3}, {}};
-    for (unsigned i = 0, v = 1; i < 40 * 40 * 3; ++i) noise.bytes.push_back(static_cast<std::uint8_t>((v = v * 1664525 + 1013904223) >> 24));
+    for (unsigned i = 0, v = 1; i < 40 * 40 * 3; ++i)
+      noise.bytes.push_back(static_cast<std::uint8_t>((v = v * 1664525 + 1013904223) >> 24));
     write_png(folder / "good.png", noise);
     const std::string good = read_text(folder / "good.png");
     refused("signature.png", good.substr(0, 8));
@@ -145,10 +152,12 @@ TEST_CASE("damaged pictures are refused with the file's name and the remedy") {
     refused("signature.jpg", good.substr(0, 3));
     refused("header.jpg", good.substr(0, 120));
     refused("half.jpg", good.substr(0, good.size() - 6));
-    refused("colours.jpg", replaced(good, std::string("\xFF\xC0\x00\x11\x08", 5), std::string("\xFF\xC0\x00\x11\x09", 5)));
+    refused("colours.jpg",
+            replaced(good, std::string("\xFF\xC0\x00\x11\x08", 5), std::string("\xFF\xC0\x00\x11\x09", 5)));
   }
   write_text(folder / "text.png", "just text");
-  check_error(ErrorKind::data, {"text.png", "neither a PNG nor a JPEG"}, [&] { read_picture(folder / "text.png"); });
+  check_error(ErrorKind::data, {"text.png", "neither a PNG nor a JPEG"},
+              [&] { read_picture(folder / "text.png"); });
   write_text(folder / "empty.png", "");
   check_error(ErrorKind::data, {"empty.png"}, [&] { read_picture(folder / "empty.png"); });
   check_error(ErrorKind::data, {"absent.png", "no such file"}, [&] { read_picture(folder / "absent.png"); });
@@ -159,28 +168,33 @@ TEST_CASE("a picture that promises too many pixels is refused before memory is a
   const TemporaryFolder folder;
   const std::vector<std::uint8_t> jpeg = from_hex(kJpeg);
   const std::string good(jpeg.begin(), jpeg.end());
-  write_text(folder / "huge.jpg", replaced(good, std::string("\x08\x00\x08\x00\x10", 5), "\x08\xFF\xDC\xFF\xDC"));
-  check_error(ErrorKind::data, {"huge.jpg", "65500 x 65500", "100 million"}, [&] { read_picture(folder / "huge.jpg"); });
+  write_text(folder / "huge.jpg",
+             replaced(good, std::string("\x08\x00\x08\x00\x10", 5), "\x08\xFF\xDC\xFF\xDC"));
+  check_error(ErrorKind::data, {"huge.jpg", "65500 x 65500", "100 million"},
+              [&] { read_picture(folder / "huge.jpg"); });
 }
 
 TEST_CASE("the size must fit or be asked to be made to fit") {
   if (!have_png()) return;
   const TemporaryFolder folder;
   write_png(folder / "a.png", pattern(), {5, 7, 1});
-  check_error(ErrorKind::data, {"a.png", "5 x 7", "7 x 5", "resiz"}, [&] { read_image(folder / "a.png", {7, 5, 1}, Fit::strict); });
+  check_error(ErrorKind::data, {"a.png", "5 x 7", "7 x 5", "resiz"}, [&] {
+    read_image(folder / "a.png", {7, 5, 1}, Fit::strict);
+  });
   CHECK(read_image(folder / "a.png", {3, 4, 3}, Fit::resize).size() == 36);
-  check_error(ErrorKind::io, {"cannot be written"}, [&] { write_png(folder / "no" / "where.png", gradient(1)); });
+  check_error(ErrorKind::io, {"cannot be written"},
+              [&] { write_png(folder / "no" / "where.png", gradient(1)); });
 }
 
 TEST_CASE("resizing agrees with Pillow's BILINEAR") {
   check_close(resize_bilinear(pattern(), {5, 7, 1}, 3, 4),
-              {0.43469F, 0.54686F, 0.45771F, 0.39388F, 0.57354F, 0.55733F, 0.39556F, 0.61005F, 0.67415F, 0.42114F, 0.508F,
-               0.51361F},
+              {0.43469F, 0.54686F, 0.45771F, 0.39388F, 0.57354F, 0.55733F, 0.39556F, 0.61005F, 0.67415F,
+               0.42114F, 0.508F, 0.51361F},
               2e-5F);
   const std::vector<float> larger = resize_bilinear(pattern(), {5, 7, 1}, 8, 9);
   check_close({larger.begin(), larger.begin() + 18},
-              {0.0F,     0.2F,     0.43333F, 0.66667F, 0.9F,   0.27778F, 0.26667F, 0.5F,    0.7F,
-               0.30625F, 0.50625F, 0.52569F, 0.49167F, 0.725F, 0.47708F, 0.30556F, 0.325F, 0.525F},
+              {0.0F, 0.2F, 0.43333F, 0.66667F, 0.9F, 0.27778F, 0.26667F, 0.5F, 0.7F, 0.30625F, 0.50625F,
+               0.52569F, 0.49167F, 0.725F, 0.47708F, 0.30556F, 0.325F, 0.525F},
               2e-5F);
 }
 
@@ -188,7 +202,8 @@ TEST_CASE("resizing treats channels apart and leaves a picture of the same size 
   std::vector<float> rgb;
   for (const float v : pattern()) rgb.insert(rgb.end(), {v, 0.25F, 1 - v});
   CHECK(resize_bilinear(rgb, {5, 7, 3}, 5, 7) == rgb);
-  const std::vector<float> one = resize_bilinear(pattern(), {5, 7, 1}, 3, 4), three = resize_bilinear(rgb, {5, 7, 3}, 3, 4);
+  const std::vector<float> one = resize_bilinear(pattern(), {5, 7, 1}, 3, 4),
+                           three = resize_bilinear(rgb, {5, 7, 3}, 3, 4);
   for (std::size_t p = 0; p < one.size(); ++p) {
     REQUIRE(three[3 * p] == one[p]);
     REQUIRE(three[3 * p + 1] == doctest::Approx(0.25));
@@ -202,13 +217,16 @@ std::array<int, 3> pixel(const Picture& picture, std::int64_t row, std::int64_t 
 }
 
 TEST_CASE("a grid puts every tile in its cell") {
-  const std::vector<float> grey{0, 1, 0.2F, 0.4F};                            // [2, 2]
-  const std::vector<float> red{1, 0, 0};                                      // [1, 1, 3]
-  const std::vector<float> across{0, 1, 0.5F, 0.5F};                          // a line from left to right
-  const std::vector<float> sound{0, 1, 0, 0};                                 // [2 frames, 2 bands]
-  const std::vector<Tile> tiles{{TileKind::image, grey, {2, 2, 1}},         {TileKind::image, red, {1, 1, 3}},
-                                {TileKind::empty, {}, {}},                  {TileKind::trajectory, across, {1, 2, 1}},
-                                {TileKind::spectrogram, sound, {2, 2, 1}},  {TileKind::image, grey, {2, 2, 1}}};
+  const std::vector<float> grey{0, 1, 0.2F, 0.4F};    // [2, 2]
+  const std::vector<float> red{1, 0, 0};              // [1, 1, 3]
+  const std::vector<float> across{0, 1, 0.5F, 0.5F};  // a line from left to right
+  const std::vector<float> sound{0, 1, 0, 0};         // [2 frames, 2 bands]
+  const std::vector<Tile> tiles{{TileKind::image, grey, {2, 2, 1}},
+                                {TileKind::image, red, {1, 1, 3}},
+                                {TileKind::empty, {}, {}},
+                                {TileKind::trajectory, across, {1, 2, 1}},
+                                {TileKind::spectrogram, sound, {2, 2, 1}},
+                                {TileKind::image, grey, {2, 2, 1}}};
   const Picture sheet = compose_grid(tiles, 2, 3, {20, 30, 3});
   REQUIRE(sheet.size == PictureSize{2 * 23 + 3, 3 * 33 + 3, 3});
   const std::array<int, 3> background{89, 89, 89};
@@ -225,9 +243,9 @@ TEST_CASE("a grid puts every tile in its cell") {
   CHECK(pixel(sheet, 26 + 9, 3 + 15)[0] > 100);    // the line is centred between two rows
   CHECK(pixel(sheet, 26 + 9, 3 + 15) == pixel(sheet, 26 + 10, 3 + 15));
   CHECK(pixel(sheet, 26 + 3, 3 + 15) == std::array{0, 0, 0});
-  CHECK(pixel(sheet, 26, 36) == std::array{252, 253, 191});       // frame 0, upper band: top left
-  CHECK(pixel(sheet, 26 + 19, 36) == std::array{0, 0, 4});        // lower band
-  CHECK(pixel(sheet, 26, 36 + 29) == std::array{0, 0, 4});        // frame 1
+  CHECK(pixel(sheet, 26, 36) == std::array{252, 253, 191});  // frame 0, upper band: top left
+  CHECK(pixel(sheet, 26 + 19, 36) == std::array{0, 0, 4});   // lower band
+  CHECK(pixel(sheet, 26, 36 + 29) == std::array{0, 0, 4});   // frame 1
   CHECK(pixel(sheet, 26, 69 + 29) == std::array{255, 255, 255});
 }
 

@@ -188,6 +188,20 @@ TEST_CASE("dropout draws at sites that differ within a model, and nothing at inf
   CHECK(test::host(model.a(x, {}).value) == test::host(x));
 }
 
+TEST_CASE("weights and biases start within 1/sqrt(fan in), as PyTorch computes it") {
+  const auto bounds = [](const auto& layer, double fan_in) {
+    for (const Parameter* p : {&layer.weight, &layer.bias}) {
+      CHECK((p->data()->init.kind == Init::Kind::uniform));
+      CHECK(p->data()->init.mean == 0);
+      CHECK(p->data()->init.spread == 1 / std::sqrt(fan_in));
+    }
+  };
+  bounds(Linear(7, 5), 7);
+  bounds(Conv2d(6, 10, {3, 5}), 90);
+  bounds(ConvTranspose2d(6, 10, {3, 5}), 150);  // _calculate_fan_in_and_fan_out of PyTorch 1.13
+  bounds(conv_transpose1d(6, 10, 4), 40);
+}
+
 TEST_CASE("zero initialisation of a linear layer") {
   Linear layer(4, 3);
   layer.init_zero();

@@ -132,8 +132,13 @@ TEST_CASE("a step with a non-finite loss leaves no trace but in the counters") {
     Training t(device);
     t.run(6);
     auto before = t.everything();
-    t.x.copy_from(Tensor::full(t.x.shape(), std::numeric_limits<double>::quiet_NaN(), DType::f32, device));
+    const Tensor good = t.target.clone();
+    const Tensor nan =
+        Tensor::full(good.shape(), std::numeric_limits<double>::quiet_NaN(), DType::f32, device);
+    t.target.copy_from(nan);  // the batch statistics of this step are finite
     t.step();
+    t.target.copy_from(good);
+    t.x.copy_from(Tensor::full(t.x.shape(), std::numeric_limits<double>::infinity(), DType::f32, device));
     t.step();
     auto after = t.everything();
     CHECK(after.back() == std::vector<double>{7, 6});  // steps 0..7, of which 6 updated
