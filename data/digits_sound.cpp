@@ -32,47 +32,65 @@ constexpr Phone fricative(double f1, double f2, double level, double hz, double 
 }
 constexpr Phone closure(double f1, double f2, double ms) { return {f1, f2, 2500, 0, 0, 0, 4000, 2000, ms}; }
 
-const std::vector<Phone>& word_of(int digit) {
-  static const std::vector<std::vector<Phone>> words = {
-      /* zero  */ {{250, 1600, 2500, 0.25, 0, 0.10, 5200, 1200, 80},
-                   vowel(380, 1950, 2550, 80),
-                   sonorant(340, 1150, 1600, 0.7, 80),
-                   vowel(520, 900, 2400, 100),
-                   vowel(380, 800, 2300, 80)},
-      /* one   */
-      {sonorant(300, 620, 2200, 0.6, 90), vowel(660, 1200, 2400, 150), sonorant(280, 1500, 2500, 0.30, 120)},
-      /* two   */
-      {fricative(320, 1700, 0.22, 4200, 2000, 30),
-       {320, 1600, 2400, 0, 0.12, 0.05, 4200, 2000, 45},
-       vowel(320, 1100, 2250, 100),
-       vowel(310, 880, 2250, 130)},
-      /* three */
-      {fricative(320, 1300, 0.035, 5500, 3500, 90), sonorant(340, 1120, 1550, 0.7, 80),
-       vowel(290, 2250, 2950, 190)},
-      /* four  */
-      {fricative(320, 900, 0.04, 3500, 4500, 90), vowel(580, 860, 2450, 150),
-       sonorant(460, 1200, 1650, 0.75, 110)},
-      /* five  */
-      {fricative(320, 1000, 0.04, 3500, 4500, 90),
-       vowel(740, 1200, 2450, 120),
-       vowel(420, 2000, 2550, 100),
-       {260, 1150, 2250, 0.25, 0, 0.02, 3500, 4500, 70}},
-      /* six   */
-      {fricative(320, 1500, 0.18, 5200, 1200, 100), vowel(400, 1950, 2550, 80), closure(320, 1900, 50),
-       fricative(320, 1800, 0.12, 2200, 700, 25), fricative(320, 1500, 0.18, 5200, 1200, 110)},
-      /* seven */
-      {fricative(320, 1500, 0.18, 5200, 1200, 100),
-       vowel(560, 1780, 2500, 90),
-       {260, 1150, 2250, 0.25, 0, 0.02, 3500, 4500, 50},
-       vowel(560, 1300, 2400, 70),
-       sonorant(280, 1500, 2500, 0.30, 100)},
-      /* eight */
-      {vowel(520, 1900, 2550, 110), vowel(350, 2200, 2700, 90), closure(320, 1900, 60),
-       fricative(320, 1700, 0.15, 4200, 2000, 60)},
-      /* nine  */
-      {sonorant(280, 1450, 2500, 0.30, 90), vowel(740, 1250, 2450, 130), vowel(420, 2000, 2550, 100),
-       sonorant(280, 1500, 2500, 0.30, 110)}};
-  return words[static_cast<std::size_t>(digit)];
+// clang-format off
+const std::vector<Phone> kWords[10] = {
+    // zero
+    {{250, 1600, 2500, 0.25, 0, 0.10, 5200, 1200, 80}, vowel(380, 1950, 2550, 80),
+     sonorant(340, 1150, 1600, 0.7, 80), vowel(520, 900, 2400, 100), vowel(380, 800, 2300, 80)},
+    // one
+    {sonorant(300, 620, 2200, 0.6, 90), vowel(660, 1200, 2400, 150), sonorant(280, 1500, 2500, 0.30, 120)},
+    // two
+    {fricative(320, 1700, 0.22, 4200, 2000, 30), {320, 1600, 2400, 0, 0.12, 0.05, 4200, 2000, 45},
+     vowel(320, 1100, 2250, 100), vowel(310, 880, 2250, 130)},
+    // three
+    {fricative(320, 1300, 0.035, 5500, 3500, 90), sonorant(340, 1120, 1550, 0.7, 80),
+     vowel(290, 2250, 2950, 190)},
+    // four
+    {fricative(320, 900, 0.04, 3500, 4500, 90), vowel(580, 860, 2450, 150),
+     sonorant(460, 1200, 1650, 0.75, 110)},
+    // five
+    {fricative(320, 1000, 0.04, 3500, 4500, 90), vowel(740, 1200, 2450, 120), vowel(420, 2000, 2550, 100),
+     {260, 1150, 2250, 0.25, 0, 0.02, 3500, 4500, 70}},
+    // six
+    {fricative(320, 1500, 0.18, 5200, 1200, 100), vowel(400, 1950, 2550, 80), closure(320, 1900, 50),
+     fricative(320, 1800, 0.12, 2200, 700, 25), fricative(320, 1500, 0.18, 5200, 1200, 110)},
+    // seven
+    {fricative(320, 1500, 0.18, 5200, 1200, 100), vowel(560, 1780, 2500, 90),
+     {260, 1150, 2250, 0.25, 0, 0.02, 3500, 4500, 50}, vowel(560, 1300, 2400, 70),
+     sonorant(280, 1500, 2500, 0.30, 100)},
+    // eight
+    {vowel(520, 1900, 2550, 110), vowel(350, 2200, 2700, 90), closure(320, 1900, 60),
+     fricative(320, 1700, 0.15, 4200, 2000, 60)},
+    // nine
+    {sonorant(280, 1450, 2500, 0.30, 90), vowel(740, 1250, 2450, 130), vowel(420, 2000, 2550, 100),
+     sonorant(280, 1500, 2500, 0.30, 110)}};
+// clang-format on
+
+// The word as this speaker says it this time.
+std::vector<Phone> speak(int digit, double tract, double tempo, ItemRandom& random) {
+  std::vector<Phone> word = kWords[digit];
+  for (Phone& phone : word) {
+    phone.f1 *= tract * std::exp(random.normal(0, 0.04));
+    phone.f2 *= tract * std::exp(random.normal(0, 0.04));
+    phone.f3 *= tract * std::exp(random.normal(0, 0.03));
+    phone.friction *= std::exp(random.normal(0, 0.2));
+    phone.friction_hz *= std::sqrt(tract);
+    phone.milliseconds *= tempo * std::exp(random.normal(0, 0.08));
+  }
+  return word;
+}
+
+VoiceTrack::Point target(const Phone& p, bool speaking) {
+  const double loud = speaking ? 1.0 : 0.0;
+  const auto f = [](double value) { return static_cast<float>(value); };
+  return {f(p.f1),
+          f(p.f2),
+          f(p.f3),
+          f(loud * p.voice),
+          f(loud * p.breath),
+          f(loud * p.friction),
+          f(p.friction_hz),
+          f(p.friction_width_hz)};
 }
 
 // Moving average over 2 * half + 1 control points: how fast the articulators move.
@@ -93,18 +111,10 @@ void smooth(std::array<VoiceTrack::Point, kControls>& points, Member member, std
 
 VoiceTrack draw_voice_track(int digit, ItemRandom& random) {
   using Point = VoiceTrack::Point;
-  std::vector<Phone> word = word_of(digit);
   const double tract = random.uniform(0.87, 1.15), tempo = random.uniform(0.85, 1.2);
+  const std::vector<Phone> word = speak(digit, tract, tempo, random);
   double seconds = 0;
-  for (Phone& phone : word) {
-    phone.f1 *= tract * std::exp(random.normal(0, 0.04));
-    phone.f2 *= tract * std::exp(random.normal(0, 0.04));
-    phone.f3 *= tract * std::exp(random.normal(0, 0.03));
-    phone.friction *= std::exp(random.normal(0, 0.2));
-    phone.friction_hz *= std::sqrt(tract);
-    phone.milliseconds *= tempo * std::exp(random.normal(0, 0.08));
-    seconds += phone.milliseconds / 1000;
-  }
+  for (const Phone& phone : word) seconds += phone.milliseconds / 1000;
   const double onset = std::clamp(random.uniform(0.08, 0.40), 0.04, std::max(0.04, 0.95 - seconds));
 
   VoiceTrack track;
@@ -115,17 +125,7 @@ VoiceTrack draw_voice_track(int digit, ItemRandom& random) {
   for (std::size_t i = 0; i < track.points.size(); ++i) {
     const double now = static_cast<double>(i) * kControl / kRate;
     while (phone + 1 < word.size() && now >= ends) ends += word[++phone].milliseconds / 1000;
-    const bool speaking = now >= onset && now < onset + seconds;
-    const Phone& p = word[phone];
-    const double loud = speaking ? 1.0 : 0.0;
-    track.points[i] = {static_cast<float>(p.f1),
-                       static_cast<float>(p.f2),
-                       static_cast<float>(p.f3),
-                       static_cast<float>(loud * p.voice),
-                       static_cast<float>(loud * p.breath),
-                       static_cast<float>(loud * p.friction),
-                       static_cast<float>(p.friction_hz),
-                       static_cast<float>(p.friction_width_hz)};
+    track.points[i] = target(word[phone], now >= onset && now < onset + seconds);
     const double along = std::clamp((now - onset) / seconds, 0.0, 1.0);
     track.pitch_hz[i] = static_cast<float>(
         base * (1 + fall * (0.5 - along) + curve * std::sin(2 * std::numbers::pi * along)));

@@ -8,8 +8,6 @@
 namespace mld::data {
 namespace {
 
-constexpr std::size_t kLanes = RealFft::kLanes;
-
 struct Twiddles {
   float c1, s1, c2, s2, c3, s3;
 };

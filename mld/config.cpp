@@ -4,6 +4,7 @@
 #include <fstream>
 #include <iterator>
 #include <set>
+#include <sstream>
 
 #include "engine/io/file_error.h"
 #include "mld/config_reader.h"
@@ -63,6 +64,8 @@ OrderedJson autoencoder_json(const ModalityConfig& modality) {
 void check_training(const TrainConfig& train, const std::string& key, Problems& problems) {
   if (train.steps == 0 && train.epochs == 0 && train.minutes == 0)
     problems.push_back(key + ": no budget; set steps, epochs or minutes");
+  if (train.steps > 0 && train.warmup > train.steps)
+    problems.push_back(cat(key, ".warmup: ", train.warmup, " is more than steps, ", train.steps));
   if (train.schedule != LearningRate::cosine) return;
   if (train.steps == 0 && train.epochs == 0)
     problems.push_back(key + ".schedule: a cosine needs a budget of steps or epochs to run along");
@@ -135,7 +138,7 @@ std::string read_file(const std::string& path) {
   constexpr std::uintmax_t kMaxBytes = 1 << 20;
   std::error_code error;
   MLD_CHECK_AS(ErrorKind::usage, std::filesystem::is_regular_file(path, error), path,
-               ": no such file; check --config");
+               ": no such file; check the name of the configuration");
   std::ifstream in(path, std::ios::binary);
   MLD_CHECK_AS(ErrorKind::usage, in && std::filesystem::file_size(path, error) <= kMaxBytes, path,
                ": unreadable, or larger than a configuration can be (1 MiB)");
@@ -217,16 +220,16 @@ void add_keys(const S& section, const std::string& prefix, std::vector<ConfigKey
   });
 }
 
-// Words of `text` in lines of at most `width`, each after `indent`.
-std::string wrapped(const std::string& text, const std::string& indent, std::size_t width) {
+// Words of `text` in lines of at most `width`, the first after `indent` blanks, the others after four more.
+std::string wrapped(const std::string& text, std::size_t indent, std::size_t width) {
   std::istringstream words(text);
-  std::string out, line = indent;
+  std::string out, line(indent, ' ');
   for (std::string word; words >> word;) {
-    if (line.size() > indent.size() && line.size() + 1 + word.size() > width) {
+    if (line.back() != ' ' && line.size() + 1 + word.size() > width) {
       out += line + "\n";
-      line = indent;
+      line.assign(indent + 4, ' ');
     }
-    line += (line.size() > indent.size() ? " " : "") + word;
+    line += (line.back() == ' ' ? "" : " ") + word;
   }
   return out + line + "\n";
 }
@@ -286,8 +289,8 @@ std::string config_reference() {
   std::string text;
   for (const ConfigKey& key : config_keys()) {
     const std::string value = key.default_value.empty() ? "" : " = " + key.default_value;
-    text += wrapped(cat(key.key, value, "  (", key.allowed, ")"), "  ", kWidth);
-    text += wrapped(key.meaning, "      ", kWidth);
+    text += wrapped(cat(key.key, value, " (", key.allowed, ")"), 2, kWidth);
+    text += wrapped(key.meaning, 6, kWidth);
   }
   return text +
          "\nOrder: defaults, preset, file, MLD_* variables, settings; the later wins. The variable of "

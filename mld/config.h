@@ -36,6 +36,9 @@
 namespace mld {
 
 using LearningRate = LrSchedule;
+// Uniform in +-1/sqrt(fan in), as the paper's code leaves it, or He et al. (2015): +-sqrt(6/fan in), which keeps the
+// signal's size through the layers.
+enum class WeightInit : std::uint8_t { fan_in, he };
 enum class StageSampling : std::uint8_t { items, pairs };
 
 // Of one network's training. A stage ends with whichever budget is used up first; 0 is no such budget.
@@ -58,6 +61,7 @@ struct TrainConfig {
 // Autoencoders and classifiers: a modality each, trained alone.
 struct StageConfig : TrainConfig {
   StageSampling sampling = StageSampling::items;
+  WeightInit init = WeightInit::fan_in;
   bool operator==(const StageConfig&) const = default;
 };
 

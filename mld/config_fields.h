@@ -35,6 +35,8 @@ inline constexpr std::array<std::string_view, 2> kNames<LearningRate>{"constant"
 template <>
 inline constexpr std::array<std::string_view, 2> kNames<StageSampling>{"items", "pairs"};
 template <>
+inline constexpr std::array<std::string_view, 2> kNames<WeightInit>{"fan_in", "he"};
+template <>
 inline constexpr std::array<std::string_view, 2> kNames<Prediction>{"noise", "velocity"};
 template <>
 inline constexpr std::array<std::string_view, 2> kNames<SubsetDraw>{"per_sample", "per_batch"};
@@ -91,6 +93,8 @@ struct Fields<StageConfig> {
     v("sampling", c.sampling, kAny,
       "an epoch is one pass over the modality's items, or over all samples, repeating items (the paper's "
       "way)");
+    v("init", c.init, kAny,
+      "initial weights: uniform within 1/sqrt(fan in) (the paper's code), or sqrt(6) times that (He et al.)");
   }
 };
 

@@ -1,6 +1,7 @@
 #include "mld/stage1.h"
 
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 
 #include "engine/ops/ops.h"
@@ -37,6 +38,12 @@ Classifier make_classifier(const ModalityConfig& config, const data::Modality& i
   MLD_CHECK_AS(ErrorKind::usage, config.classifier == ClassifierKind::mlp, "modality '", config.name,
                "': discrete data take the classifier 'mlp'");
   return make_categorical_classifier(info.shape.numel(), info.categories, classes);
+}
+
+void apply_init(WeightInit init, const nn::Visitor& walked) {
+  if (init == WeightInit::fan_in) return;
+  for (const auto& parameter : walked.parameters())
+    if (parameter.data->shape.rank() >= 2) parameter.data->init.spread *= std::sqrt(6.0);
 }
 
 Var reconstruction_loss(const ModalityConfig& config, const Var& output, const ItemBatch& batch) {

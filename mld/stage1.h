@@ -14,6 +14,9 @@ namespace mld {
 Autoencoder make_autoencoder(const ModalityConfig& config, const data::Modality& info);
 Classifier make_classifier(const ModalityConfig& config, const data::Modality& info, std::int64_t classes);
 
+// Changes how the weights of a network (not its biases and norms) start; before it is packed.
+void apply_init(WeightInit init, const nn::Visitor& walked);
+
 // Mean over the batch of -log p(x | output), summed over a sample's elements, without constants that have no
 // gradient (method.md section 2). Shape [1].
 Var reconstruction_loss(const ModalityConfig& config, const Var& output, const ItemBatch& batch);

@@ -148,6 +148,7 @@ class Trainer {
     const data::Modality& info = store_.modality(index_[i]);
     Stage s = stage("autoencoder/" + m.name, files_.autoencoder(m.name), m.stage1);
     Autoencoder net = make_autoencoder(m, info);
+    apply_init(m.stage1.init, nn::walk(net));
     nn::ParameterStore parameters(net, {.device = request_.device, .ema = m.stage1.ema > 0});
     const ItemFeed feed(train_, index_[i], info, m.stage1.sampling, false, m.stage1.batch, s.seed);
     announce_batch(s.name, m.stage1.batch, feed.batch());
@@ -177,6 +178,7 @@ class Trainer {
     }
     Stage s = stage("classifier/" + m.name, files_.classifier(m.name), m.classifier_training);
     Classifier net = make_classifier(m, info, classes);
+    apply_init(m.classifier_training.init, nn::walk(net));
     nn::ParameterStore parameters(net, {.device = request_.device, .ema = m.classifier_training.ema > 0});
     const ItemFeed feed(train_, index_[i], info, m.classifier_training.sampling, true,
                         m.classifier_training.batch, s.seed);

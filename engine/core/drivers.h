@@ -50,6 +50,11 @@ void for_each_cpu(std::int64_t n, const F& f) {
 template <class R>
 [[gnu::noinline]] typename R::Acc reduce_block(const R& r, std::int64_t out, std::int64_t first,
                                                std::int64_t last) {
+  if (last - first < kLanes) {
+    typename R::Acc acc = r.zero();
+    for (std::int64_t j = first; j < last; ++j) acc = r.join(acc, r.load(out, j));
+    return acc;
+  }
   typename R::Acc lanes[kLanes];
   for (auto& lane : lanes) lane = r.zero();
   std::int64_t j = first;

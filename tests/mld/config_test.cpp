@@ -398,6 +398,8 @@ TEST_CASE("config: values that contradict each other") {
   CHECK(contains(error_with({"sampler.jump=251"}), "sampler.jump: 251 is more than sampler.steps, 250"));
   CHECK(contains(error_with({"score.steps=0"}), "score: no budget"));
   CHECK(contains(error_with({"stage1.steps=0"}), "modalities.mnist.stage1: no budget"));
+  CHECK(
+      contains(error_with({"score.steps=10", "score.warmup=11"}), "score.warmup: 11 is more than steps, 10"));
   CHECK(with({"score.steps=0", "score.epochs=2"}).score.epochs == 2);
   CHECK(with({"score.steps=0", "score.minutes=0.5"}).score.minutes == 0.5);
   CHECK(contains(error_with({"score.steps=0", "score.minutes=1", "score.schedule=cosine"}),
@@ -483,6 +485,6 @@ TEST_CASE("config: the reference fits a terminal and names every key") {
   std::istringstream lines(text);
   for (std::string line; std::getline(lines, line);) CHECK_MESSAGE(line.size() <= 110, line);
   for (const mld::ConfigKey& key : mld::config_keys()) CHECK(contains(text, "  " + key.key));
-  CHECK(contains(text, "score.width = 512  (1 .. 65536)"));
-  CHECK(contains(text, "score.time_sampling = \"uniform\"  (uniform | importance | lognormal)"));
+  CHECK(contains(text, "score.width = 512 (1 .. 65536)"));
+  CHECK(contains(text, "score.time_sampling = \"uniform\" (uniform | importance | lognormal)"));
 }
