@@ -36,7 +36,7 @@ class Generator {
     std::uint64_t seed = 0;
     int steps = 0, jump = 0, resample = 0;  // schedule; 0: as the run was configured
     // (done, total) network calls; returning false ends the call with mld::Cancelled.
-    std::function<bool(std::int64_t done, std::int64_t total)> progress;
+    std::function<bool(std::int64_t done, std::int64_t total)> progress = {};
   };
 
   static Generator open(const std::string& path);

@@ -16,8 +16,8 @@ struct TrainRequest {
   Config config;              // config.data.store names the store
   std::filesystem::path out;  // the run directory
   StageChoice stages = StageChoice::all;
-  std::string modality;         // only this one's stage 1; empty: all
-  std::filesystem::path reuse;  // run whose autoencoders and classifiers are taken over; empty: none
+  std::string modality = {};         // only this one's stage 1; empty: all
+  std::filesystem::path reuse = {};  // run whose autoencoders and classifiers are taken over; empty: none
   bool resume = false;          // continue what `out` holds
   Device device = kCpu;
 };

@@ -1,6 +1,6 @@
 #include "engine/ops/conv.h"
 
-#include <limits>
+#include <algorithm>
 
 #include "engine/ops/conv_kernel.h"
 #include "engine/ops/conv_naive.h"
@@ -74,6 +74,9 @@ void check_arguments(const char* op, const Var& x, const Var& weight, const Var&
   for (std::size_t i = 0; i < 2; ++i) {
     MLD_CHECK(s.kernel[i] > 0 && s.stride[i] > 0 && s.padding[i] >= 0, op, ": kernel ", s.kernel[0], "x",
               s.kernel[1], " ", describe(s), ": kernel and stride must be positive, padding not negative");
+    constexpr std::int64_t kLimit = std::int64_t{1} << 30;  // products of two sizes stay far from overflow
+    MLD_CHECK(std::max({sx[1], sx[2], s.kernel[i], s.stride[i], s.padding[i]}) < kLimit, op, ": x ", sx,
+              " kernel ", s.kernel[0], "x", s.kernel[1], " ", describe(s), ": too large");
     MLD_CHECK(s.output_padding[i] >= 0 && s.output_padding[i] < s.stride[i], op, ": ", describe(s),
               ": output padding must be smaller than the stride");
   }

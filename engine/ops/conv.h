@@ -1,4 +1,5 @@
-// Convolutions and resampling of images, channels-last. One-dimensional forms are images of height 1.
+// Convolutions and resampling of images, channels-last. One-dimensional forms are images of height 1. f32
+// runs on the kernels of conv_kernel.h, f64 on the plain loops of conv_naive.h.
 #pragma once
 
 #include <array>
@@ -25,10 +26,13 @@ Var conv2d(const Var& x, const Var& weight, const Var& bias, const ConvShape& sh
 Var conv_transpose2d(const Var& x, const Var& weight, const Var& bias, const ConvShape& shape,
                      Activation act = {});
 
-Var max_pool2d(const Var& x, const ConvShape& window);  // padding never wins
+// Padding, at most half the window, never wins; a NaN in the window does; a tie goes to the first pixel.
+Var max_pool2d(const Var& x, const ConvShape& window);
 // count_padding: whether padding zeros count in the mean.
 Var avg_pool2d(const Var& x, const ConvShape& window, bool count_padding = true);
+// Both as PyTorch's interpolate(align_corners=False): output pixel p reads input floor(p H/H') or, bilinear,
+// the neighbours of (p + 1/2) H/H' - 1/2, held inside the image; no antialiasing.
 Var resize_nearest(const Var& x, std::int64_t height, std::int64_t width);
-Var resize_bilinear(const Var& x, std::int64_t height, std::int64_t width);  // half-pixel centres, no antialiasing
+Var resize_bilinear(const Var& x, std::int64_t height, std::int64_t width);
 
 }  // namespace mld

@@ -239,12 +239,12 @@ void pack_patches(const Patches& p, const Band& band, i64 lines, i64 j0, i64 col
 void backward_weights_part(const Patches& p, i64 out, const float* dy, i64 l0, i64 l1, i64 step, i64 j0, i64 j1,
                            bool add, float* dw, Workspace& w) {
   const i64 k = p.size();
-  float* const dy_rows = w.rows.get(out * step * p.pw);
+  float* const tiles = w.rows.get(ceil_div(out, kTileRows) * kTileRows * step * p.pw);
   float* const packed = w.panel.get(std::max<i64>(strip_columns(1), kPanelColumns * step * p.pw));
   for (i64 l = l0; l < l1; l += step) {
     const i64 lines = std::min(l1, l + step) - l, depth = lines * p.pw;
     w.band.load(p, l, l + lines);
-    transpose(dy + l * p.pw * out, out, depth, out, dy_rows, depth);
+    pack_tiles(dy + l * p.pw * out, out, 0, out, 0, depth, tiles);
     for (i64 j = j0; j < j1; j += strip_columns(depth)) {
       const i64 end = std::min(j1, j + strip_columns(depth));
       for (i64 q = j; q < end; q += kPanelColumns)
@@ -254,8 +254,9 @@ void backward_weights_part(const Patches& p, i64 out, const float* dy, i64 l0, i
                      [&](i64 i, TileRows& rows, Segment* s) {
                        rows.add[0] = nullptr;
                        s->length = depth;
+                       s->step = kTileRows;
                        for (int r = 0; r < rows.count; ++r) {
-                         s->row[r] = dy_rows + (i + r) * depth;
+                         s->row[r] = tiles + i * depth + r;
                          rows.c[r] = dw + (i + r) * k;
                        }
                        return 1;

@@ -26,6 +26,7 @@ struct Patches {
   std::int64_t band_rows(std::int64_t count) const { return (count - 1) * sh + kh; }
   std::int64_t band_width() const { return (pw - 1) * sw + kw; }
   bool within_width() const { return left <= 0 && band_width() - left <= w; }
+  bool within_height() const { return top <= 0 && band_rows(ph) - top <= h; }
   // Lines that hold about `positions` positions: whole samples if these are small.
   std::int64_t lines_of(std::int64_t positions) const {
     return ph * pw <= positions ? positions / (ph * pw) * ph : std::max<std::int64_t>(1, positions / pw);

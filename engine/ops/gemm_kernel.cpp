@@ -19,6 +19,7 @@ struct Product {
   float* c;
   i64 ldc;
   Epilogue e;
+  const float* tiles = nullptr;  // a packed for tiles in K blocks, if a is transposed
 
   i64 blocks() const { return std::max<i64>(1, ceil_div(k, kGemmBlockK)); }
   i64 depth(i64 block) const { return std::min(kGemmBlockK, k - block * kGemmBlockK); }
@@ -26,13 +27,15 @@ struct Product {
 
 void multiply(const Product& p, i64 block, i64 i0, i64 i1, i64 j0, i64 j1, const float* packed) {
   const i64 k0 = block * kGemmBlockK, depth = p.depth(block);
+  const float* const tiles = p.tiles + k0 * ceil_div(p.m, kTileRows) * kTileRows;
   Segment segment;
   multiply_block({i0, i1, j0, j1, depth, packed, block == 0, block + 1 == p.blocks()}, p.e.bias, p.e.activation,
                  &segment, [&](i64 i, TileRows& rows, Segment* s) {
                    s->length = depth;
+                   s->step = p.tiles == nullptr ? 1 : kTileRows;
                    rows.add[0] = nullptr;
                    for (int r = 0; r < rows.count; ++r) {
-                     s->row[r] = p.a.data + (i + r) * p.a.ld + k0;
+                     s->row[r] = p.tiles == nullptr ? p.a.data + (i + r) * p.a.ld + k0 : tiles + i * depth + r;
                      rows.c[r] = p.c + (i + r) * p.ldc;
                      if (p.e.add != nullptr) rows.add[r] = p.e.add + (i + r) * p.e.add_ld;
                    }
@@ -82,18 +85,18 @@ void by_rows(const Product& p, i64 c0, i64 c1, int threads, float* packed) {
   });
 }
 
-// The tiles read the rows of A where they lie, so A stored [k,m] is first written out as [m,k].
-Matrix untranspose(const Product& p, int threads, Scratch& scratch) {
-  float* const rows = scratch.get(p.m * p.k);
-  const i64 tasks = ceil_div(p.m, kRowBlock);
+// Packs A stored [k,m].
+const float* pack_a(const Product& p, int threads, Scratch& scratch) {
+  const i64 rows = ceil_div(p.m, kTileRows) * kTileRows, tasks = ceil_div(p.m, kRowBlock);
+  float* const packed = scratch.get(rows * p.k);
   std::atomic<i64> next{0};
   on_team(threads, [&](int) {
-    for (i64 t = next++; t < tasks; t = next++) {
-      const i64 i = t * kRowBlock;
-      transpose(p.a.data + i, p.a.ld, p.k, std::min(kRowBlock, p.m - i), rows + i * p.k, p.k);
+    for (i64 t = next++; t < tasks * p.blocks(); t = next++) {
+      const i64 block = t / tasks, i0 = t % tasks * kRowBlock, k0 = block * kGemmBlockK, depth = p.depth(block);
+      pack_tiles(p.a.data, p.a.ld, i0, std::min(p.m, i0 + kRowBlock), k0, depth, packed + k0 * rows + i0 * depth);
     }
   });
-  return {rows, p.k};
+  return packed;
 }
 
 }  // namespace
@@ -104,7 +107,7 @@ void gemm(i64 m, i64 n, i64 k, Matrix a, Matrix b, float* c, i64 ldc, const Epil
   thread_local Scratch scratch_a, scratch_b;
   Product p{m, n, k, a, b, c, ldc, epilogue};
   const int threads = team_size(m * n * k);
-  if (a.transposed && k > 0) p.a = untranspose(p, threads, scratch_a);
+  if (a.transposed && k > 0) p.tiles = pack_a(p, threads, scratch_a);
   bool cols = m <= 256 && n >= 4 * threads * kGroupColumns;
   if (g_mode >= 0) cols = g_mode == 1;
   if (cols) return by_columns(p, threads, scratch_b);

@@ -40,8 +40,8 @@ MLD_FMA void kernel(const Segment* segments, int segment_count, const float* pan
   for (int s = 0; s < segment_count; ++s) {
     const float* row[Rows];
     for (int i = 0; i < Rows; ++i) row[i] = segments[s].row[i];
-    const std::int64_t length = segments[s].length;
-    for (std::int64_t k = 0; k < length; ++k) {
+    const std::int64_t step = segments[s].step, end = segments[s].length * step;
+    for (std::int64_t k = 0; k < end; k += step) {
       Vec b[Vecs];
 #pragma GCC unroll 4
       for (int v = 0; v < Vecs; ++v) b[v] = *reinterpret_cast<const Vec*>(panel + v * kLane);
@@ -119,6 +119,20 @@ void transpose_block(const float* src, std::int64_t src_ld, float* dst, std::int
   }
 }
 
+// dst[c * dst_ld + r] = src[r * src_ld + c].
+void transpose(const float* src, std::int64_t src_ld, std::int64_t rows, std::int64_t columns, float* dst,
+               std::int64_t dst_ld) {
+  for (std::int64_t r = 0; r < rows; r += kLane)
+    for (std::int64_t c = 0; c < columns; c += kLane) {
+      if (r + kLane <= rows && c + kLane <= columns) {
+        transpose_block(src + r * src_ld + c, src_ld, dst + c * dst_ld + r, dst_ld);
+        continue;
+      }
+      for (std::int64_t i = r; i < std::min(rows, r + kLane); ++i)
+        for (std::int64_t j = c; j < std::min(columns, c + kLane); ++j) dst[j * dst_ld + i] = src[i * src_ld + j];
+    }
+}
+
 }  // namespace
 
 float* Scratch::get(std::int64_t floats) {
@@ -165,19 +179,6 @@ void finish_tile(const TileRows& rows, std::int64_t j0, int columns, const float
   }
 }
 
-void transpose(const float* src, std::int64_t src_ld, std::int64_t rows, std::int64_t columns, float* dst,
-               std::int64_t dst_ld) {
-  for (std::int64_t r = 0; r < rows; r += kLane)
-    for (std::int64_t c = 0; c < columns; c += kLane) {
-      if (r + kLane <= rows && c + kLane <= columns) {
-        transpose_block(src + r * src_ld + c, src_ld, dst + c * dst_ld + r, dst_ld);
-        continue;
-      }
-      for (std::int64_t i = r; i < std::min(rows, r + kLane); ++i)
-        for (std::int64_t j = c; j < std::min(columns, c + kLane); ++j) dst[j * dst_ld + i] = src[i * src_ld + j];
-    }
-}
-
 void pack_panel(const Matrix& b, std::int64_t j0, int columns, std::int64_t k0, std::int64_t depth, float* dst) {
   const std::int64_t width = padded_columns(columns);
   if (columns < width)
@@ -195,6 +196,15 @@ void pack_panel(const Matrix& b, std::int64_t j0, int columns, std::int64_t k0, 
 void pack_block(const Matrix& b, std::int64_t j0, std::int64_t j1, std::int64_t k0, std::int64_t depth, float* dst) {
   for (std::int64_t j = j0; j < j1; j += kPanelColumns)
     pack_panel(b, j, static_cast<int>(std::min<std::int64_t>(kPanelColumns, j1 - j)), k0, depth, dst + (j - j0) * depth);
+}
+
+void pack_tiles(const float* a, std::int64_t ld, std::int64_t i0, std::int64_t i1, std::int64_t k0, std::int64_t depth,
+                float* dst) {
+  for (std::int64_t i = i0; i < i1; i += kTileRows) {
+    const std::int64_t count = std::min<std::int64_t>(kTileRows, i1 - i);
+    const float* src = a + k0 * ld + i;
+    for (std::int64_t k = 0; k < depth; ++k, src += ld, dst += kTileRows) copy_short(src, count, dst);
+  }
 }
 
 }  // namespace mld::cpu

@@ -1,8 +1,8 @@
 // The building blocks below GEMM and convolution: B packed in panels, and a register tile of C multiplied from it.
 //
-// A tile is up to kTileRows rows of C by one panel of at most kPanelColumns columns. Its rows of A are not packed:
-// they are read through one pointer per row, contiguous along k, and k may be cut in segments with new pointers.
-// So a row of a matrix, a patch of an image and a patch of a gradient are all read where they lie.
+// A tile is up to kTileRows rows of C by one panel of at most kPanelColumns columns. Its rows of A are read through
+// one pointer per row with a common step along k, and k may be cut in segments with new pointers. So a row of a
+// matrix, a patch of an image and a patch of a gradient are all read where they lie; only A stored [k,m] is copied.
 //
 // Packed B of one K block: panels one after the other, panel j at columns [j * kPanelColumns, ...), each
 // [depth, width] with width = its columns rounded up to kLane (zero filled). The panel at column j0 starts
@@ -35,10 +35,10 @@ constexpr int kLane = 4, kTileRows = 4, kPanelColumns = 8;
 constexpr std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 constexpr std::int64_t padded_columns(std::int64_t n) { return ceil_div(n, kLane) * kLane; }
 
-// A stretch of k along which the rows of a tile are contiguous.
+// A stretch of k: element k of row i of A is row[i][k * step].
 struct Segment {
   const float* row[kTileRows];
-  std::int64_t length;
+  std::int64_t length, step = 1;
 };
 
 // Where the rows of a tile go, and what they start from: add[0] null means zero, add[i] may be c[i] itself.
@@ -55,14 +55,15 @@ void multiply_tile(const TileRows& rows, const Segment* segments, int segment_co
 // c[i][j] = act(c[i][j] + bias[j]) for j in [j0, j0 + columns).
 void finish_tile(const TileRows& rows, std::int64_t j0, int columns, const float* bias, Activation activation);
 
-// dst[c * dst_ld + r] = src[r * src_ld + c].
-void transpose(const float* src, std::int64_t src_ld, std::int64_t rows, std::int64_t columns, float* dst,
-               std::int64_t dst_ld);
-
 // Packs the panel of b at columns [j0, j0 + columns), k in [k0, k0 + depth).
 void pack_panel(const Matrix& b, std::int64_t j0, int columns, std::int64_t k0, std::int64_t depth, float* dst);
 // The same for all panels of the columns [j0, j1).
 void pack_block(const Matrix& b, std::int64_t j0, std::int64_t j1, std::int64_t k0, std::int64_t depth, float* dst);
+
+// Packs a, stored [k, m], for tiles: rows [i0, i1), k in [k0, k0 + depth). Tile t starts t * kTileRows * depth floats
+// after the first and is [depth, kTileRows]; element k of its row i is dst[k * kTileRows + i].
+void pack_tiles(const float* a, std::int64_t ld, std::int64_t i0, std::int64_t i1, std::int64_t k0, std::int64_t depth,
+                float* dst);
 
 // Copies few floats, without the cost of a call; nothing beyond them is touched.
 inline void copy_short(const float* src, std::int64_t count, float* dst) {

@@ -1,4 +1,6 @@
-// Matrix products. GEMM adapters live in gemm_kernel.h; transposes are flags, never copies.
+// Matrix products; transposes are flags, never copies. f32 runs on the kernels of gemm_kernel.h, f64 on the
+// plain loops of gemm_naive.h. Gradients are written, or added, straight into the memory that the tape names
+// for them.
 #pragma once
 
 #include "engine/core/tape.h"

@@ -44,11 +44,15 @@ struct Geometry {
   i64 out_rows() const { return n * h.out * w.out; }
 };
 
+constexpr i64 kMaxSize = i64{1} << 30;  // products of two sizes stay far from overflow
+
 Geometry pool_geometry(const char* op, const Tensor& x, const ConvShape& s) {
   check::rank(op, "x", x, 4, "[N,H,W,C]");
   MLD_CHECK(s.output_padding[0] == 0 && s.output_padding[1] == 0, op, ": output padding is not for pooling");
   const auto windows = [&](std::size_t i) {
     const i64 in = x.shape()[static_cast<int>(i) + 1];
+    MLD_CHECK(std::max({in, s.kernel[i], s.stride[i], s.padding[i]}) < kMaxSize, op, ": x ", x.shape(),
+              ": window, stride, padding or image too large");
     MLD_CHECK(s.kernel[i] > 0 && s.stride[i] > 0 && s.padding[i] >= 0 && 2 * s.padding[i] <= s.kernel[i], op,
               ": window ", s.kernel[i], " stride ", s.stride[i], " padding ", s.padding[i],
               ": window and stride must be positive, padding at most half the window");
@@ -249,9 +253,8 @@ Var resize(Op op, const Var& x, i64 height, i64 width) {
   const Shape& s = x.shape();
   MLD_CHECK(height > 0 && width > 0 && s[1] > 0 && s[2] > 0, op_name(op), ": x ", s, " to ", height, "x",
             width, ": sizes must be positive");
-  constexpr i64 kLimit = i64{1} << 30;  // products of two sizes stay far from overflow
-  MLD_CHECK(height < kLimit && width < kLimit && s[1] < kLimit && s[2] < kLimit, op_name(op), ": x ", s,
-            " to ", height, "x", width, ": too large");
+  MLD_CHECK(std::max({height, width, s[1], s[2]}) < kMaxSize, op_name(op), ": x ", s, " to ", height, "x",
+            width, ": too large");
   const ResizeGeometry<Axis> g{s[0], s[3], {s[1], height}, {s[2], width}};
   Var y = Tensor::empty({g.n, height, width, g.channels}, x.dtype(), x.device());
   dispatch_float(x.dtype(), op_name(op), [&]<class T>() {

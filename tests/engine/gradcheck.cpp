@@ -211,7 +211,7 @@ CaseList all_grad_cases() {
 }
 
 void check_gradients(const GradCase& c) {
-  INFO("operator ", op_name(c.op), ", case ", c.name);
+  INFO("operator ", std::string(op_name(c.op)), ", case ", c.name);
   const Tensor value = forward(c, c.inputs, {});
   const Tensor upstream = random(value.shape(), 1000003);
   const Result once = differentiate(c, upstream, {});

@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 #include <algorithm>
+#include <string>
 
 namespace mld {
 
@@ -9,7 +10,7 @@ TEST_CASE("every operator has a gradient check") {
   const test::CaseList cases = test::all_grad_cases();
   for (const Op op : kAllOps) {
     if (op == Op::leaf) continue;
-    INFO(op_name(op));
+    INFO(std::string(op_name(op)));
     CHECK(std::any_of(cases.begin(), cases.end(), [op](const test::GradCase& c) { return c.op == op; }));
   }
 }

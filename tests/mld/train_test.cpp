@@ -1,0 +1,294 @@
+// Training, resuming, sampling and exporting as a whole, on a handful of drawn digits and on toy data.
+#include "mld/train.h"
+
+#include <doctest/doctest.h>
+
+#include <cmath>
+#include <fstream>
+#include <limits>
+
+#include "data/digits.h"
+#include "data/import.h"
+#include "engine/io/lock_file.h"
+#include "engine/ops/ops.h"
+#include "engine/runtime/threads.h"
+#include "mld/evaluate.h"
+#include "mld/generate.h"
+#include "mld/mld.h"
+#include "mld/run_files.h"
+#include "nn/checkpoint.h"
+#include "nn/sequential.h"
+#include "tests/nn/helpers.h"
+
+namespace mld {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string bytes(const fs::path& file) {
+  std::ifstream in(file, std::ios::binary);
+  REQUIRE_MESSAGE(in.good(), file.string());
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+Config tiny_config(const fs::path& store, std::vector<std::string> more = {}) {
+  ConfigSources sources;
+  sources.preset = "digits";
+  sources.settings = {"data.store=" + store.string(),
+                      "stage1.steps=5",
+                      "stage1.batch=16",
+                      "classifier_training.steps=5",
+                      "classifier_training.batch=16",
+                      "score.steps=7",
+                      "score.batch=16",
+                      "score.width=32",
+                      "score.time_dim=16",
+                      "run.log_every=2",
+                      "run.checkpoint_every=0",
+                      "sampler.steps=12",
+                      "sampler.jump=3",
+                      "sampler.resample=2"};
+  sources.settings.insert(sources.settings.end(), more.begin(), more.end());
+  return resolve_config(sources);
+}
+
+// A store of 48 + 24 digits and a folder for runs.
+struct Workshop {
+  test::TemporaryFolder folder;
+  fs::path store;
+  explicit Workshop(const std::string& name) : folder(name), store(folder / "store") {
+    data::write_digits(data::make_digits({.seed = 3, .train = 48, .test = 24}), store, 3);
+  }
+};
+
+const std::vector<std::string> kRunFiles{"autoencoder.image.safetensors",
+                                         "autoencoder.sound.safetensors",
+                                         "autoencoder.trajectory.safetensors",
+                                         "classifier.image.safetensors",
+                                         "classifier.sound.safetensors",
+                                         "classifier.trajectory.safetensors",
+                                         "score.safetensors",
+                                         "metrics.jsonl",
+                                         "config.json"};
+
+void check_same_run(const fs::path& a, const fs::path& b) {
+  for (const std::string& name : kRunFiles) CHECK_MESSAGE(bytes(a / name) == bytes(b / name), name);
+}
+
+}  // namespace
+
+TEST_CASE("train: stopped in every stage and resumed, a run is the uninterrupted one to the last byte") {
+  const Workshop w("resume");
+  const Config config = tiny_config(w.store);
+  CHECK(train({.config = config, .out = w.folder / "whole"}, {}) == StageEnd::finished);
+
+  int polls = 0, stops = 0;
+  const TrainHooks hooks{.progress = {}, .note = {}, .stop = [&] { return ++polls % 4 == 0; }};
+  while (train({.config = config, .out = w.folder / "parts", .resume = true}, hooks) == StageEnd::stopped)
+    ++stops;
+  CHECK(stops >= 7);  // at least once in each of the seven stages
+  check_same_run(w.folder / "whole", w.folder / "parts");
+}
+
+TEST_CASE("train: the number of threads does not change a bit") {
+  const Workshop w("threads");
+  const Config config = tiny_config(w.store);
+  const int before = max_threads();
+  for (int threads : {1, 2}) {
+    set_threads(threads);
+    train({.config = config, .out = w.folder / std::to_string(threads)}, {});
+  }
+  set_threads(before);
+  check_same_run(w.folder / "1", w.folder / "2");
+}
+
+TEST_CASE(
+    "sampling: neither the chunk, nor the threads, nor the neighbours change a sample; an export is the "
+    "run") {
+  const Workshop w("sample");
+  train({.config = tiny_config(w.store, {"score.prediction=velocity", "score.fourier_features=2"}),
+         .out = w.folder / "run"},
+        {});
+  const Model model = Model::open(w.folder / "run");
+  const data::Store store = data::Store::open(w.store);
+  const std::int64_t n = 24;
+  Values images(static_cast<std::size_t>(n * 784));
+  std::vector<std::int32_t> items(24);
+  for (int i = 0; i < 24; ++i) items[static_cast<std::size_t>(i)] = i;
+  store.split("test").gather(0, items, images);
+
+  SampleSettings settings = sample_settings(model.config());
+  const Samples whole = generate(model, n, {{"image", images}}, settings);
+  CHECK(whole.size() == 2);
+  for (std::int64_t chunk : {1, 3, 64}) {
+    settings.chunk = chunk;
+    CHECK(generate(model, n, {{"image", images}}, settings) == whole);
+  }
+  const int before = max_threads();
+  set_threads(before == 1 ? 2 : 1);
+  CHECK(generate(model, n, {{"image", images}}, settings) == whole);
+  set_threads(before);
+  // The first five alone.
+  const Values first_images(images.begin(), images.begin() + 5 * 784);
+  const Samples first = generate(model, 5, {{"image", first_images}}, settings);
+  for (const auto& [name, values] : first)
+    CHECK(std::equal(values.begin(), values.end(), whole.at(name).begin()));
+
+  model.save(w.folder / "model.safetensors");
+  const Generator exported = Generator::open((w.folder / "model.safetensors").string());
+  CHECK(exported.sample(n, {{"image", images}}, {.seed = settings.seed, .progress = {}}) == whole);
+  CHECK(exported.modalities().size() == 3);
+  // Another seed gives other samples; cancelling ends the call.
+  CHECK(exported.sample(n, {{"image", images}}, {.seed = settings.seed + 1, .progress = {}}) != whole);
+  CHECK_THROWS_AS(exported.sample(2, {}, {.progress = [](std::int64_t, std::int64_t) { return false; }}),
+                  Cancelled);
+  CHECK_THROWS_WITH_AS(exported.sample(2, {{"imag", images}}), doctest::Contains("image, sound, trajectory"),
+                       Error);
+  CHECK_THROWS_WITH_AS(exported.sample(2, {{"image", images}}), doctest::Contains("18816 values"), Error);
+  images[7] = std::numeric_limits<float>::quiet_NaN();
+  CHECK_THROWS_AS(exported.sample(n, {{"image", images}}), Error);
+  // encode and decode are inverse as far as the autoencoder is.
+  const Values z = exported.encode("trajectory", whole.at("trajectory"));
+  CHECK(z.size() == static_cast<std::size_t>(n * 16));
+  CHECK(exported.decode("trajectory", z).size() == static_cast<std::size_t>(n * 200));
+
+  const Evaluation e = evaluate(model, store, {.sampling = sample_settings(model.config())});
+  CHECK(e.samples == 24);
+  CHECK(e.conditional.size() == 9);
+  CHECK(e.joint.all_equal.n == 24);
+  EvaluationOptions chunked{.sampling = sample_settings(model.config())};
+  chunked.sampling.chunk = 5;
+  Evaluation f = evaluate(model, store, chunked);
+  f.seconds = e.seconds;
+  CHECK(to_json(f) == to_json(e));
+}
+
+TEST_CASE("train: folders that are taken, other configurations and missing stages are refused") {
+  const Workshop w("refuse");
+  const Config config = tiny_config(w.store);
+  const fs::path out = w.folder / "run";
+  CHECK_THROWS_WITH_AS(train({.config = config, .out = out, .stages = StageChoice::score}, {}),
+                       doctest::Contains("autoencoder"), Error);
+  train({.config = config, .out = out, .modality = "sound", .resume = true}, {});
+  CHECK(fs::exists(out / "autoencoder.sound.safetensors"));
+  CHECK_FALSE(fs::exists(out / "autoencoder.image.safetensors"));
+  CHECK(test::error_of(ErrorKind::busy, [&] {
+          train({.config = config, .out = out}, {});
+        }).find("--resume") != std::string::npos);
+  const Config other = tiny_config(w.store, {"score.width=64"});
+  CHECK(test::contains(
+      test::error_of(ErrorKind::busy, [&] { train({.config = other, .out = out, .resume = true}, {}); }),
+      "score.width"));
+  {
+    const LockFile lock(out);
+    test::error_of(ErrorKind::busy, [&] { train({.config = config, .out = out, .resume = true}, {}); });
+  }
+  fs::create_directories(w.folder / "full");
+  std::ofstream(w.folder / "full/letter.txt") << "precious";
+  test::error_of(ErrorKind::busy, [&] { train({.config = config, .out = w.folder / "full"}, {}); });
+  CHECK(bytes(w.folder / "full/letter.txt") == "precious");
+  test::error_of(ErrorKind::model, [&] { Model::open(w.folder / "nowhere"); });
+  test::error_of(ErrorKind::model, [&] { Model::open(w.folder / "full"); });
+}
+
+TEST_CASE("train: --reuse takes stage 1 over, and only if it is the same") {
+  const Workshop w("reuse");
+  train({.config = tiny_config(w.store), .out = w.folder / "a"}, {});
+  const Config wider = tiny_config(w.store, {"score.width=64"});
+  train({.config = wider, .out = w.folder / "b", .reuse = w.folder / "a"}, {});
+  for (const char* name : {"autoencoder.image.safetensors", "classifier.sound.safetensors"})
+    CHECK(bytes(w.folder / "a" / name) == bytes(w.folder / "b" / name));
+  CHECK(fs::exists(w.folder / "b/reused.json"));
+  const Config other = tiny_config(w.store, {"stage1.lr=0.002"});
+  test::error_of(ErrorKind::model,
+                 [&] { train({.config = other, .out = w.folder / "c", .reuse = w.folder / "a"}, {}); });
+}
+
+TEST_CASE(
+    "stage: non-finite losses change nothing; ten in a row end the training with the last good checkpoint") {
+  const test::TemporaryFolder folder("diverge");
+  const auto run = [&](const std::string& name, std::int64_t first_bad, std::int64_t bad,
+                       std::int64_t steps) {
+    nn::Sequential net(Shape{2}, nn::Linear(2, 1));
+    nn::ParameterStore store(net);
+    const Tensor x = Tensor::full({4, 2}, 1.0), y = Tensor::full({4, 1}, 3.0);
+    Stage s;
+    s.name = name;
+    s.checkpoint = folder / (name + ".safetensors");
+    s.metrics = folder / (name + ".jsonl");
+    s.train.steps = steps;
+    s.train.lr = 0.1;
+    s.run = {.log_every = 1, .checkpoint_every = 2};
+    s.seed = 4;
+    s.config = "{}";
+    s.store = &store;
+    s.before = [&](std::int64_t step) {
+      x.data<float>()[0] = step >= first_bad && step < first_bad + bad ? std::nanf("") : 1.0f;
+    };
+    s.loss = [&](const StepState*) { return squared_error(net(x), y, 0.25); };
+    run_stage(s, {});
+    return test::host(store.value());
+  };
+  // Nine bad steps in the middle: the good ones do what they would have done alone.
+  CHECK(run("nine", 5, 9, 20) == run("none", 100, 0, 11));
+  const std::string message = test::error_of(ErrorKind::diverged, [&] { run("ten", 5, 10, 20); });
+  CHECK(test::contains(message, "ten"));
+  CHECK(test::contains(message, "step 15"));
+  nn::Sequential net(Shape{2}, nn::Linear(2, 1));
+  nn::ParameterStore store(net);
+  const nn::StoredModel model{"", &store};
+  const nn::FileNotes notes = nn::load_checkpoint(folder / "ten.safetensors", std::span(&model, 1));
+  CHECK(notes.training->step == 3);  // the checkpoint after four steps
+}
+
+TEST_CASE("train: data with holes train and are evaluated on what is there") {
+  const test::TemporaryFolder folder("holes");
+  // Two modalities of a user: a vector and its double, each missing in some samples.
+  const std::int64_t n = 60;
+  const auto write = [&](const std::string& split, const std::string& name, int width, int hole,
+                         float scale) {
+    fs::create_directories(folder / ("raw/" + split));
+    std::vector<float> values;
+    for (std::int64_t i = 0; i < n; ++i)
+      for (int j = 0; j < width; ++j)
+        values.push_back(i % 5 == hole
+                             ? std::nanf("")
+                             : scale * static_cast<float>(i % 2) + 0.01f * static_cast<float>(j + i % 7));
+    std::ofstream out(folder / ("raw/" + split + "/" + name + ".npy"), std::ios::binary);
+    out << data::npy_header(data::npy_type(DType::f32), {n, width});
+    out.write(reinterpret_cast<const char*>(values.data()), static_cast<std::streamsize>(values.size() * 4));
+  };
+  for (const char* split : {"train", "test"}) {
+    write(split, "a", 3, 1, 1.0f);
+    write(split, "b", 4, 3, 2.0f);
+    std::ofstream out(folder / (std::string("raw/") + split + "/labels.npy"), std::ios::binary);
+    out << data::npy_header(data::npy_type(DType::i32), {n});
+    for (std::int32_t i = 0; i < n; ++i) {
+      const std::int32_t label = i % 2;
+      out.write(reinterpret_cast<const char*>(&label), 4);
+    }
+  }
+  data::import_npy(folder / "raw", folder / "store", {});
+  ConfigSources sources;
+  sources.settings = {"data.store=" + (folder / "store").string(),
+                      "stage1.steps=20",
+                      "classifier_training.steps=20",
+                      "score.steps=20",
+                      "score.width=32",
+                      "score.time_dim=16",
+                      "sampler.steps=10",
+                      "sampler.jump=2",
+                      "sampler.resample=1"};
+  sources.describe = [](const std::string& store) { return data::Store::open(store).description(); };
+  const Config config = resolve_config(sources);
+  CHECK(train({.config = config, .out = folder / "run"}, {}) == StageEnd::finished);
+  const Evaluation e = evaluate(Model::open(folder / "run"), data::Store::open(folder / "store"),
+                                {.sampling = sample_settings(config)});
+  CHECK(e.samples == n);
+  REQUIRE(e.conditional.size() == 2);
+  CHECK(e.conditional[0].coherence.n == 48);  // a sample without its condition does not count
+  CHECK(e.classifier[0].coherence.n == 48);
+  CHECK(e.joint.all_equal.n == n);
+}
+
+}  // namespace mld
