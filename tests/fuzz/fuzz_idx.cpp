@@ -1,7 +1,6 @@
 // Any bytes as an IDX file: as they are, or, if the first one is odd, packed with gzip so that the content
 // behind the checksum is reached as well.
 #include <cstdlib>
-#include <span>
 #include <vector>
 
 #include "data/idx.h"

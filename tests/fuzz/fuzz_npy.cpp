@@ -1,6 +1,7 @@
 // Any bytes as a .npy file: an error, or a header whose shape and type account for every byte.
 #include <cstdlib>
-#include <span>
+#include <string>
+#include <vector>
 
 #include "data/npy.h"
 #include "engine/core/error.h"
@@ -11,15 +12,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const NpyHeader header = parse_npy({data, size}, "fuzz");
     if (header.data_offset + header.shape.numel() * header.type.size != static_cast<std::int64_t>(size))
       std::abort();
-    const NpyHeader again = parse_npy(
-        [&] {
-          static std::vector<std::uint8_t> file;
-          const std::string text = npy_header(header.type, header.shape);
-          file.assign(text.begin(), text.end());
-          file.insert(file.end(), data + header.data_offset, data + size);
-          return std::span<const std::uint8_t>(file);
-        }(),
-        "fuzz");
+    const std::string text = npy_header(header.type, header.shape);
+    std::vector<std::uint8_t> file(text.begin(), text.end());
+    file.insert(file.end(), data + header.data_offset, data + size);
+    const NpyHeader again = parse_npy(file, "fuzz");
     if (!(again.type == header.type && again.shape == header.shape)) std::abort();
   } catch (const mld::Error& error) {
     if (error.kind() != mld::ErrorKind::data) std::abort();
