@@ -64,8 +64,6 @@ OrderedJson autoencoder_json(const ModalityConfig& modality) {
 void check_training(const TrainConfig& train, const std::string& key, Problems& problems) {
   if (train.steps == 0 && train.epochs == 0 && train.minutes == 0)
     problems.push_back(key + ": no budget; set steps, epochs or minutes");
-  if (train.steps > 0 && train.warmup > train.steps)
-    problems.push_back(cat(key, ".warmup: ", train.warmup, " is more than steps, ", train.steps));
   if (train.schedule != LearningRate::cosine) return;
   if (train.steps == 0 && train.epochs == 0)
     problems.push_back(key + ".schedule: a cosine needs a budget of steps or epochs to run along");

@@ -149,7 +149,7 @@ TEST_CASE(
   CHECK_THROWS_AS(exported.sample(n, {{"image", images}}), Error);
   // encode and decode are inverse as far as the autoencoder is.
   const Values z = exported.encode("trajectory", whole.at("trajectory"));
-  CHECK(z.size() == static_cast<std::size_t>(n * 16));
+  CHECK(z.size() == static_cast<std::size_t>(n * model.modality(2).latent));
   CHECK(exported.decode("trajectory", z).size() == static_cast<std::size_t>(n * 200));
 
   const Evaluation e = evaluate(model, store, {.sampling = sample_settings(model.config())});
