@@ -233,7 +233,7 @@ MLD_HD float cos(float x) {
   return std::fabs(x) <= detail::kTrigLimit ? y : detail::kNaN;
 }
 
-// sin and cos of 2 pi turns, |turns| <= 2^20. A zero sine is positive.
+// sin and cos of 2 pi turns, |turns| <= 2^20. Exact at quarter turns, but for the sign of a zero.
 MLD_HD SinCos<float> sincos_2pi(float turns) {
   const float shifted = std::fma(turns, 4.0f, detail::kRound);
   const float f = std::fma(turns, 4.0f, detail::kRound - shifted);  // quarter turns, exact

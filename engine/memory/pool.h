@@ -43,11 +43,12 @@ class Pool : public std::enable_shared_from_this<Pool> {
   PoolStats stats_;
 };
 
-// The pool that new tensors of the device come from: the default one, or that of the innermost PoolScope of the device.
+// The pool that new tensors of the device come from: the default one, or that of the innermost PoolScope of
+// the device.
 std::shared_ptr<Pool> active_pool(Device device);
 
-// Redirects this thread's allocations on the pool's device to it, as a captured step needs: the addresses baked into
-// the recording must outlive it and must not be handed to anybody else.
+// Redirects this thread's allocations on the pool's device to it, as a captured step needs: the addresses
+// baked into the recording must outlive it and must not be handed to anybody else.
 class PoolScope {
  public:
   explicit PoolScope(std::shared_ptr<Pool> pool);

@@ -98,18 +98,19 @@ AxisSplit split_at_sum(const AxisRuns& runs) {
 }
 
 void sum_runs(const Tensor& x, AxisRuns runs, const Tensor& out, double scale, bool add) {
-  const auto [p, q, r] = split_at_sum(runs);
+  const AxisSplit s = split_at_sum(runs);
   const bool final = runs.sums() <= 1;
-  const Tensor to = final ? out : Tensor::empty({p * r}, x.dtype(), x.device());
+  const Tensor to = final ? out : Tensor::empty({s.p * s.r}, x.dtype(), x.device());
   dispatch_float(x.dtype(), "sum", [&]<class T>() {
     const auto load = [v = x.ptr<T>()](std::int64_t i) { return v[i]; };
-    sum_axis<T>(x.device(), p, q, r, load, to.ptr<T>(), final ? static_cast<T>(scale) : T(1), final && add);
+    sum_axis<T>(x.device(), s.p, s.q, s.r, load, to.ptr<T>(), final ? static_cast<T>(scale) : T(1),
+                final && add);
   });
   if (final) return;
   // The last summed run is gone, and what stood beside it is one kept run.
   const bool kept_behind = !runs.summed[static_cast<std::size_t>(runs.count - 1)];
   runs.count -= kept_behind ? 2 : 1;
-  runs.extent[static_cast<std::size_t>(runs.count - 1)] *= r;
+  runs.extent[static_cast<std::size_t>(runs.count - 1)] *= s.r;
   sum_runs(to, runs, out, scale, add);
 }
 

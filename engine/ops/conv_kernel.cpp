@@ -33,8 +33,8 @@ i64 blocks_of(i64 k) { return std::max<i64>(1, ceil_div(k, kGemmBlockK)); }
 bool is_product(const ConvDims& s) {
   return s.kh == 1 && s.kw == 1 && s.sh == 1 && s.sw == 1 && s.ph == 0 && s.pw == 0;
 }
-// So is every convolution whose patches follow each other without overlap or gap. Returns it as a 1x1 convolution,
-// with lines as long as the number of patches allows, or s itself.
+// So is every convolution whose patches follow each other without overlap or gap. Returns it as a 1x1
+// convolution, with lines as long as the number of patches allows, or s itself.
 ConvDims as_product(const ConvDims& s) {
   const bool line = s.kh == 1 && s.sh == 1 && s.kw == s.w, image = s.kh == s.h && s.kw == s.w;
   if (s.ph != 0 || s.pw != 0 || !(is_product(s) || line || image)) return s;
@@ -91,16 +91,17 @@ struct PatchProduct {
     for (i64 b = 0; b < blocks_of(k); ++b) {
       const i64 k0 = b * kGemmBlockK, depth = std::min(kGemmBlockK, k - k0);
       const bool last = b + 1 == blocks_of(k);
-      multiply_block({0, (l1 - l0) * patches.pw, 0, columns, depth, packed + k0 * padded_columns(columns), b == 0, last},
-                     bias, activation, w.segments.data(), [&](i64 i, TileRows& rows, Segment* segments) {
-                       return tile(w.band, l0, k0, depth, i, rows, segments);
-                     });
+      multiply_block(
+          {0, (l1 - l0) * patches.pw, 0, columns, depth, packed + k0 * padded_columns(columns), b == 0, last},
+          bias, activation, w.segments.data(), [&](i64 i, TileRows& rows, Segment* segments) {
+            return tile(w.band, l0, k0, depth, i, rows, segments);
+          });
     }
   }
 };
 
-// The part of dx whose pixels are (a + sh * i, b + sw * j): a convolution of dy with stride 1 and every sh-th,
-// sw-th tap of the kernel, from (r0, t0) on, in reverse order.
+// The part of dx whose pixels are (a + sh * i, b + sw * j): a convolution of dy with stride 1 and every
+// sh-th, sw-th tap of the kernel, from (r0, t0) on, in reverse order.
 struct Phase {
   i64 a, b, r0, t0;
   Patches patches;
@@ -108,7 +109,8 @@ struct Phase {
   Phase(const ConvDims& s, i64 index, const float* dy) {
     a = index / s.sw, b = index % s.sw;
     r0 = (a + s.ph) % s.sh, t0 = (b + s.pw) % s.sw;
-    const i64 kh = ceil_div(std::max<i64>(0, s.kh - r0), s.sh), kw = ceil_div(std::max<i64>(0, s.kw - t0), s.sw);
+    const i64 kh = ceil_div(std::max<i64>(0, s.kh - r0), s.sh),
+              kw = ceil_div(std::max<i64>(0, s.kw - t0), s.sw);
     const i64 top = kh - 1 - (a + s.ph - r0) / s.sh, left = kw - 1 - (b + s.pw - t0) / s.sw;
     const i64 ph = ceil_div(std::max<i64>(0, s.h - a), s.sh), pw = ceil_div(std::max<i64>(0, s.w - b), s.sw);
     patches = {dy, s.n, s.out_h(), s.out_w(), s.out, kh, kw, 1, 1, top, left, ph, pw};
@@ -167,8 +169,8 @@ void backward_data_by_phases(const ConvDims& s, const float* dy, const float* w,
   });
 }
 
-// One sample of dx as dy [positions, O] * w [O, kh*kw*I], each row of the product added to the patch it belongs to.
-// For few channels I, where phases would waste most of a vector.
+// One sample of dx as dy [positions, O] * w [O, kh*kw*I], each row of the product added to the patch it
+// belongs to. For few channels I, where phases would waste most of a vector.
 void backward_data_by_patches(const ConvDims& s, const float* dy, const float* packed, const float* bias,
                               Activation activation, bool accumulate, float* dx, Workspace& ws) {
   constexpr i64 kPositions = 64;
@@ -183,8 +185,8 @@ void backward_data_by_patches(const ConvDims& s, const float* dy, const float* p
     for (i64 b = 0; b < blocks_of(s.out); ++b) {
       const i64 k0 = b * kGemmBlockK, depth = std::min(kGemmBlockK, s.out - k0);
       Segment segment;
-      multiply_block({0, (p1 - p0) * ow, 0, size, depth, packed + k0 * padded_columns(size), b == 0, false}, nullptr, {},
-                     &segment, [&](i64 i, TileRows& tile, Segment* g) {
+      multiply_block({0, (p1 - p0) * ow, 0, size, depth, packed + k0 * padded_columns(size), b == 0, false},
+                     nullptr, {}, &segment, [&](i64 i, TileRows& tile, Segment* g) {
                        g->length = depth;
                        tile.add[0] = nullptr;
                        for (int r = 0; r < tile.count; ++r) {
@@ -199,7 +201,7 @@ void backward_data_by_patches(const ConvDims& s, const float* dy, const float* p
         const float* from = product + ((p - p0) * ow + q) * size;
         for (i64 r = 0; r < s.kh; ++r, from += length) {
           float* to = image + (p * s.sh + r) * width + q * s.sw * s.in;
-#pragma GCC ivdep
+#pragma omp simd
           for (i64 e = 0; e < length; ++e) to[e] += from[e];
         }
       }
@@ -219,11 +221,13 @@ void backward_data_by_patches(const ConvDims& s, const float* dy, const float* p
   }
 }
 
-// One panel of patches: dst[i * width + j] = element j0 + j of the patch at position i of the lines of the band.
+// One panel of patches: dst[i * width + j] = element j0 + j of the patch at position i of the lines of the
+// band.
 void pack_patches(const Patches& p, const Band& band, i64 lines, i64 j0, i64 columns, float* dst) {
   const i64 width = padded_columns(columns), length = p.kw * p.c, pixel = p.sw * p.c;
   for (i64 j = 0; j < columns;) {
-    const i64 r = (j0 + j) / length, offset = (j0 + j) % length, count = std::min(length - offset, columns - j);
+    const i64 r = (j0 + j) / length, offset = (j0 + j) % length,
+              count = std::min(length - offset, columns - j);
     float* to = dst + j;
     for (i64 line = 0; line < lines; ++line) {
       const float* from = band.row(line, r) + offset;
@@ -236,8 +240,8 @@ void pack_patches(const Patches& p, const Band& band, i64 lines, i64 j0, i64 col
 }
 
 // Columns [j0, j1) of dw over lines [l0, l1) in steps, written to or added to `dw`.
-void backward_weights_part(const Patches& p, i64 out, const float* dy, i64 l0, i64 l1, i64 step, i64 j0, i64 j1,
-                           bool add, float* dw, Workspace& w) {
+void backward_weights_part(const Patches& p, i64 out, const float* dy, i64 l0, i64 l1, i64 step, i64 j0,
+                           i64 j1, bool add, float* dw, Workspace& w) {
   const i64 k = p.size();
   float* const tiles = w.rows.get(ceil_div(out, kTileRows) * kTileRows * step * p.pw);
   float* const packed = w.panel.get(std::max<i64>(strip_columns(1), kPanelColumns * step * p.pw));
@@ -283,17 +287,19 @@ void check_conv(const ConvDims& s) {
             ": sizes must be positive and the kernel must fit into the padded image");
 }
 
-void conv_forward(const ConvDims& dims, const float* x, const float* w, const float* bias, Activation activation,
-                  float* y) {
+void conv_forward(const ConvDims& dims, const float* x, const float* w, const float* bias,
+                  Activation activation, float* y) {
   check_conv(dims);
   const ConvDims s = as_product(dims);
   if (is_product(s))
-    return gemm(s.n * s.w, s.out, s.in, {x, s.in}, {w, s.in, true}, y, s.out, {.bias = bias, .activation = activation});
+    return gemm(s.n * s.w, s.out, s.in, {x, s.in}, {w, s.in, true}, y, s.out,
+                {.bias = bias, .activation = activation});
   thread_local Scratch scratch;
   const Patches patches = forward_patches(s, x);
   const i64 k = patches.size(), row = patches.pw * s.out;
   float* const packed = scratch.get(k * padded_columns(s.out));
-  const PatchProduct product{patches, s.out, packed, y, patches.ph * row, row, s.out, bias, activation, false};
+  const PatchProduct product{patches, s.out, packed, y,          patches.ph * row,
+                             row,     s.out, bias,   activation, false};
   const i64 tasks = product.tasks(), packs = blocks_of(k);
   const int threads = team_size(patches.lines() * row * k);
   std::atomic<i64> next_pack{0}, next{0};
@@ -327,23 +333,29 @@ void conv_backward_data(const ConvDims& dims, const float* dy, const float* w, c
   std::atomic<i64> next{0};
   on_team(team_size(s.n * dy_sample * size), [&](int) {
     for (i64 n = next++; n < s.n; n = next++)
-      backward_data_by_patches(s, dy + n * dy_sample, packed, bias, activation, accumulate, dx + n * dx_sample,
-                               workspace());
+      backward_data_by_patches(s, dy + n * dy_sample, packed, bias, activation, accumulate,
+                               dx + n * dx_sample, workspace());
   });
 }
 
-void conv_backward_weights(const ConvDims& dims, const float* x, const float* dy, bool accumulate, float* dw) {
+void conv_backward_weights(const ConvDims& dims, const float* x, const float* dy, bool accumulate,
+                           float* dw) {
   check_conv(dims);
   constexpr i64 kTasks = 16, kMinPanels = 6;
   const ConvDims s = as_product(dims);
   thread_local Scratch scratch;
   const Patches p = forward_patches(s, x);
   const i64 k = p.size(), size = s.out * k, lines = p.lines(), step = p.lines_of(kStepPositions);
-  // The batch is cut in parts, whose sums are joined in order; if that gives too few tasks, the columns of dw are
-  // cut as well. Both depend on the shape alone.
-  const i64 part_lines = std::max<i64>(1, ceil_div(ceil_div(lines, step), kTasks)) * step;
-  const i64 parts = std::max<i64>(1, ceil_div(lines, part_lines));
-  const i64 group = std::max(kMinPanels, ceil_div(ceil_div(k, kPanelColumns), ceil_div(kTasks, parts))) * kPanelColumns;
+  if (lines == 0) {
+    if (!accumulate) std::fill_n(dw, size, 0.0f);
+    return;
+  }
+  // The batch is cut in parts, whose sums are joined in order; if that gives too few tasks, the columns of dw
+  // are cut as well. Both depend on the shape alone.
+  const i64 part_lines = ceil_div(ceil_div(lines, step), kTasks) * step;
+  const i64 parts = ceil_div(lines, part_lines);
+  const i64 group =
+      std::max(kMinPanels, ceil_div(ceil_div(k, kPanelColumns), ceil_div(kTasks, parts))) * kPanelColumns;
   const i64 groups = ceil_div(k, group);
   float* const partial = parts > 1 ? scratch.get(parts * size) : dw;
   const int threads = team_size(lines * p.pw * size);
@@ -351,8 +363,8 @@ void conv_backward_weights(const ConvDims& dims, const float* x, const float* dy
   on_team(threads, [&](int) {
     for (i64 t = next++; t < parts * groups; t = next++) {
       const i64 part = t / groups, j0 = t % groups * group;
-      backward_weights_part(p, s.out, dy, part * part_lines, std::min(lines, (part + 1) * part_lines), step, j0,
-                            std::min(k, j0 + group), parts == 1 && accumulate,
+      backward_weights_part(p, s.out, dy, part * part_lines, std::min(lines, (part + 1) * part_lines), step,
+                            j0, std::min(k, j0 + group), parts == 1 && accumulate,
                             parts > 1 ? partial + part * size : dw, workspace());
     }
     if (parts == 1) return;

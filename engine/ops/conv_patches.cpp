@@ -4,7 +4,8 @@ namespace mld::cpu {
 
 void Band::load(const Patches& p, std::int64_t first_line, std::int64_t last_line) {
   const std::int64_t row_floats = p.band_width() * p.c;
-  const std::int64_t rows_below = (last_line - first_line) * p.sh + ((last_line - first_line) / p.ph + 2) * p.kh;
+  const std::int64_t rows_below =
+      (last_line - first_line) * p.sh + ((last_line - first_line) / p.ph + 2) * p.kh;
   const std::int64_t zero_rows = p.within_height() ? 0 : 1, copied_rows = p.within_width() ? 0 : rows_below;
   float* const zeros = copy_.get((zero_rows + copied_rows) * row_floats);
   std::fill_n(zeros, zero_rows * row_floats, 0.0f);

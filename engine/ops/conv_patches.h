@@ -1,5 +1,5 @@
-// The patches that a convolution multiplies by its weights, read where they lie: no im2col matrix exists. Shared by
-// the three convolution kernels.
+// The patches that a convolution multiplies by its weights, read where they lie: no im2col matrix exists.
+// Shared by the three convolution kernels.
 #pragma once
 
 #include <algorithm>
@@ -11,9 +11,9 @@
 
 namespace mld::cpu {
 
-// Patches of images [n,h,w,c]: position (p, q) of positions [ph,pw] sees the kh x kw pixels whose upper left one is
-// (p * sh - top, q * sw - left), zeros outside the image; top and left may be negative. The lines of all samples
-// are numbered through: line n * ph + p.
+// Patches of images [n,h,w,c]: position (p, q) of positions [ph,pw] sees the kh x kw pixels whose upper left
+// one is (p * sh - top, q * sw - left), zeros outside the image; top and left may be negative. The lines of
+// all samples are numbered through: line n * ph + p.
 struct Patches {
   const float* images;
   std::int64_t n, h, w, c;
@@ -33,17 +33,15 @@ struct Patches {
   }
 };
 
-// Pointers to the image rows below some lines. A row lies in the image itself if no patch sticks out to the left or
-// right, else in a copy with its borders; rows above and below the image are one row of zeros.
+// Pointers to the image rows below some lines. A row lies in the image itself if no patch sticks out to the
+// left or right, else in a copy with its borders; rows above and below the image are one row of zeros.
 class Band {
  public:
   void load(const Patches& p, std::int64_t first_line, std::int64_t last_line);
 
-  // The pixels that row r of the kernel meets at the first position of line i, counted from the first line. The
-  // next position lies sw * c floats further.
-  const float* row(std::int64_t i, std::int64_t r) const {
-    return first_[static_cast<std::size_t>(i)][r];
-  }
+  // The pixels that row r of the kernel meets at the first position of line i, counted from the first line.
+  // The next position lies sw * c floats further.
+  const float* row(std::int64_t i, std::int64_t r) const { return first_[static_cast<std::size_t>(i)][r]; }
 
  private:
   const float* image_row(const Patches& p, std::int64_t n, std::int64_t row, float*& copy) const;

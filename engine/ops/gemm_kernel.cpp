@@ -9,6 +9,7 @@ namespace {
 
 using i64 = std::int64_t;
 
+constexpr i64 kFewRows = 256;
 constexpr i64 kGroupColumns = 2 * kPanelColumns;  // by_columns: what a thread packs at once
 constexpr i64 kRowBlock = 8 * kTileRows;          // by_rows: what a thread multiplies at once, at most
 constexpr i64 kSharedFloats = 1 << 21;            // by_rows: packed B at once, at least one panel
@@ -27,15 +28,16 @@ struct Product {
 
 void multiply(const Product& p, i64 block, i64 i0, i64 i1, i64 j0, i64 j1, const float* packed) {
   const i64 k0 = block * kGemmBlockK, depth = p.depth(block);
-  const float* const tiles = p.tiles + k0 * ceil_div(p.m, kTileRows) * kTileRows;
+  const i64 tiles_before = k0 * ceil_div(p.m, kTileRows) * kTileRows;
   Segment segment;
-  multiply_block({i0, i1, j0, j1, depth, packed, block == 0, block + 1 == p.blocks()}, p.e.bias, p.e.activation,
-                 &segment, [&](i64 i, TileRows& rows, Segment* s) {
+  multiply_block({i0, i1, j0, j1, depth, packed, block == 0, block + 1 == p.blocks()}, p.e.bias,
+                 p.e.activation, &segment, [&](i64 i, TileRows& rows, Segment* s) {
                    s->length = depth;
                    s->step = p.tiles == nullptr ? 1 : kTileRows;
                    rows.add[0] = nullptr;
                    for (int r = 0; r < rows.count; ++r) {
-                     s->row[r] = p.tiles == nullptr ? p.a.data + (i + r) * p.a.ld + k0 : tiles + i * depth + r;
+                     s->row[r] = p.tiles == nullptr ? p.a.data + (i + r) * p.a.ld + k0
+                                                    : p.tiles + tiles_before + i * depth + r;
                      rows.c[r] = p.c + (i + r) * p.ldc;
                      if (p.e.add != nullptr) rows.add[r] = p.e.add + (i + r) * p.e.add_ld;
                    }
@@ -48,7 +50,8 @@ void pack(const Product& p, i64 block, i64 j0, i64 j1, float* packed) {
   pack_block(p.b, j0, j1, block * kGemmBlockK, p.depth(block), packed);
 }
 
-// Few rows: a thread packs a group of columns for itself, multiplies all rows by it at once, and takes the next.
+// Few rows: a thread packs a group of columns for itself, multiplies all rows by it at once, and takes the
+// next.
 void by_columns(const Product& p, int threads, Scratch& scratch) {
   const i64 slice = kGroupColumns * std::min(p.k, kGemmBlockK), groups = ceil_div(p.n, kGroupColumns);
   float* const buffer = scratch.get(slice * threads);
@@ -68,7 +71,8 @@ void by_columns(const Product& p, int threads, Scratch& scratch) {
 // Columns [c0, c1): the team packs them together, then shares out blocks of rows.
 void by_rows(const Product& p, i64 c0, i64 c1, int threads, float* packed) {
   const i64 width = padded_columns(c1 - c0), panels = ceil_div(c1 - c0, kPanelColumns);
-  const i64 share = ceil_div(ceil_div(p.m, 2 * threads), kTileRows) * kTileRows, row_block = std::min(share, kRowBlock);
+  const i64 share = ceil_div(ceil_div(p.m, 2 * threads), kTileRows) * kTileRows,
+            row_block = std::min(share, kRowBlock);
   const i64 packs = panels * p.blocks(), tasks = ceil_div(p.m, row_block);
   std::atomic<i64> next_pack{0}, next_task{0};
   on_team(threads, [&](int) {
@@ -92,8 +96,10 @@ const float* pack_a(const Product& p, int threads, Scratch& scratch) {
   std::atomic<i64> next{0};
   on_team(threads, [&](int) {
     for (i64 t = next++; t < tasks * p.blocks(); t = next++) {
-      const i64 block = t / tasks, i0 = t % tasks * kRowBlock, k0 = block * kGemmBlockK, depth = p.depth(block);
-      pack_tiles(p.a.data, p.a.ld, i0, std::min(p.m, i0 + kRowBlock), k0, depth, packed + k0 * rows + i0 * depth);
+      const i64 block = t / tasks, i0 = t % tasks * kRowBlock, k0 = block * kGemmBlockK,
+                depth = p.depth(block);
+      pack_tiles(p.a.data, p.a.ld, i0, std::min(p.m, i0 + kRowBlock), k0, depth,
+                 packed + k0 * rows + i0 * depth);
     }
   });
   return packed;
@@ -101,16 +107,13 @@ const float* pack_a(const Product& p, int threads, Scratch& scratch) {
 
 }  // namespace
 
-int g_mode = -1;
 void gemm(i64 m, i64 n, i64 k, Matrix a, Matrix b, float* c, i64 ldc, const Epilogue& epilogue) {
   if (m <= 0 || n <= 0) return;
   thread_local Scratch scratch_a, scratch_b;
   Product p{m, n, k, a, b, c, ldc, epilogue};
   const int threads = team_size(m * n * k);
   if (a.transposed && k > 0) p.tiles = pack_a(p, threads, scratch_a);
-  bool cols = m <= 256 && n >= 4 * threads * kGroupColumns;
-  if (g_mode >= 0) cols = g_mode == 1;
-  if (cols) return by_columns(p, threads, scratch_b);
+  if (m <= kFewRows && n >= 4 * threads * kGroupColumns) return by_columns(p, threads, scratch_b);
   const i64 fit = std::max<i64>(1, kSharedFloats / std::max<i64>(1, k) / kPanelColumns) * kPanelColumns;
   float* const packed = scratch_b.get(padded_columns(std::min(n, fit)) * k);
   for (i64 c0 = 0; c0 < n; c0 += fit) by_rows(p, c0, std::min(n, c0 + fit), threads, packed);

@@ -3,8 +3,8 @@
 #include <cstring>
 #include <utility>
 
-// The kernels of this file ask for fused multiply-adds although the project compiles with -ffp-contract=off: vector
-// types have no fma of their own.
+// The kernels of this file ask for fused multiply-adds although the project compiles with -ffp-contract=off:
+// vector types have no fma of their own.
 #if defined(__clang__)
 #define MLD_FMA
 #define MLD_FMA_BODY _Pragma("clang fp contract(fast)")
@@ -17,7 +17,8 @@ namespace mld::cpu {
 namespace {
 
 typedef float Vec __attribute__((vector_size(kLane * sizeof(float))));
-typedef float VecUnaligned __attribute__((vector_size(kLane * sizeof(float)), aligned(alignof(float)), may_alias));
+typedef float VecUnaligned
+    __attribute__((vector_size(kLane * sizeof(float)), aligned(alignof(float)), may_alias));
 constexpr int kPanelVecs = kPanelColumns / kLane;
 
 Vec load(const float* p) { return *reinterpret_cast<const VecUnaligned*>(p); }
@@ -25,8 +26,8 @@ void store(float* p, Vec v) { *reinterpret_cast<VecUnaligned*>(p) = v; }
 
 // The register tile: Rows x Vecs accumulators, one chain of fma per element over all segments.
 template <int Rows, int Vecs>
-MLD_FMA void kernel(const Segment* segments, int segment_count, const float* panel, float* const* c, std::int64_t j0,
-                    bool add) {
+MLD_FMA void kernel(const Segment* segments, int segment_count, const float* panel, float* const* c,
+                    std::int64_t j0, bool add) {
   MLD_FMA_BODY
   Vec acc[Rows][Vecs];
 #pragma GCC unroll 16
@@ -44,7 +45,7 @@ MLD_FMA void kernel(const Segment* segments, int segment_count, const float* pan
     for (std::int64_t k = 0; k < end; k += step) {
       Vec b[Vecs];
 #pragma GCC unroll 4
-      for (int v = 0; v < Vecs; ++v) b[v] = *reinterpret_cast<const Vec*>(panel + v * kLane);
+      for (int v = 0; v < Vecs; ++v) b[v] = load(panel + v * kLane);
 #pragma GCC unroll 16
       for (int i = 0; i < Rows; ++i) {
         const float a = row[i][k];
@@ -78,11 +79,11 @@ constexpr int low_index(int i) { return i / 4 * 4 + i % 4 / 2 + i % 2 * kLane; }
 constexpr int high_index(int i) { return low_index(i) + 2; }
 constexpr int even_index(int i) { return i / 4 * 8 + i % 4; }
 constexpr int odd_index(int i) { return even_index(i) + 4; }
-#define MLD_SHUFFLE(name)                                                    \
-  template <int... I>                                                        \
-  Vec name##_of(Vec a, Vec b, std::integer_sequence<int, I...>) {            \
-    return __builtin_shufflevector(a, b, name##_index(I)...);                \
-  }                                                                          \
+#define MLD_SHUFFLE(name)                                         \
+  template <int... I>                                             \
+  Vec name##_of(Vec a, Vec b, std::integer_sequence<int, I...>) { \
+    return __builtin_shufflevector(a, b, name##_index(I)...);     \
+  }                                                               \
   Vec name(Vec a, Vec b) { return name##_of(a, b, std::make_integer_sequence<int, kLane>{}); }
 MLD_SHUFFLE(low)
 MLD_SHUFFLE(high)
@@ -96,7 +97,8 @@ void transpose_block(const float* src, std::int64_t src_ld, float* dst, std::int
 #pragma GCC unroll 4
   for (int g = 0; g < kLane; g += 4) {
     const float* from = src + g * src_ld;
-    const Vec a = load(from), b = load(from + src_ld), c = load(from + 2 * src_ld), d = load(from + 3 * src_ld);
+    const Vec a = load(from), b = load(from + src_ld), c = load(from + 2 * src_ld),
+              d = load(from + 3 * src_ld);
     const Vec ac0 = low(a, c), ac1 = high(a, c), bd0 = low(b, d), bd1 = high(b, d);
     r[g] = low(ac0, bd0), r[g + 1] = high(ac0, bd0), r[g + 2] = low(ac1, bd1), r[g + 3] = high(ac1, bd1);
   }
@@ -129,7 +131,8 @@ void transpose(const float* src, std::int64_t src_ld, std::int64_t rows, std::in
         continue;
       }
       for (std::int64_t i = r; i < std::min(rows, r + kLane); ++i)
-        for (std::int64_t j = c; j < std::min(columns, c + kLane); ++j) dst[j * dst_ld + i] = src[i * src_ld + j];
+        for (std::int64_t j = c; j < std::min(columns, c + kLane); ++j)
+          dst[j * dst_ld + i] = src[i * src_ld + j];
     }
 }
 
@@ -139,7 +142,8 @@ float* Scratch::get(std::int64_t floats) {
   if (floats > size_) {
     data_.reset();
     size_ = 0;
-    data_.reset(static_cast<float*>(::operator new(static_cast<std::size_t>(floats) * sizeof(float), std::align_val_t{64})));
+    data_.reset(static_cast<float*>(
+        ::operator new (static_cast<std::size_t>(floats) * sizeof(float), std::align_val_t{64})));
     size_ = floats;
   }
   return data_.get();
@@ -166,7 +170,8 @@ void multiply_tile(const TileRows& rows, const Segment* segments, int segment_co
   }
 }
 
-void finish_tile(const TileRows& rows, std::int64_t j0, int columns, const float* bias, Activation activation) {
+void finish_tile(const TileRows& rows, std::int64_t j0, int columns, const float* bias,
+                 Activation activation) {
   if (bias == nullptr && activation.kind == Act::none) return;
   for (int i = 0; i < rows.count; ++i) {
     float* c = rows.c[i] + j0;
@@ -179,10 +184,12 @@ void finish_tile(const TileRows& rows, std::int64_t j0, int columns, const float
   }
 }
 
-void pack_panel(const Matrix& b, std::int64_t j0, int columns, std::int64_t k0, std::int64_t depth, float* dst) {
+void pack_panel(const Matrix& b, std::int64_t j0, int columns, std::int64_t k0, std::int64_t depth,
+                float* dst) {
   const std::int64_t width = padded_columns(columns);
   if (columns < width)
-    for (std::int64_t k = 0; k < depth; ++k) std::fill(dst + k * width + columns, dst + (k + 1) * width, 0.0f);
+    for (std::int64_t k = 0; k < depth; ++k)
+      std::fill(dst + k * width + columns, dst + (k + 1) * width, 0.0f);
   if (b.transposed) return transpose(b.data + j0 * b.ld + k0, b.ld, columns, depth, dst, width);
   const float* src = b.data + k0 * b.ld + j0;
   for (std::int64_t k = 0; k < depth; ++k, src += b.ld, dst += width) {
@@ -193,13 +200,15 @@ void pack_panel(const Matrix& b, std::int64_t j0, int columns, std::int64_t k0, 
   }
 }
 
-void pack_block(const Matrix& b, std::int64_t j0, std::int64_t j1, std::int64_t k0, std::int64_t depth, float* dst) {
+void pack_block(const Matrix& b, std::int64_t j0, std::int64_t j1, std::int64_t k0, std::int64_t depth,
+                float* dst) {
   for (std::int64_t j = j0; j < j1; j += kPanelColumns)
-    pack_panel(b, j, static_cast<int>(std::min<std::int64_t>(kPanelColumns, j1 - j)), k0, depth, dst + (j - j0) * depth);
+    pack_panel(b, j, static_cast<int>(std::min<std::int64_t>(kPanelColumns, j1 - j)), k0, depth,
+               dst + (j - j0) * depth);
 }
 
-void pack_tiles(const float* a, std::int64_t ld, std::int64_t i0, std::int64_t i1, std::int64_t k0, std::int64_t depth,
-                float* dst) {
+void pack_tiles(const float* a, std::int64_t ld, std::int64_t i0, std::int64_t i1, std::int64_t k0,
+                std::int64_t depth, float* dst) {
   for (std::int64_t i = i0; i < i1; i += kTileRows) {
     const std::int64_t count = std::min<std::int64_t>(kTileRows, i1 - i);
     const float* src = a + k0 * ld + i;

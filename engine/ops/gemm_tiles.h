@@ -1,8 +1,10 @@
-// The building blocks below GEMM and convolution: B packed in panels, and a register tile of C multiplied from it.
+// The building blocks below GEMM and convolution: B packed in panels, and a register tile of C multiplied
+// from it.
 //
-// A tile is up to kTileRows rows of C by one panel of at most kPanelColumns columns. Its rows of A are read through
-// one pointer per row with a common step along k, and k may be cut in segments with new pointers. So a row of a
-// matrix, a patch of an image and a patch of a gradient are all read where they lie; only A stored [k,m] is copied.
+// A tile is up to kTileRows rows of C by one panel of at most kPanelColumns columns. Its rows of A are read
+// through one pointer per row with a common step along k, and k may be cut in segments with new pointers. So
+// a row of a matrix, a patch of an image and a patch of a gradient are all read where they lie; only A stored
+// [k,m] is copied.
 //
 // Packed B of one K block: panels one after the other, panel j at columns [j * kPanelColumns, ...), each
 // [depth, width] with width = its columns rounded up to kLane (zero filled). The panel at column j0 starts
@@ -53,24 +55,28 @@ void multiply_tile(const TileRows& rows, const Segment* segments, int segment_co
                    std::int64_t j0, int columns, bool add);
 
 // c[i][j] = act(c[i][j] + bias[j]) for j in [j0, j0 + columns).
-void finish_tile(const TileRows& rows, std::int64_t j0, int columns, const float* bias, Activation activation);
+void finish_tile(const TileRows& rows, std::int64_t j0, int columns, const float* bias,
+                 Activation activation);
 
 // Packs the panel of b at columns [j0, j0 + columns), k in [k0, k0 + depth).
-void pack_panel(const Matrix& b, std::int64_t j0, int columns, std::int64_t k0, std::int64_t depth, float* dst);
-// The same for all panels of the columns [j0, j1).
-void pack_block(const Matrix& b, std::int64_t j0, std::int64_t j1, std::int64_t k0, std::int64_t depth, float* dst);
-
-// Packs a, stored [k, m], for tiles: rows [i0, i1), k in [k0, k0 + depth). Tile t starts t * kTileRows * depth floats
-// after the first and is [depth, kTileRows]; element k of its row i is dst[k * kTileRows + i].
-void pack_tiles(const float* a, std::int64_t ld, std::int64_t i0, std::int64_t i1, std::int64_t k0, std::int64_t depth,
+void pack_panel(const Matrix& b, std::int64_t j0, int columns, std::int64_t k0, std::int64_t depth,
                 float* dst);
+// The same for all panels of the columns [j0, j1).
+void pack_block(const Matrix& b, std::int64_t j0, std::int64_t j1, std::int64_t k0, std::int64_t depth,
+                float* dst);
+
+// Packs a, stored [k, m], for tiles: rows [i0, i1), k in [k0, k0 + depth). Tile t starts t * kTileRows *
+// depth floats after the first and is [depth, kTileRows]; element k of its row i is dst[k * kTileRows + i].
+void pack_tiles(const float* a, std::int64_t ld, std::int64_t i0, std::int64_t i1, std::int64_t k0,
+                std::int64_t depth, float* dst);
 
 // Copies few floats, without the cost of a call; nothing beyond them is touched.
 inline void copy_short(const float* src, std::int64_t count, float* dst) {
   typedef float Four __attribute__((vector_size(16), aligned(4), may_alias));
   typedef float Lane __attribute__((vector_size(kLane * sizeof(float)), aligned(4), may_alias));
   std::int64_t i = 0;
-  for (; i + kLane <= count; i += kLane) *reinterpret_cast<Lane*>(dst + i) = *reinterpret_cast<const Lane*>(src + i);
+  for (; i + kLane <= count; i += kLane)
+    *reinterpret_cast<Lane*>(dst + i) = *reinterpret_cast<const Lane*>(src + i);
   for (; i + 4 <= count; i += 4) *reinterpret_cast<Four*>(dst + i) = *reinterpret_cast<const Four*>(src + i);
   for (; i < count; ++i) dst[i] = src[i];
 }
@@ -82,7 +88,7 @@ class Scratch {
 
  private:
   struct Free {
-    void operator()(float* p) const { ::operator delete(p, std::align_val_t{64}); }
+    void operator()(float* p) const { ::operator delete (p, std::align_val_t{64}); }
   };
   std::unique_ptr<float, Free> data_;
   std::int64_t size_ = 0;
@@ -100,10 +106,11 @@ constexpr std::int64_t strip_columns(std::int64_t depth) {
   return std::max<std::int64_t>(1, 32768 / std::max<std::int64_t>(depth, 1) / kPanelColumns) * kPanelColumns;
 }
 
-// tile(i, rows, segments) describes the rows i ... i + rows.count - 1 in this K block and returns the number of
-// segments.
+// tile(i, rows, segments) describes the rows i ... i + rows.count - 1 in this K block and returns the number
+// of segments.
 template <class Tile>
-void multiply_block(const Block& b, const float* bias, Activation activation, Segment* segments, const Tile& tile) {
+void multiply_block(const Block& b, const float* bias, Activation activation, Segment* segments,
+                    const Tile& tile) {
   const std::int64_t strip = strip_columns(b.depth);
   for (std::int64_t s = b.j0; s < b.j1; s += strip)
     for (std::int64_t i = b.i0; i < b.i1; i += kTileRows) {

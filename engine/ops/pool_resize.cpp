@@ -1,24 +1,19 @@
 #include <algorithm>
-#include <cmath>
 #include <limits>
+#include <type_traits>
 
 #include "engine/core/drivers.h"
 #include "engine/ops/conv.h"
 #include "engine/ops/op_check.h"
 
-// Pooling and resampling. A row is one pixel with its C channels, which are contiguous. Every adjoint
-// gathers: a pixel of x collects from the pixels of y that read it, so that no two iterations write to the
-// same place.
+// Pooling and resampling. One iteration makes one row of pixels of one image; loops run along the channels,
+// which are contiguous. Every adjoint gathers: a pixel of x collects from the pixels of y that read it, so
+// that no two iterations write to the same place.
 
 namespace mld {
 namespace {
 
 using i64 = std::int64_t;
-
-struct Pixel {
-  i64 n, i, j;
-};
-Pixel pixel(i64 row, i64 h, i64 w) { return {row / (h * w), row / w % h, row % w}; }
 
 // Windows along one axis: output p covers the inputs p*stride - padding + [0, kernel), as far as they exist.
 struct Windows {
@@ -40,8 +35,9 @@ struct Windows {
 struct Geometry {
   i64 n, channels;
   Windows h, w;
-  i64 in_rows() const { return n * h.in * w.in; }
-  i64 out_rows() const { return n * h.out * w.out; }
+  i64 in_rows() const { return n * h.in; }
+  i64 out_rows() const { return n * h.out; }
+  i64 line_work() const { return w.in * h.kernel * channels; }  // of one row of either image
 };
 
 constexpr i64 kMaxSize = i64{1} << 30;  // products of two sizes stay far from overflow
@@ -68,28 +64,35 @@ Shape out_shape(const Geometry& g) { return {g.n, g.h.out, g.w.out, g.channels};
 
 // y = largest value of the window, where = its pixel of x (the first one in a tie; a NaN counts as largest,
 // so that it is not hidden).
-template <class T>
+template <class T, bool kWhere>
 struct MaxPool {
   Geometry g;
   const T* x;
   T* y;
-  std::int32_t* where;  // null in inference
+  std::int32_t* where;  // unless kWhere is false
   void operator()(i64 row) const {
-    const Pixel p = pixel(row, g.h.out, g.w.out);
-    const auto [top, bottom] = g.h.inputs(p.i);
-    const auto [left, right] = g.w.inputs(p.j);
-    T* best = y + row * g.channels;
-    std::int32_t* at = where ? where + row * g.channels : nullptr;
-    for (i64 i = top; i < bottom; ++i)
-      for (i64 j = left; j < right; ++j) {
-        const i64 from = (p.n * g.h.in + i) * g.w.in + j;
-        const T* v = x + from * g.channels;
-        const bool first = i == top && j == left;
+    const i64 n = row / g.h.out;
+    const auto lines = g.h.inputs(row % g.h.out);
+    for (i64 j = 0; j < g.w.out; ++j) {
+      const i64 to = (row * g.w.out + j) * g.channels;
+      pixel(x + n * g.h.in * g.w.in * g.channels, lines, g.w.inputs(j), y + to,
+            kWhere ? where + to : nullptr);
+    }
+  }
+
+  void pixel(const T* image, Windows::Range lines, Windows::Range columns, T* best, std::int32_t* at) const {
+    const i64 channels = g.channels, first = lines.first * g.w.in + columns.first;
+    std::copy(image + first * channels, image + (first + 1) * channels, best);
+    if (kWhere) std::fill(at, at + channels, static_cast<std::int32_t>(first));
+    for (i64 i = lines.first; i < lines.last; ++i)
+      for (i64 j = columns.first; j < columns.last; ++j) {
+        const T* v = image + (i * g.w.in + j) * channels;
         const auto index = static_cast<std::int32_t>(i * g.w.in + j);
-        for (i64 c = 0; c < g.channels; ++c) {
-          const bool wins = first || v[c] > best[c] || v[c] != v[c];
+#pragma GCC ivdep
+        for (i64 c = 0; c < channels; ++c) {
+          const bool wins = v[c] > best[c] || v[c] != v[c];
           best[c] = wins ? v[c] : best[c];
-          if (at) at[c] = wins ? index : at[c];
+          if constexpr (kWhere) at[c] = wins ? index : at[c];
         }
       }
   }
@@ -102,17 +105,20 @@ struct MaxPoolBackward {
   const std::int32_t* where;
   T* dx;
   void operator()(i64 row) const {
-    const Pixel p = pixel(row, g.h.in, g.w.in);
-    const auto index = static_cast<std::int32_t>(p.i * g.w.in + p.j);
-    const auto [top, bottom] = g.h.outputs(p.i);
-    const auto [left, right] = g.w.outputs(p.j);
-    T* to = dx + row * g.channels;
-    for (i64 c = 0; c < g.channels; ++c) to[c] = T(0);
-    for (i64 i = top; i < bottom; ++i)
-      for (i64 j = left; j < right; ++j) {
-        const i64 from = ((p.n * g.h.out + i) * g.w.out + j) * g.channels;
-        for (i64 c = 0; c < g.channels; ++c) to[c] += where[from + c] == index ? dy[from + c] : T(0);
-      }
+    const i64 n = row / g.h.in, i = row % g.h.in, channels = g.channels;
+    const auto lines = g.h.outputs(i);
+    for (i64 j = 0; j < g.w.in; ++j) {
+      const auto index = static_cast<std::int32_t>(i * g.w.in + j);
+      const auto columns = g.w.outputs(j);
+      T* to = dx + (row * g.w.in + j) * channels;
+      std::fill(to, to + channels, T(0));
+      for (i64 p = lines.first; p < lines.last; ++p)
+        for (i64 q = columns.first; q < columns.last; ++q) {
+          const i64 from = ((n * g.h.out + p) * g.w.out + q) * channels;
+#pragma GCC ivdep
+          for (i64 c = 0; c < channels; ++c) to[c] += where[from + c] == index ? dy[from + c] : T(0);
+        }
+    }
   }
 };
 
@@ -130,18 +136,21 @@ struct AvgPool {
   const T* x;
   T* y;
   void operator()(i64 row) const {
-    const Pixel p = pixel(row, g.h.out, g.w.out);
-    const auto [top, bottom] = g.h.inputs(p.i);
-    const auto [left, right] = g.w.inputs(p.j);
-    T* to = y + row * g.channels;
-    for (i64 c = 0; c < g.channels; ++c) to[c] = T(0);
-    for (i64 i = top; i < bottom; ++i)
-      for (i64 j = left; j < right; ++j) {
-        const T* v = x + ((p.n * g.h.in + i) * g.w.in + j) * g.channels;
-        for (i64 c = 0; c < g.channels; ++c) to[c] += v[c];
-      }
-    const T scale = T(1) / static_cast<T>(divisor(g, p.i, p.j, count_padding));
-    for (i64 c = 0; c < g.channels; ++c) to[c] *= scale;
+    const i64 n = row / g.h.out, p = row % g.h.out, channels = g.channels;
+    const auto lines = g.h.inputs(p);
+    for (i64 q = 0; q < g.w.out; ++q) {
+      const auto columns = g.w.inputs(q);
+      T* to = y + (row * g.w.out + q) * channels;
+      std::fill(to, to + channels, T(0));
+      for (i64 i = lines.first; i < lines.last; ++i)
+        for (i64 j = columns.first; j < columns.last; ++j) {
+          const T* v = x + ((n * g.h.in + i) * g.w.in + j) * channels;
+#pragma GCC ivdep
+          for (i64 c = 0; c < channels; ++c) to[c] += v[c];
+        }
+      const T scale = T(1) / static_cast<T>(divisor(g, p, q, count_padding));
+      for (i64 c = 0; c < channels; ++c) to[c] *= scale;
+    }
   }
 };
 
@@ -152,17 +161,20 @@ struct AvgPoolBackward {
   const T* dy;
   T* dx;
   void operator()(i64 row) const {
-    const Pixel p = pixel(row, g.h.in, g.w.in);
-    const auto [top, bottom] = g.h.outputs(p.i);
-    const auto [left, right] = g.w.outputs(p.j);
-    T* to = dx + row * g.channels;
-    for (i64 c = 0; c < g.channels; ++c) to[c] = T(0);
-    for (i64 i = top; i < bottom; ++i)
-      for (i64 j = left; j < right; ++j) {
-        const T scale = T(1) / static_cast<T>(divisor(g, i, j, count_padding));
-        const T* v = dy + ((p.n * g.h.out + i) * g.w.out + j) * g.channels;
-        for (i64 c = 0; c < g.channels; ++c) to[c] += scale * v[c];
-      }
+    const i64 n = row / g.h.in, channels = g.channels;
+    const auto lines = g.h.outputs(row % g.h.in);
+    for (i64 j = 0; j < g.w.in; ++j) {
+      const auto columns = g.w.outputs(j);
+      T* to = dx + (row * g.w.in + j) * channels;
+      std::fill(to, to + channels, T(0));
+      for (i64 p = lines.first; p < lines.last; ++p)
+        for (i64 q = columns.first; q < columns.last; ++q) {
+          const T scale = T(1) / static_cast<T>(divisor(g, p, q, count_padding));
+          const T* v = dy + ((n * g.h.out + p) * g.w.out + q) * channels;
+#pragma GCC ivdep
+          for (i64 c = 0; c < channels; ++c) to[c] += scale * v[c];
+        }
+    }
   }
 };
 
@@ -213,18 +225,22 @@ struct Resize {
   const T* x;
   T* y;
   void operator()(i64 row) const {
-    const Pixel p = pixel(row, g.h.out, g.w.out);
-    const auto v = g.h.template tap<T>(p.i), u = g.w.template tap<T>(p.j);
-    const T* above = x + (p.n * g.h.in + v.low) * g.w.in * g.channels;
-    const T* below = x + (p.n * g.h.in + v.high) * g.w.in * g.channels;
-    const i64 left = u.low * g.channels, right = u.high * g.channels;
-    T* to = y + row * g.channels;
-    if constexpr (std::is_same_v<Axis, NearestAxis>) {
-      for (i64 c = 0; c < g.channels; ++c) to[c] = above[left + c];
-    } else {
-      for (i64 c = 0; c < g.channels; ++c)
-        to[c] = (T(1) - v.t) * ((T(1) - u.t) * above[left + c] + u.t * above[right + c]) +
-                v.t * ((T(1) - u.t) * below[left + c] + u.t * below[right + c]);
+    const i64 n = row / g.h.out, channels = g.channels, line = g.w.in * channels;
+    const auto v = g.h.template tap<T>(row % g.h.out);
+    const T* above = x + (n * g.h.in + v.low) * line;
+    const T* below = x + (n * g.h.in + v.high) * line;
+    for (i64 q = 0; q < g.w.out; ++q) {
+      const auto u = g.w.template tap<T>(q);
+      const i64 left = u.low * channels, right = u.high * channels;
+      T* to = y + (row * g.w.out + q) * channels;
+      if constexpr (std::is_same_v<Axis, NearestAxis>) {
+        std::copy(above + left, above + left + channels, to);
+      } else {
+#pragma GCC ivdep
+        for (i64 c = 0; c < channels; ++c)
+          to[c] = (T(1) - v.t) * ((T(1) - u.t) * above[left + c] + u.t * above[right + c]) +
+                  v.t * ((T(1) - u.t) * below[left + c] + u.t * below[right + c]);
+      }
     }
   }
 };
@@ -235,15 +251,20 @@ struct ResizeBackward {
   const T* dy;
   T* dx;
   void operator()(i64 row) const {
-    const Pixel p = pixel(row, g.h.in, g.w.in);
-    T* to = dx + row * g.channels;
-    for (i64 c = 0; c < g.channels; ++c) to[c] = T(0);
-    for (i64 i = g.h.first(p.i); i < g.h.last(p.i); ++i)
-      for (i64 j = g.w.first(p.j); j < g.w.last(p.j); ++j) {
-        const T weight = g.h.template tap<T>(i).weight(p.i) * g.w.template tap<T>(j).weight(p.j);
-        const T* v = dy + ((p.n * g.h.out + i) * g.w.out + j) * g.channels;
-        for (i64 c = 0; c < g.channels; ++c) to[c] += weight * v[c];
-      }
+    const i64 n = row / g.h.in, i = row % g.h.in, channels = g.channels;
+    T* line = dx + row * g.w.in * channels;
+    std::fill(line, line + g.w.in * channels, T(0));
+    for (i64 p = g.h.first(i); p < g.h.last(i); ++p) {
+      const T down = g.h.template tap<T>(p).weight(i);
+      for (i64 j = 0; j < g.w.in; ++j)
+        for (i64 q = g.w.first(j); q < g.w.last(j); ++q) {
+          const T weight = down * g.w.template tap<T>(q).weight(j);
+          const T* v = dy + ((n * g.h.out + p) * g.w.out + q) * channels;
+          T* to = line + j * channels;
+#pragma GCC ivdep
+          for (i64 c = 0; c < channels; ++c) to[c] += weight * v[c];
+        }
+    }
   }
 };
 
@@ -258,14 +279,14 @@ Var resize(Op op, const Var& x, i64 height, i64 width) {
   const ResizeGeometry<Axis> g{s[0], s[3], {s[1], height}, {s[2], width}};
   Var y = Tensor::empty({g.n, height, width, g.channels}, x.dtype(), x.device());
   dispatch_float(x.dtype(), op_name(op), [&]<class T>() {
-    for_each_row(x.device(), g.n * height * width, g.channels,
+    for_each_row(x.device(), g.n * height, width * g.channels,
                  Resize<T, Axis>{g, x.value.ptr<T>(), y.value.ptr<T>()});
   });
   if (!needs_grad(x)) return y;
   y.slot = Tape::current()->record(op, [g, s, slot = x.slot](const Tensor& dy, Tape& tape) {
     const Tensor dx = Tensor::empty(s, dy.dtype(), dy.device());
     dispatch_float(dy.dtype(), "resize", [&]<class T>() {
-      for_each_row(dy.device(), g.n * g.h.in * g.w.in, g.channels,
+      for_each_row(dy.device(), g.n * g.h.in, g.w.in * g.channels,
                    ResizeBackward<T, Axis>{g, dy.ptr<T>(), dx.ptr<T>()});
     });
     tape.accumulate(slot, dx);
@@ -283,16 +304,18 @@ Var max_pool2d(const Var& x, const ConvShape& window) {
   const bool grad = needs_grad(x);
   const Tensor where = grad ? Tensor::empty(out_shape(g), DType::i32, x.device()) : Tensor{};
   dispatch_float(x.dtype(), "max_pool2d", [&]<class T>() {
-    for_each_row(
-        x.device(), g.out_rows(), g.channels * g.h.kernel * g.w.kernel,
-        MaxPool<T>{g, x.value.ptr<T>(), y.value.ptr<T>(), grad ? where.ptr<std::int32_t>() : nullptr});
+    const auto run = [&](auto kernel) { for_each_row(x.device(), g.out_rows(), g.line_work(), kernel); };
+    if (grad)
+      run(MaxPool<T, true>{g, x.value.ptr<T>(), y.value.ptr<T>(), where.ptr<std::int32_t>()});
+    else
+      run(MaxPool<T, false>{g, x.value.ptr<T>(), y.value.ptr<T>(), nullptr});
   });
   if (!grad) return y;
   y.slot = Tape::current()->record(
       Op::max_pool2d, [g, where, shape = x.shape(), slot = x.slot](const Tensor& dy, Tape& tape) {
         const Tensor dx = Tensor::empty(shape, dy.dtype(), dy.device());
         dispatch_float(dy.dtype(), "max_pool2d", [&]<class T>() {
-          for_each_row(dy.device(), g.in_rows(), g.channels,
+          for_each_row(dy.device(), g.in_rows(), g.line_work(),
                        MaxPoolBackward<T>{g, dy.ptr<T>(), where.ptr<std::int32_t>(), dx.ptr<T>()});
         });
         tape.accumulate(slot, dx);
@@ -304,7 +327,7 @@ Var avg_pool2d(const Var& x, const ConvShape& window, bool count_padding) {
   const Geometry g = pool_geometry("avg_pool2d", x.value, window);
   Var y = Tensor::empty(out_shape(g), x.dtype(), x.device());
   dispatch_float(x.dtype(), "avg_pool2d", [&]<class T>() {
-    for_each_row(x.device(), g.out_rows(), g.channels * g.h.kernel * g.w.kernel,
+    for_each_row(x.device(), g.out_rows(), g.line_work(),
                  AvgPool<T>{g, count_padding, x.value.ptr<T>(), y.value.ptr<T>()});
   });
   if (!needs_grad(x)) return y;
@@ -312,7 +335,7 @@ Var avg_pool2d(const Var& x, const ConvShape& window, bool count_padding) {
       Op::avg_pool2d, [g, count_padding, shape = x.shape(), slot = x.slot](const Tensor& dy, Tape& tape) {
         const Tensor dx = Tensor::empty(shape, dy.dtype(), dy.device());
         dispatch_float(dy.dtype(), "avg_pool2d", [&]<class T>() {
-          for_each_row(dy.device(), g.in_rows(), g.channels,
+          for_each_row(dy.device(), g.in_rows(), g.line_work(),
                        AvgPoolBackward<T>{g, count_padding, dy.ptr<T>(), dx.ptr<T>()});
         });
         tape.accumulate(slot, dx);

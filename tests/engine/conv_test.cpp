@@ -119,7 +119,11 @@ TEST_CASE("convolutions: what does not fit is refused with the reason") {
         conv2d(x, w, {}, {.kernel = {3, 3}, .stride = {2, 2}, .output_padding = {1, 1}});
       },
       {"conv2d", "output padding", "conv_transpose2d"});
-  check_error([&] { conv2d(random({2, 2, 5, 3}, 1), w, {}, k3); }, {"conv2d", "[2,2,5,3]", "kernel is larger"});
+  check_error(
+      [&] {
+        conv2d(random({2, 2, 5, 3}, 1), w, {}, k3);
+      },
+      {"conv2d", "[2,2,5,3]", "kernel is larger"});
   check_error([&] { conv2d(x.to(DType::f32), w, {}, k3); }, {"conv2d", "f32", "f64"});
   check_error(
       [&] {

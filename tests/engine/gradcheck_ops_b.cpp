@@ -44,11 +44,11 @@ const test::GradCases products([](CaseList& list) {
                     .inputs = {random(stack(ta, 3, 4), 3), random(stack(tb, 4, 2), 4)},
                     .program = [=](const Args& in) { return batched_matmul(in[0], in[1], ta, tb); }});
   }
-  for (const auto& [name, act] : kActivations)
+  for (const NamedActivation& a : kActivations)
     list.push_back({.op = Op::linear,
-                    .name = label("bias", name),
+                    .name = label("bias", a.name),
                     .inputs = {random({3, 5}, 5), random({4, 5}, 6), random({4}, 7)},
-                    .program = [act](const Args& in) { return linear(in[0], in[1], in[2], act); }});
+                    .program = [act = a.act](const Args& in) { return linear(in[0], in[1], in[2], act); }});
   list.push_back({.op = Op::linear,
                   .name = "no bias, silu",
                   .inputs = {random({3, 5}, 8), random({4, 5}, 9)},

@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "engine/ops/pointwise.h"
-#include "tests/expect_error.h"
 #include "tests/engine/gradcheck.h"
+#include "tests/expect_error.h"
 
 namespace mld {
 namespace {

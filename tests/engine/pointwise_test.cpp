@@ -11,8 +11,8 @@
 #include "engine/ops/broadcast.h"
 #include "engine/ops/pointwise_functors.h"
 #include "engine/runtime/threads.h"
-#include "tests/expect_error.h"
 #include "tests/engine/gradcheck.h"
+#include "tests/expect_error.h"
 
 namespace mld {
 namespace {

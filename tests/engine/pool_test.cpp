@@ -10,8 +10,8 @@
 #include "engine/ops/pointwise.h"
 #include "engine/ops/reduction.h"
 #include "engine/runtime/sim.h"
-#include "tests/expect_error.h"
 #include "tests/engine/gradcheck.h"
+#include "tests/expect_error.h"
 
 namespace mld {
 namespace {
@@ -38,12 +38,13 @@ TEST_CASE("size classes and alignment") {
   constexpr std::int64_t kMiB = 1 << 20;
   const std::vector<std::pair<std::int64_t, std::int64_t>> rounded{
       {0, 512}, {1, 512}, {512, 512}, {513, 1024}, {kMiB, kMiB}, {kMiB + 1, 2 * kMiB}, {5 * kMiB, 6 * kMiB}};
-  for (const auto& [bytes, size] : rounded) {
+  for (const auto& request : rounded) {
+    const auto bytes = static_cast<std::size_t>(request.first);
     CAPTURE(bytes);
-    void* block = pool->allocate(static_cast<std::size_t>(bytes));
-    CHECK(pool->stats().bytes_in_use == size);
+    void* block = pool->allocate(bytes);
+    CHECK(pool->stats().bytes_in_use == request.second);
     CHECK(reinterpret_cast<std::uintptr_t>(block) % 64 == 0);
-    pool->release(block, static_cast<std::size_t>(bytes));
+    pool->release(block, bytes);
     CHECK(pool->stats().bytes_in_use == 0);
   }
   CHECK(pool->stats().peak_in_use == 6 * kMiB);

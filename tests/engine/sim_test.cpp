@@ -13,8 +13,8 @@
 #include "engine/ops/reduction.h"
 #include "engine/runtime/capture.h"
 #include "engine/runtime/step_state.h"
-#include "tests/expect_error.h"
 #include "tests/engine/gradcheck.h"
+#include "tests/expect_error.h"
 
 namespace mld {
 namespace {

@@ -6,8 +6,8 @@
 #include <limits>
 #include <vector>
 
-#include "tests/expect_error.h"
 #include "tests/engine/gradcheck.h"
+#include "tests/expect_error.h"
 
 namespace mld {
 namespace {

@@ -13,6 +13,7 @@
 #include <limits>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace {
@@ -127,10 +128,7 @@ double cos_turns(double u) {
       return std::sin(angle);
   }
 }
-double sin_turns(double u) {
-  const double y = cos_turns(u - 0.25);  // exact for the u tested
-  return y == 0 ? 0 : y;
-}
+double sin_turns(double u) { return cos_turns(u - 0.25); }
 
 TEST_CASE("vecmath: sine and cosine of turns") {
   // u - 1/4 must be exact in double: every multiple of 2^-24 in [0,1) that the Box-Muller transform uses.
@@ -139,8 +137,13 @@ TEST_CASE("vecmath: sine and cosine of turns") {
   for (std::uint32_t i = 0; i < 1u << 24; i += stride) {
     const float u = static_cast<float>(i) * 0x1p-24f;
     const auto y = math::sincos_2pi(u);
-    worst.join(ulp_error(y.sin, sin_turns(u)), u);
-    worst.join(cos_turns(u) == 0 ? std::fabs(y.cos) : ulp_error(y.cos, cos_turns(u)), u);
+    for (const auto& [got, want] : {std::pair{y.sin, sin_turns(u)}, std::pair{y.cos, cos_turns(u)}})
+      worst.join(want == 0 ? std::fabs(static_cast<double>(got)) : ulp_error(got, want), u);
+  }
+  for (int quarter = -8; quarter <= 8; ++quarter) {
+    const auto y = math::sincos_2pi(0.25f * static_cast<float>(quarter));
+    CHECK(y.sin == static_cast<float>(sin_turns(0.25 * quarter)));
+    CHECK(y.cos == static_cast<float>(cos_turns(0.25 * quarter)));
   }
   CAPTURE(worst.at);
   CHECK(worst.ulp <= 1.6);

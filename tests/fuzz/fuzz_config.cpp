@@ -1,5 +1,6 @@
 // Any text as a configuration: lines that begin with '+' are settings, with '$' variables (NAME=value), the
 // rest is the file. An error, or a configuration whose own text gives the same configuration back.
+#include <algorithm>
 #include <cstdlib>
 #include <string>
 #include <string_view>

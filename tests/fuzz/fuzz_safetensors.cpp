@@ -4,8 +4,10 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -41,7 +43,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       if (tensor.offset != static_cast<std::int64_t>(end)) std::abort();
       std::vector<std::byte> values(static_cast<std::size_t>(tensor.bytes()));
       file.read(tensor.name, values);
-      if (std::memcmp(values.data(), bytes.data() + end, values.size()) != 0) std::abort();
+      const auto original = std::as_bytes(std::span(bytes)).subspan(end, values.size());
+      if (!std::ranges::equal(values, original)) std::abort();
       end += values.size();
     }
     if (end != bytes.size()) std::abort();

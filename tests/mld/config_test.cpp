@@ -169,7 +169,7 @@ TEST_CASE("config: defaults < preset < file < environment < settings") {
   CHECK(config.score.width == 448);
   CHECK(config.score.d == 0.9);
   CHECK(config.seed == 5);
-  CHECK(config.score.lr == 1e-3);  // of the preset
+  CHECK(config.score.lr == 2e-3);  // of the preset
   CHECK(config.sampler.jump == 10);
 
   sources.preset.clear();
@@ -177,7 +177,7 @@ TEST_CASE("config: defaults < preset < file < environment < settings") {
   sources.environment["MLD_PRESET"] = "mhd";
   CHECK(mld::resolve_config(sources).modalities.size() == 3);
   sources.settings.emplace_back("preset=digits");
-  CHECK(mld::resolve_config(sources).modalities[0].latent == 16);
+  CHECK(mld::resolve_config(sources).modalities[0].latent == 12);
 }
 
 TEST_CASE("config: values of settings and variables") {
