@@ -150,7 +150,7 @@ float* Scratch::get(std::int64_t floats) {
 }
 
 int team_size(std::int64_t multiply_adds) {
-  constexpr std::int64_t kWorth = 1 << 16;  // below it another thread costs more than it brings
+  constexpr std::int64_t kWorth = 1 << 18;  // about 5 us on a core; below it another thread does not pay
   if (omp_in_parallel()) return 1;
   return static_cast<int>(std::clamp<std::int64_t>(multiply_adds / kWorth, 1, omp_get_max_threads()));
 }

@@ -111,10 +111,10 @@ TEST_CASE("gemm: the linear layers of the presets") {
                               {50, 10},    {64, 128},  {128, 128},  {200, 512}, {512, 200},
                               {2048, 128}, {980, 128}, {3136, 128}, {160, 32},  {32, 160}};
   for (const Layer& layer : kSmall)
-    for (const i64 batch : {1, 3, 7, 64}) check_layer(batch, layer.in, layer.out);
-  constexpr Layer kWide[] = {{80, 512},   {1024, 512},  {208, 1024}, {3, 512},    {1024, 1024}, {2048, 1024},
-                             {1536, 800}, {3072, 1536}, {160, 2048}, {65536, 64}, {64, 65536}};
-  for (const Layer& layer : kWide) check_layer(5, layer.in, layer.out);
+    for (const i64 batch : {1, 7, 64}) check_layer(batch, layer.in, layer.out);
+  constexpr Layer kWide[] = {{80, 512},   {1024, 512},  {208, 1024}, {3, 512},   {1024, 1024}, {2048, 1024},
+                             {1536, 800}, {3072, 1536}, {160, 2048}, {65536, 8}, {8, 65536}};
+  for (const Layer& layer : kWide) check_layer(3, layer.in, layer.out);
   check_layer(128, 512, 512);
   check_layer(128, 80, 512);
 }
@@ -136,7 +136,7 @@ TEST_CASE("gemm: all transposes of odd shapes") {
 TEST_CASE("gemm: leading dimensions and epilogues, and nothing else is written") {
   std::mt19937 bits(7);
   const auto pick = [&](int n) { return static_cast<int>(bits() % static_cast<unsigned>(n)); };
-  for (int round = 0; round < 400; ++round) {
+  for (int round = 0; round < 150; ++round) {
     const i64 m = 1 + pick(40), n = 1 + pick(round % 5 == 0 ? 600 : 50), k = pick(round % 3 == 0 ? 600 : 40);
     const Stored sa(m, k, pick(2) == 1, pick(4)), sb(k, n, pick(2) == 1, pick(4)), sc(m, n, false, pick(4));
     const Floats a = integers(sa.size(), bits()), b = integers(sb.size(), bits()), bias = integers(n, bits());
