@@ -10,7 +10,7 @@ namespace {
 using i64 = std::int64_t;
 
 constexpr i64 kFewRows = 256;
-constexpr i64 kGroupColumns = 2 * kPanelColumns;  // by_columns: what a thread packs at once
+constexpr i64 kGroupColumns = 2 * kPanelColumns;  // what a thread packs at once
 constexpr i64 kRowBlock = 8 * kTileRows;          // by_rows: what a thread multiplies at once, at most
 constexpr i64 kSharedFloats = 1 << 21;            // by_rows: packed B at once, at least one panel
 
@@ -45,11 +45,6 @@ void multiply(const Product& p, i64 block, i64 i0, i64 i1, i64 j0, i64 j1, const
                  });
 }
 
-// B at columns [j0, j1) of one K block.
-void pack(const Product& p, i64 block, i64 j0, i64 j1, float* packed) {
-  pack_block(p.b, j0, j1, block * kGemmBlockK, p.depth(block), packed);
-}
-
 // Few rows: a thread packs a group of columns for itself, multiplies all rows by it at once, and takes the
 // next.
 void by_columns(const Product& p, int threads, Scratch& scratch) {
@@ -61,7 +56,7 @@ void by_columns(const Product& p, int threads, Scratch& scratch) {
     for (i64 g = next++; g < groups; g = next++) {
       const i64 j0 = g * kGroupColumns, j1 = std::min(p.n, j0 + kGroupColumns);
       for (i64 block = 0; block < p.blocks(); ++block) {
-        pack(p, block, j0, j1, packed);
+        pack_block(p.b, j0, j1, block * kGemmBlockK, p.depth(block), packed);
         multiply(p, block, 0, p.m, j0, j1, packed);
       }
     }
@@ -70,16 +65,16 @@ void by_columns(const Product& p, int threads, Scratch& scratch) {
 
 // Columns [c0, c1): the team packs them together, then shares out blocks of rows.
 void by_rows(const Product& p, i64 c0, i64 c1, int threads, float* packed) {
-  const i64 width = padded_columns(c1 - c0), panels = ceil_div(c1 - c0, kPanelColumns);
-  const i64 share = ceil_div(ceil_div(p.m, 2 * threads), kTileRows) * kTileRows,
+  const i64 width = padded_columns(c1 - c0), groups = ceil_div(c1 - c0, kGroupColumns);
+  const i64 share = ceil_div(p.m, 2 * threads * kTileRows) * kTileRows,
             row_block = std::min(share, kRowBlock);
-  const i64 packs = panels * p.blocks(), tasks = ceil_div(p.m, row_block);
+  const i64 packs = groups * p.blocks(), tasks = ceil_div(p.m, row_block);
   std::atomic<i64> next_pack{0}, next_task{0};
   on_team(threads, [&](int) {
     for (i64 t = next_pack++; t < packs; t = next_pack++) {
-      const i64 block = t / panels, j = c0 + t % panels * kPanelColumns;
-      pack(p, block, j, std::min(c1, j + kPanelColumns),
-           packed + block * kGemmBlockK * width + (j - c0) * p.depth(block));
+      const i64 block = t / groups, depth = p.depth(block), j0 = c0 + t % groups * kGroupColumns;
+      pack_block(p.b, j0, std::min(c1, j0 + kGroupColumns), block * kGemmBlockK, depth,
+                 packed + block * kGemmBlockK * width + (j0 - c0) * depth);
     }
     wait_for_team(threads);
     for (i64 t = next_task++; t < tasks; t = next_task++)

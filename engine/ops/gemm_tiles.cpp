@@ -173,38 +173,44 @@ void multiply_tile(const TileRows& rows, const Segment* segments, int segment_co
 void finish_tile(const TileRows& rows, std::int64_t j0, int columns, const float* bias,
                  Activation activation) {
   if (bias == nullptr && activation.kind == Act::none) return;
-  for (int i = 0; i < rows.count; ++i) {
-    float* c = rows.c[i] + j0;
-    if (bias != nullptr)
-      for (int j = 0; j < columns; ++j) c[j] += bias[j0 + j];
-    if (activation.kind == Act::none) continue;
-    with_activation(activation, [&](auto f) {
-      for (int j = 0; j < columns; ++j) c[j] = f.value(c[j]);
-    });
-  }
-}
-
-void pack_panel(const Matrix& b, std::int64_t j0, int columns, std::int64_t k0, std::int64_t depth,
-                float* dst) {
-  const std::int64_t width = padded_columns(columns);
-  if (columns < width)
-    for (std::int64_t k = 0; k < depth; ++k)
-      std::fill(dst + k * width + columns, dst + (k + 1) * width, 0.0f);
-  if (b.transposed) return transpose(b.data + j0 * b.ld + k0, b.ld, columns, depth, dst, width);
-  const float* src = b.data + k0 * b.ld + j0;
-  for (std::int64_t k = 0; k < depth; ++k, src += b.ld, dst += width) {
-    if (columns == kPanelColumns)
-      std::memcpy(dst, src, kPanelColumns * sizeof(float));
-    else
-      std::memcpy(dst, src, static_cast<std::size_t>(columns) * sizeof(float));
-  }
+  static constexpr float kNoBias[kPanelColumns] = {};
+  const float* const add = bias == nullptr ? kNoBias : bias + j0;
+  with_activation(activation, [&](auto f) {
+    for (int i = 0; i < rows.count; ++i) {
+      float* const c = rows.c[i] + j0;
+      if (columns == kPanelColumns) {
+#pragma omp simd
+        for (int j = 0; j < kPanelColumns; ++j) c[j] = f.value(c[j] + add[j]);
+      } else {
+        for (int j = 0; j < columns; ++j) c[j] = f.value(c[j] + add[j]);
+      }
+    }
+  });
 }
 
 void pack_block(const Matrix& b, std::int64_t j0, std::int64_t j1, std::int64_t k0, std::int64_t depth,
                 float* dst) {
-  for (std::int64_t j = j0; j < j1; j += kPanelColumns)
-    pack_panel(b, j, static_cast<int>(std::min<std::int64_t>(kPanelColumns, j1 - j)), k0, depth,
-               dst + (j - j0) * depth);
+  const std::int64_t edge = (j1 - j0) % kPanelColumns, width = padded_columns(edge);
+  float* const last = dst + (j1 - j0 - edge) * depth;
+  for (std::int64_t k = 0; edge < width && k < depth; ++k)
+    std::fill(last + k * width + edge, last + (k + 1) * width, 0.0f);
+  if (b.transposed) {
+    for (std::int64_t j = j0; j < j1; j += kPanelColumns) {
+      const std::int64_t columns = std::min<std::int64_t>(kPanelColumns, j1 - j);
+      transpose(b.data + j * b.ld + k0, b.ld, columns, depth, dst + (j - j0) * depth,
+                padded_columns(columns));
+    }
+    return;
+  }
+  constexpr std::int64_t kAhead = 8;  // rows lie on different pages, which the hardware does not prefetch
+  for (std::int64_t k = 0; k < depth; ++k) {
+    const float* src = b.data + (k0 + k) * b.ld + j0;
+    for (float* to = dst + k * kPanelColumns; to < last; to += depth * kPanelColumns, src += kPanelColumns) {
+      for (int v = 0; v < kPanelVecs; ++v) __builtin_prefetch(src + kAhead * b.ld + v * kLane);
+      std::memcpy(to, src, kPanelColumns * sizeof(float));
+    }
+    copy_short(src, edge, last + k * width);
+  }
 }
 
 void pack_tiles(const float* a, std::int64_t ld, std::int64_t i0, std::int64_t i1, std::int64_t k0,

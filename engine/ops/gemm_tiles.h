@@ -58,10 +58,7 @@ void multiply_tile(const TileRows& rows, const Segment* segments, int segment_co
 void finish_tile(const TileRows& rows, std::int64_t j0, int columns, const float* bias,
                  Activation activation);
 
-// Packs the panel of b at columns [j0, j0 + columns), k in [k0, k0 + depth).
-void pack_panel(const Matrix& b, std::int64_t j0, int columns, std::int64_t k0, std::int64_t depth,
-                float* dst);
-// The same for all panels of the columns [j0, j1).
+// Packs b at columns [j0, j1), j0 the start of a panel, k in [k0, k0 + depth).
 void pack_block(const Matrix& b, std::int64_t j0, std::int64_t j1, std::int64_t k0, std::int64_t depth,
                 float* dst);
 
