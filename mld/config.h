@@ -110,6 +110,7 @@ struct ScoreConfig : TrainConfig {
   double time_log_mean = TimeDistribution{}.log_mean, time_log_std = TimeDistribution{}.log_std;
   double t_min = TimeDistribution{}.t_min;
   StatsOver latent_statistics = StatsOver::whole;
+  LatentCoordinates latent_coordinates = LatentCoordinates::own;
   bool operator==(const ScoreConfig&) const = default;
 };
 

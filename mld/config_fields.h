@@ -45,6 +45,8 @@ inline constexpr std::array<std::string_view, 3> kNames<TimeSampling>{"uniform",
 template <>
 inline constexpr std::array<std::string_view, 2> kNames<StatsOver>{"whole", "first_batch"};
 template <>
+inline constexpr std::array<std::string_view, 2> kNames<LatentCoordinates>{"own", "principal"};
+template <>
 inline constexpr std::array<std::string_view, 2> kNames<Renoise>{"euler", "exact"};
 
 // Fields<S>::visit(s, v) calls v(name, member, limits, meaning) for each member of the section s (const or
@@ -159,6 +161,8 @@ struct Fields<ScoreConfig> {
     v("t_min", c.t_min, Limits{1e-9, 0.5}, "smallest training time");
     v("latent_statistics", c.latent_statistics, kAny,
       "latents are standardised with the whole training split, or its first batch (as the paper does)");
+    v("latent_coordinates", c.latent_coordinates, kAny,
+      "latents are standardised in their own coordinates (the paper), or in their principal axes");
     Fields<TrainConfig>::visit(c, v);
   }
 };

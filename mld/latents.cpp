@@ -1,12 +1,24 @@
 #include "mld/latents.h"
 
-#include <cmath>
+#include <Eigen/Dense>
 #include <numeric>
 #include <utility>
 
 #include "engine/core/drivers.h"
+#include "engine/ops/linear.h"
 
 namespace mld {
+namespace {
+
+using RowMajor = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+using MatrixView = Eigen::Map<const RowMajor>;
+
+Tensor axes_of(const LatentStats& stats, const LatentLayout& layout, int i) {
+  const std::int64_t dim = layout.dims[static_cast<std::size_t>(i)];
+  return stats.axes.rows(layout.squares(i), dim * dim).reshape({dim, dim});
+}
+
+}  // namespace
 
 LatentLayout::LatentLayout(std::vector<std::int64_t> dims_of_modalities)
     : dims(std::move(dims_of_modalities)) {
@@ -14,6 +26,13 @@ LatentLayout::LatentLayout(std::vector<std::int64_t> dims_of_modalities)
     offsets.push_back(total);
     total += d;
   }
+}
+
+std::int64_t LatentLayout::squares(int modalities) const {
+  std::int64_t sum = 0;
+  for (int i = 0; i < modalities; ++i)
+    sum += dims[static_cast<std::size_t>(i)] * dims[static_cast<std::size_t>(i)];
+  return sum;
 }
 
 LatentStore::LatentStore(LatentLayout layout, std::vector<Tensor> latents, Tensor samples)
@@ -34,45 +53,53 @@ LatentStore::LatentStore(LatentLayout layout, std::vector<Tensor> latents, Tenso
   }
 }
 
-LatentStats LatentStore::statistics() const {
+std::vector<std::int32_t> LatentStore::all_samples() const {
   std::vector<std::int32_t> all(static_cast<std::size_t>(num_samples()));
   std::iota(all.begin(), all.end(), 0);
-  return statistics(all);
+  return all;
 }
 
-LatentStats LatentStore::statistics(std::span<const std::int32_t> chosen) const {
-  LatentStats stats{Tensor::zeros({layout_.total}), Tensor::full({layout_.total}, 1.0)};
+LatentStats LatentStore::statistics(std::span<const std::int32_t> chosen,
+                                    LatentCoordinates coordinates) const {
   const int modalities = layout_.modalities();
+  const bool principal = coordinates == LatentCoordinates::principal;
+  LatentStats stats{Tensor::zeros({layout_.total}), Tensor::full({layout_.total}, 1.0),
+                    principal ? Tensor::zeros({layout_.squares(modalities)}) : Tensor()};
   for (int i = 0; i < modalities; ++i) {
     const Tensor& z = latents(i);
     const std::int64_t dim = z.shape()[1], offset = layout_.offsets[static_cast<std::size_t>(i)];
-    std::vector<double> count_of_item(static_cast<std::size_t>(z.shape()[0]), 0.0);
-    double n = 0;
+    Eigen::VectorXd weight = Eigen::VectorXd::Zero(z.shape()[0]);  // how often an item is in the samples
     for (std::int64_t row : chosen) {
       const std::int32_t item = samples_.data<std::int32_t>()[row * modalities + i];
-      if (item < 0) continue;
-      count_of_item[static_cast<std::size_t>(item)] += 1;
-      n += 1;
+      if (item >= 0) weight[item] += 1;
     }
+    const double n = weight.sum();
     MLD_CHECK_AS(ErrorKind::data, n >= 2, "latents: modality ", i, " is present in ", n,
                  " of the samples that statistics are taken over; at least 2 are needed");
-    for (std::int64_t d = 0; d < dim; ++d) {
-      double mean = 0, squares = 0;
-      const float* value = z.data<float>() + d;
-      for (std::size_t item = 0; item < count_of_item.size(); ++item)
-        mean += count_of_item[item] * value[static_cast<std::int64_t>(item) * dim] / n;
-      for (std::size_t item = 0; item < count_of_item.size(); ++item)
-        squares += count_of_item[item] * std::pow(value[static_cast<std::int64_t>(item) * dim] - mean, 2);
-      stats.mean.data<float>()[offset + d] = static_cast<float>(mean);
-      stats.std.data<float>()[offset + d] = static_cast<float>(std::max(std::sqrt(squares / (n - 1)), 1e-6));
+    Eigen::MatrixXd x = MatrixView(z.data<float>(), z.shape()[0], dim).cast<double>();
+    const Eigen::RowVectorXd mean = weight.transpose() / n * x;
+    x.rowwise() -= mean;
+    Eigen::RowVectorXd variance = weight.transpose() / (n - 1) * x.cwiseAbs2();
+    if (principal) {
+      const Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd> solved(x.transpose() * weight.asDiagonal() * x /
+                                                                  (n - 1));
+      MLD_CHECK_AS(ErrorKind::diverged, solved.info() == Eigen::Success, "latents: modality ", i,
+                   " has no principal axes; are its latents finite?");
+      variance = solved.eigenvalues();
+      Eigen::Map<RowMajor>(stats.axes.data<float>() + layout_.squares(i), dim, dim) =
+          solved.eigenvectors().cast<float>();
     }
+    const auto slice = [&](const Tensor& t) {
+      return Eigen::Map<Eigen::RowVectorXf>(t.data<float>() + offset, dim);
+    };
+    slice(stats.mean) = mean.cast<float>();
+    slice(stats.std) = variance.cwiseMax(1e-12).cwiseSqrt().cast<float>();
   }
   return stats;
 }
 
 void LatentStore::standardise(const LatentStats& stats) {
-  for (int i = 0; i < layout_.modalities(); ++i)
-    standardise_rows(latents(i), stats, layout_.offsets[static_cast<std::size_t>(i)]);
+  for (int i = 0; i < layout_.modalities(); ++i) standardise_rows(latents(i), stats, layout_, i);
 }
 
 void LatentStore::move_to(Device device) {
@@ -80,18 +107,31 @@ void LatentStore::move_to(Device device) {
   samples_ = samples_.to(device);
 }
 
-void standardise_rows(const Tensor& rows, const LatentStats& stats, std::int64_t offset) {
-  const std::int64_t dim = rows.shape()[1];
-  for_each(rows.device(), rows.numel(),
-           [z = rows.ptr<float>(), m = stats.mean.ptr<float>() + offset, s = stats.std.ptr<float>() + offset,
-            dim](std::int64_t i) { z[i] = (z[i] - m[i % dim]) / s[i % dim]; });
+void standardise_rows(const Tensor& rows, const LatentStats& stats, const LatentLayout& layout, int i) {
+  const std::int64_t dim = rows.shape()[1], offset = layout.offsets[static_cast<std::size_t>(i)];
+  const float *mean = stats.mean.ptr<float>() + offset, *std = stats.std.ptr<float>() + offset;
+  const bool turned = stats.axes.defined();
+  for_each(rows.device(), rows.numel(), [=, z = rows.ptr<float>()](std::int64_t k) {
+    const float centred = z[k] - mean[k % dim];
+    z[k] = turned ? centred : centred / std[k % dim];
+  });
+  if (!turned) return;
+  rows.copy_from(matmul(rows, axes_of(stats, layout, i)).value);
+  for_each(rows.device(), rows.numel(), [=, z = rows.ptr<float>()](std::int64_t k) { z[k] /= std[k % dim]; });
 }
 
-void destandardise_rows(const Tensor& rows, const LatentStats& stats, std::int64_t offset) {
-  const std::int64_t dim = rows.shape()[1];
+void destandardise_rows(const Tensor& rows, const LatentStats& stats, const LatentLayout& layout, int i) {
+  const std::int64_t dim = rows.shape()[1], offset = layout.offsets[static_cast<std::size_t>(i)];
+  const float *mean = stats.mean.ptr<float>() + offset, *std = stats.std.ptr<float>() + offset;
+  const bool turned = stats.axes.defined();
+  for_each(rows.device(), rows.numel(), [=, z = rows.ptr<float>()](std::int64_t k) {
+    const float scaled = z[k] * std[k % dim];
+    z[k] = turned ? scaled : scaled + mean[k % dim];
+  });
+  if (!turned) return;
+  rows.copy_from(matmul(rows, axes_of(stats, layout, i), false, true).value);
   for_each(rows.device(), rows.numel(),
-           [z = rows.ptr<float>(), m = stats.mean.ptr<float>() + offset, s = stats.std.ptr<float>() + offset,
-            dim](std::int64_t i) { z[i] = z[i] * s[i % dim] + m[i % dim]; });
+           [=, z = rows.ptr<float>()](std::int64_t k) { z[k] += mean[k % dim]; });
 }
 
 }  // namespace mld

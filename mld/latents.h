@@ -18,14 +18,19 @@ struct LatentLayout {
 
   explicit LatentLayout(std::vector<std::int64_t> dims_of_modalities = {});
   int modalities() const { return static_cast<int>(dims.size()); }
+  std::int64_t squares(int modalities) const;  // sum of D_i^2 over the first ones
 };
 
-// Per coordinate of the concatenated vector: z_standard = (z - mean) / std (method.md section 3).
+// z_standard = (z - mean) / std for each coordinate of the concatenated vector (method.md section 3). With
+// axes, z - mean is first turned into its principal axes: the standardised latents of a modality are then
+// uncorrelated, so that no direction of them hides until the noise is all but gone.
 struct LatentStats {
   Tensor mean, std;  // [D]
+  Tensor axes;       // [sum D_i^2]: for each modality [D_i,D_i], a column per axis; or undefined
 };
 
 enum class StatsOver : int { whole, first_batch };
+enum class LatentCoordinates : int { own, principal };
 
 class LatentStore {
  public:
@@ -39,8 +44,9 @@ class LatentStore {
 
   // Mean and unbiased standard deviation (at least 1e-6) of every coordinate over the given samples, each
   // counted once; samples without the modality are left out of its coordinates.
-  LatentStats statistics(std::span<const std::int32_t> chosen) const;
-  LatentStats statistics() const;  // over all samples
+  LatentStats statistics(std::span<const std::int32_t> chosen,
+                         LatentCoordinates coordinates = LatentCoordinates::own) const;
+  std::vector<std::int32_t> all_samples() const;
   void standardise(const LatentStats& stats);
   void move_to(Device device);
 
@@ -50,8 +56,8 @@ class LatentStore {
   Tensor samples_;
 };
 
-// In place on rows of the slice [offset, offset + D_i): raw <-> standardised.
-void standardise_rows(const Tensor& rows, const LatentStats& stats, std::int64_t offset);
-void destandardise_rows(const Tensor& rows, const LatentStats& stats, std::int64_t offset);
+// In place on rows [N,D_i] of modality i: raw <-> standardised.
+void standardise_rows(const Tensor& rows, const LatentStats& stats, const LatentLayout& layout, int i);
+void destandardise_rows(const Tensor& rows, const LatentStats& stats, const LatentLayout& layout, int i);
 
 }  // namespace mld

@@ -166,14 +166,14 @@ const ScoreModel& Model::score() const {
 Tensor Model::encode(int i, const Tensor& x) const {
   const Autoencoder& net = autoencoder(i);
   const Tensor z = map_rows(x, kDecodeChunk, [&](const Tensor& part) { return net.encode(part).value; });
-  standardise_rows(z, score().stats(), layout_.offsets[static_cast<std::size_t>(i)]);
+  standardise_rows(z, score().stats(), layout_, i);
   return z;
 }
 
 Tensor Model::decode(int i, const Tensor& z) const {
   const Autoencoder& net = autoencoder(i);
   const Tensor raw = z.clone();
-  destandardise_rows(raw, score().stats(), layout_.offsets[static_cast<std::size_t>(i)]);
+  destandardise_rows(raw, score().stats(), layout_, i);
   return map_rows(raw, kDecodeChunk, [&](const Tensor& part) { return net.decode(part).value; });
 }
 

@@ -1,6 +1,8 @@
 // The score network together with the latent statistics it was trained with: what one score checkpoint holds.
 #pragma once
 
+#include <optional>
+
 #include "mld/config.h"
 #include "mld/latents.h"
 #include "mld/score_network.h"
@@ -10,7 +12,8 @@ namespace mld {
 
 struct ScoreModel {
   ScoreNetwork network;
-  nn::Buffer latent_mean, latent_std;  // [D]
+  nn::Buffer latent_mean, latent_std;     // [D]
+  std::optional<nn::Buffer> latent_axes;  // [sum D_i^2], if the latents are turned into principal axes
 
   ScoreModel(const ScoreConfig& config, const LatentLayout& layout)
       : network({.dim = layout.total,
@@ -21,13 +24,19 @@ struct ScoreModel {
                  .mults = config.mults,
                  .fourier = config.fourier_features}),
         latent_mean({layout.total}, 0.0),
-        latent_std({layout.total}, 1.0) {}
+        latent_std({layout.total}, 1.0) {
+    if (config.latent_coordinates == LatentCoordinates::principal)
+      latent_axes.emplace(Shape{layout.squares(layout.modalities())}, 0.0);
+  }
 
-  LatentStats stats() const { return {latent_mean.value(), latent_std.value()}; }
+  LatentStats stats() const {
+    return {latent_mean.value(), latent_std.value(), latent_axes ? latent_axes->value() : Tensor()};
+  }
   void visit(nn::Visitor& v) {
     network.visit(v);
     v("latent_mean", latent_mean);
     v("latent_std", latent_std);
+    if (latent_axes) v("latent_axes", *latent_axes);
   }
 };
 

@@ -228,6 +228,7 @@ class Trainer {
       if (step > 0) return;
       upload(stats.mean, model.latent_mean.value());
       upload(stats.std, model.latent_std.value());
+      if (model.latent_axes) upload(stats.axes, model.latent_axes->value());
     };
     s.loss = [&](const StepState* state) {
       const ScoreBatch batch = batcher.perturb(batcher.draw(state));
@@ -259,11 +260,13 @@ class Trainer {
   }
 
   LatentStats statistics(const LatentStore& latents, std::int64_t batch, std::uint64_t seed) const {
-    if (config_.score.latent_statistics == StatsOver::whole) return latents.statistics();
+    const LatentCoordinates coordinates = config_.score.latent_coordinates;
+    if (config_.score.latent_statistics == StatsOver::whole)
+      return latents.statistics(latents.all_samples(), coordinates);
     const data::BatchOrder order(latents.num_samples(), batch, seed);  // the batches of the score stage
     std::vector<std::int32_t> first(static_cast<std::size_t>(order.batch()));
     order.rows(0, first);
-    return latents.statistics(first);
+    return latents.statistics(first, coordinates);
   }
 
   ItemBatch on_device(const ItemBatch& host) const {

@@ -137,7 +137,7 @@ TEST_CASE("score batch: one subset for the whole batch if asked for") {
 
 TEST_CASE("score batch: the first loss is D for any mask, given slices have no gradient") {
   LatentStore store = latents(false);
-  store.standardise(store.statistics());
+  store.standardise(store.statistics(store.all_samples()));
   ScoreNetwork net({.dim = 6, .times = 3, .width = 16, .time_dim = 8, .groups = 4});
   nn::ParameterStore parameters(net, {});
   parameters.initialize(1);
@@ -163,7 +163,7 @@ TEST_CASE("score batch: the first loss is D for any mask, given slices have no g
 
 TEST_CASE("latents: statistics count every sample once, leave holes out, and are unbiased") {
   const LatentStore store = latents(true);
-  const LatentStats stats = store.statistics();
+  const LatentStats stats = store.statistics(store.all_samples());
   double sum = 0, n = 0;
   std::vector<double> values;
   for (int row = 0; row < 40; ++row) {
@@ -179,15 +179,42 @@ TEST_CASE("latents: statistics count every sample once, leave holes out, and are
   CHECK(static_cast<double>(stats.std.data<float>()[4]) == doctest::Approx(std::sqrt(squares / (n - 1))));
 
   const Tensor rows = test::random({4, 3}, 8, DType::f32), copy = rows.clone();
-  standardise_rows(rows, stats, 2);
-  destandardise_rows(rows, stats, 2);
+  standardise_rows(rows, stats, store.layout(), 1);
+  destandardise_rows(rows, stats, store.layout(), 1);
   test::check_near(test::host(rows), test::host(copy), 1e-6);
+}
+
+TEST_CASE("latents: in principal axes they are uncorrelated with unit variance, and turn back") {
+  // Three coordinates of very different scale, strongly correlated.
+  const std::int64_t items = 500;
+  const Tensor z = test::random({items, 3}, 3, DType::f32);
+  for (std::int64_t i = 0; i < items; ++i) {
+    float* row = z.data<float>() + 3 * i;
+    row[1] = 5 * row[0] + 0.01f * row[1] + 7;
+    row[2] = 0.1f * row[2] - row[1];
+  }
+  Tensor samples = Tensor::empty({items, 1}, DType::i32);
+  for (std::int64_t i = 0; i < items; ++i) samples.data<std::int32_t>()[i] = static_cast<std::int32_t>(i);
+  LatentStore store(LatentLayout({3}), {z.clone()}, samples);
+  const LatentStats stats = store.statistics(store.all_samples(), LatentCoordinates::principal);
+  store.standardise(stats);
+  const Tensor& y = store.latents(0);
+  for (int a = 0; a < 3; ++a)
+    for (int b = 0; b <= a; ++b) {
+      double sum = 0;
+      for (std::int64_t i = 0; i < items; ++i)
+        sum +=
+            static_cast<double>(y.data<float>()[3 * i + a]) * static_cast<double>(y.data<float>()[3 * i + b]);
+      CHECK(std::abs(sum / (items - 1) - (a == b)) < 2e-3);
+    }
+  destandardise_rows(y, stats, store.layout(), 0);
+  test::check_near(test::host(y), test::host(z), 1e-4);
 }
 
 TEST_CASE("score training: a captured replay on the sim device equals the eager run bit for bit") {
   const auto losses = [](Device device, bool* captured) {
     LatentStore store = latents(true);
-    store.standardise(store.statistics());
+    store.standardise(store.statistics(store.all_samples()));
     store.move_to(device);
     ScoreNetwork net({.dim = 6, .times = 3, .width = 16, .time_dim = 8, .groups = 4, .fourier = 2});
     nn::ParameterStore parameters(net, {.device = device, .ema = true});
