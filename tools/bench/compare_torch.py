@@ -2,10 +2,10 @@
 
     compare_torch.py BENCH_STEPS --peer PYTHON [--peer PYTHON] [--threads N] [--rounds N] [--cases CASE,CASE]
 
-Every PYTHON is an interpreter that has torch; peer_torch.py runs in it. Each round of a case goes through all programs,
-so that what else happens on the machine hits all of them alike; the table has medians over the rounds, and ratios are
-medians of the ratios within a round, with their quartiles. The multiply-add peak is measured in every round too; its
-fastest round counts.
+Every PYTHON is an interpreter that has torch, in which peer_torch.py runs; "PYTHON --compile" hands it that option.
+Each round of a case goes through all programs, so that what else happens on the machine hits all of them alike; the
+table has medians over the rounds, and ratios are medians of the ratios within a round, with their quartiles. The
+multiply-add peak is measured in every round too; its fastest round counts.
 """
 
 import argparse
@@ -137,7 +137,8 @@ def main():
     programs = [Program("bench_steps", [args.bench_steps, threads], threads)]
     try:
         for peer in args.peer:
-            programs.append(Program(peer, [*shlex.split(peer), script, threads], threads))
+            python, *options = shlex.split(peer)
+            programs.append(Program(peer, [python, script, threads, *options], threads))
         compare(programs[0], programs[1:], args)
     finally:
         for program in programs:

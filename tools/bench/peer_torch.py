@@ -1,11 +1,12 @@
 """The steps of bench_steps.cpp in PyTorch, as the authors' design has them: what a user of PyTorch would run.
 
-    peer_torch.py THREADS
+    peer_torch.py THREADS [--compile]
 
 Reads lines "CASE [STEPS]" and answers each with one line of JSON, as bench_steps does; "info" tells the versions and
 the BLAS library that is really loaded. Runs with PyTorch 1.13 and newer. Where PyTorch offers several ways to write the
 same step (Adam fused, by lists of tensors, or by tensor; images channels last or not), every way is timed on the
-first use of a case and the fastest one is kept.
+first use of a case and the fastest one is kept. --compile runs the networks through torch.compile (PyTorch 2, needs a
+C++ compiler).
 """
 
 import json
@@ -27,6 +28,7 @@ LAPLACE_SCALE = 0.75
 EMA_DECAY = 0.999
 P_JOINT = 0.5
 T_MIN = 1e-6
+COMPILE = "--compile" in sys.argv[2:]
 
 
 class ResMlp(nn.Module):
@@ -85,6 +87,10 @@ def svhn_autoencoder(latent=64):
         nn.ConvTranspose2d(32, 3, 4, 2, 1), nn.Sigmoid())
 
 
+def ready(model):
+    return torch.compile(model, dynamic=False) if COMPILE else model
+
+
 def count(model):
     return sum(p.numel() for p in model.parameters())
 
@@ -102,9 +108,10 @@ def train_step(model, loss, lr, adam, ema):
     optimizer = torch.optim.Adam(model.parameters(), lr=lr, **adam)
     values = [p.detach() for p in model.parameters()]
     averaged = [v.clone() for v in values] if ema else None
+    network = ready(model)
 
     def step():
-        value = loss(model)
+        value = loss(network)
         optimizer.zero_grad(set_to_none=True)
         value.backward()
         optimizer.step()
@@ -131,7 +138,7 @@ def score_ways(width):
             rows = next(order)
         return latents[rows]
 
-    def loss(model):  # conditioning set of each sample: none, or a proper non-empty subset as a bit mask
+    def loss(network):  # conditioning set of each sample: none, or a proper non-empty subset as a bit mask
         z = batch()
         t = (1 - T_MIN) * torch.rand(BATCH, 1) + T_MIN
         integral = BETA_MIN * t + 0.5 * (BETA_MAX - BETA_MIN) * t * t
@@ -140,7 +147,7 @@ def score_ways(width):
         mask = diffused.repeat_interleave(dims, dim=1, output_size=sum(DIMS))
         noise = torch.randn_like(z)
         r = torch.where(mask, torch.exp(-0.5 * integral) * z + torch.sqrt(-torch.expm1(-integral)) * noise, z)
-        error = (model(r, t * diffused) + noise) * mask
+        error = (network(r, t * diffused) + noise) * mask
         return (error.square().sum(1) * (sum(DIMS) / mask.sum(1))).mean()
 
     def make(adam):
@@ -155,8 +162,8 @@ def autoencoder_ways(build, shape, layouts):
         model = build().to(memory_format=layout)
         x = torch.rand(BATCH, *shape).to(memory_format=layout)
 
-        def loss(net):
-            return F.l1_loss(net(x), x, reduction="sum") / (LAPLACE_SCALE * BATCH)
+        def loss(network):
+            return F.l1_loss(network(x), x, reduction="sum") / (LAPLACE_SCALE * BATCH)
 
         return count(model), train_step(model, loss, 1e-3, adam, ema=False)
 
@@ -167,6 +174,7 @@ def autoencoder_ways(build, shape, layouts):
 def sampling(batch):
     """The levels of a linear schedule; the network gets the time of every row, as in training."""
     model = ScoreNetwork(512).eval()
+    network = ready(model)
     size = sum(DIMS)
 
     @torch.inference_mode()
@@ -177,7 +185,7 @@ def sampling(batch):
             t = level / levels
             beta = BETA_MIN + t * (BETA_MAX - BETA_MIN)
             sigma = math.sqrt(-math.expm1(-(BETA_MIN * t + 0.5 * (BETA_MAX - BETA_MIN) * t * t)))
-            score = model(r, torch.full((batch, len(DIMS)), t)) / sigma
+            score = network(r, torch.full((batch, len(DIMS)), t)) / sigma
             r = r + (0.5 * beta * r + beta * score) * dt
             if level > 1:
                 r = r + math.sqrt(beta * dt) * torch.randn_like(r)
@@ -187,14 +195,17 @@ def sampling(batch):
 
 def fastest(ways):
     """Builds every way, lets them take turns and keeps the fastest; what this PyTorch lacks is left out."""
-    built = []
+    built, failure = [], None
     for name, make in ways.items():
         try:
             parameters, step = make()
             step()
-        except (RuntimeError, TypeError, ValueError):
+        except (RuntimeError, TypeError, ValueError) as error:
+            failure = error
             continue
         built.append((name, parameters, step))
+    if not built:
+        raise failure
     best = [math.inf] * len(built)
     for _ in range(8):
         for i, (_, _, step) in enumerate(built):
@@ -235,7 +246,7 @@ def info():
     libraries = sorted(f for f in files if wanted.match(os.path.basename(f)))
     if torch.backends.mkl.is_available():
         libraries.insert(0, "MKL inside of libtorch_cpu")
-    return {"version": "PyTorch " + torch.__version__, "threads": torch.get_num_threads(), "libraries": libraries}
+    return {"version": "PyTorch " + torch.__version__ + (" compiled" if COMPILE else ""), "threads": torch.get_num_threads(), "libraries": libraries}
 
 
 def main():
