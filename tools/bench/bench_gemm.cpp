@@ -18,7 +18,7 @@
 
 #include "engine/ops/conv_kernel.h"
 #include "engine/ops/gemm_kernel.h"
-#include "engine/ops/gemm_tiles.h"
+#include "tools/bench/fma_peak.h"
 
 namespace {
 
@@ -35,24 +35,6 @@ struct Case {
 
 double now() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
-
-// Register tiles on operands that stay in the first-level cache: what the multiply-add units can do.
-Case peak_case(int threads) {
-  constexpr i64 kDepth = 64, kCalls = 4000;
-  const auto run = [threads] {
-    cpu::on_team(threads, [](int) {
-      alignas(64) static thread_local float panel[kDepth * cpu::kPanelColumns], row[kDepth],
-          c[cpu::kTileRows * cpu::kPanelColumns];
-      cpu::Segment segment{{}, kDepth};
-      cpu::TileRows rows;
-      rows.count = cpu::kTileRows;
-      for (int i = 0; i < cpu::kTileRows; ++i) segment.row[i] = row, rows.c[i] = c + i * cpu::kPanelColumns;
-      for (i64 call = 0; call < kCalls; ++call)
-        cpu::multiply_tile(rows, &segment, 1, panel, 0, cpu::kPanelColumns, false);
-    });
-  };
-  return {"peak", 2.0 * kDepth * kCalls * cpu::kTileRows * cpu::kPanelColumns * threads, run};
 }
 
 // The three products of a linear layer at one batch size.
@@ -91,7 +73,8 @@ int main(int argc, char** argv) {
   omp_set_num_threads(std::max(1, threads));
   // Zeros: products of zeros take as long as others, and repeated runs in place cannot overflow.
   Floats x(std::size_t{1} << 24), w(std::size_t{1} << 23), y(std::size_t{1} << 24);
-  std::vector<Case> cases{peak_case(std::max(1, threads))};
+  const bench::FmaPeak fma_peak(std::max(1, threads));
+  std::vector<Case> cases{{"peak", fma_peak.flops(), fma_peak}};
   for (const i64 batch : {128, 1024})
     for (const auto& [in, out] : {std::pair<i64, i64>{80, 512},
                                   {256, 256},
