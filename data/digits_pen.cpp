@@ -180,7 +180,7 @@ void add_tremor(std::vector<Vec>& points, ItemRandom& random) {
   }
 }
 
-constexpr double kWander = 3.0;  // pixels from the centre
+constexpr double kWander = 2.0;  // pixels from the centre
 
 // Where the path may start so that the disc stays on the paper: shifts [low, high] of one coordinate.
 double place(double low, double high, double margin, double wander, ItemRandom& random) {
