@@ -106,10 +106,9 @@ const Preset* find_preset(const std::string& name) {
 void check(const Config& config, Problems& problems) {
   if (!config.preset.empty() && find_preset(config.preset) == nullptr) {
     const std::vector<std::string> names = preset_names();
-    const std::string guess = config::nearest(config.preset, names);
-    problems.push_back(
-        cat("preset: there is none named ", quote(config.preset),
-            guess.empty() ? "; there are " + config::join(names) : ", did you mean " + guess + "?"));
+    const std::string guess = nearest(config.preset, names);
+    problems.push_back(cat("preset: there is none named ", quote(config.preset),
+                           guess.empty() ? "; there are " + join(names) : ", did you mean " + guess + "?"));
   } else {  // without its preset a configuration has no modalities to speak of
     check_modalities(config, problems);
   }
@@ -169,7 +168,7 @@ Config resolve(const FileLayer& file, const ConfigSources& sources) {
     if (const Preset* preset = find_preset(named.preset)) {
       config::Reader reader(config);
       reader.apply_json(preset->json, cat("preset ", preset->name));
-      MLD_CHECK(reader.problems().empty(), config::join(reader.problems()));
+      MLD_CHECK(reader.problems().empty(), join(reader.problems()));
     }
   } else if (!named.data.store.empty() && sources.describe) {
     config = default_config(sources.describe(named.data.store));
@@ -243,7 +242,7 @@ void flatten(const OrderedJson& value, const std::string& key, std::map<std::str
       names.push_back(modality["name"]);
       flatten(modality, key + "." + names.back(), flat);
     }
-    flat[key] = config::join(names);
+    flat[key] = join(names);
   } else {
     flat[key] = value.dump();
   }

@@ -36,8 +36,8 @@
 namespace mld {
 
 using LearningRate = LrSchedule;
-// Uniform in +-1/sqrt(fan in), as the paper's code leaves it, or He et al. (2015): +-sqrt(6/fan in), which keeps
-// the signal's size through the layers.
+// Uniform in +-1/sqrt(fan in), as the paper's code leaves it, or He et al. (2015): +-sqrt(6/fan in), which
+// keeps the signal's size through the layers.
 enum class WeightInit : std::uint8_t { fan_in, he };
 enum class StageSampling : std::uint8_t { items, pairs };
 
@@ -113,6 +113,8 @@ struct ScoreConfig : TrainConfig {
   LatentCoordinates latent_coordinates = LatentCoordinates::own;
   bool operator==(const ScoreConfig&) const = default;
 };
+
+constexpr std::int64_t kMaxChunk = 1'000'000;
 
 struct SamplerConfig {
   std::int64_t steps = 250;    // N

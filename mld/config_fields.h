@@ -7,6 +7,7 @@
 #include <string_view>
 #include <type_traits>
 
+#include "engine/runtime/threads.h"
 #include "mld/config.h"
 
 namespace mld::config {
@@ -170,12 +171,12 @@ struct Fields<ScoreConfig> {
 template <>
 struct Fields<SamplerConfig> {
   static void visit(auto& c, auto&& v) {
-    v("steps", c.steps, Limits{1, 1e5}, "levels N of the reverse diffusion");
-    v("jump", c.jump, Limits{1, 1e5}, "levels that resampling jumps back; at most steps");
-    v("resample", c.resample, Limits{1, 1000},
+    v("steps", c.steps, Limits{1, kMaxLevels}, "levels N of the reverse diffusion");
+    v("jump", c.jump, Limits{1, kMaxLevels}, "levels that resampling jumps back; at most steps");
+    v("resample", c.resample, Limits{1, kMaxResample},
       "times that each stretch of jump levels is walked; 1: the linear schedule");
     v("renoise", c.renoise, kAny, "jumps back follow the discretised or the exact forward process");
-    v("chunk", c.chunk, Limits{1, 1e6},
+    v("chunk", c.chunk, Limits{1, kMaxChunk},
       "samples generated together; memory grows with it, results do not change");
   }
 };
@@ -186,7 +187,8 @@ struct Fields<Config> {
   static void visit(auto& c, auto&& v) {
     v("preset", c.preset, kAny, "recipe that the other settings modify");
     v("seed", c.seed, kAny, "of all randomness");
-    v("threads", c.threads, Limits{0, 1024}, "CPU threads, 0: one per core; results do not depend on it");
+    v("threads", c.threads, Limits{0, kMaxThreads},
+      "CPU threads, 0: one per core; results do not depend on it");
     v("model", c.model, kAny, "");
     v("data", c.data, kAny, "");
     v("run", c.run, kAny, "");

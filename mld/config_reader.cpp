@@ -11,32 +11,11 @@ namespace {
 
 constexpr int kMaxDepth = 16;  // nothing of ours is deeper, and some handling of JSON values is recursive
 
-std::string lower(std::string_view text) {
-  std::string out(text);
-  for (char& c : out)
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  return out;
-}
-
 // What is left of a name in the name of a variable.
 std::string fold(std::string_view name) {
   std::string out = lower(name);
   std::ranges::replace(out, '-', '_');
   return out;
-}
-
-std::size_t edit_distance(std::string_view a, std::string_view b) {
-  std::vector<std::size_t> row(b.size() + 1);
-  for (std::size_t j = 0; j <= b.size(); ++j) row[j] = j;
-  for (std::size_t i = 1; i <= a.size(); ++i) {
-    std::size_t diagonal = std::exchange(row[0], i);
-    for (std::size_t j = 1; j <= b.size(); ++j) {
-      const std::size_t substituted = diagonal + (a[i - 1] != b[j - 1] ? 1 : 0);
-      diagonal = row[j];
-      row[j] = std::min({substituted, row[j] + 1, row[j - 1] + 1});
-    }
-  }
-  return row.back();
 }
 
 std::string found(const Json& value) {
@@ -121,27 +100,6 @@ void find_elsewhere(const auto& section, const std::string& name, const std::str
 }
 
 }  // namespace
-
-std::string nearest(std::string_view name, std::span<const std::string> candidates) {
-  std::string best;
-  std::size_t best_distance = std::max<std::size_t>(2, name.size() / 3) + 1;
-  if (name.size() > 100) return best;
-  for (const std::string& candidate : candidates) {
-    const bool beginning = name.size() >= 3 && candidate.starts_with(name);
-    const std::size_t distance = beginning ? 1 : edit_distance(lower(name), lower(candidate));
-    if (distance < best_distance && distance < candidate.size()) {
-      best = candidate;
-      best_distance = distance;
-    }
-  }
-  return best;
-}
-
-std::string join(std::span<const std::string> names) {
-  std::string text;
-  for (const std::string& name : names) text += (text.empty() ? "" : ", ") + name;
-  return text;
-}
 
 template <class... Parts>
 void Reader::report(const std::string& key, Parts&&... parts) {

@@ -10,6 +10,7 @@
 
 #include "mld/config.h"
 #include "mld/config_fields.h"
+#include "mld/names.h"
 
 namespace mld::config {
 
@@ -71,11 +72,5 @@ std::vector<std::string> member_names(const S& section) {
                [&](const char* name, const auto&, const auto&, const char*) { names.emplace_back(name); });
   return names;
 }
-
-// The candidate with the smallest edit distance to `name`, if it is near enough to be what was meant; else
-// empty.
-std::string nearest(std::string_view name, std::span<const std::string> candidates);
-// "a, b, c"
-std::string join(std::span<const std::string> names);
 
 }  // namespace mld::config

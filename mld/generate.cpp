@@ -1,6 +1,7 @@
 #include "mld/generate.h"
 
 #include <algorithm>
+#include <limits>
 #include <numeric>
 
 namespace mld {
@@ -40,7 +41,9 @@ Values from_network(const data::Modality& info, const Tensor& x) {
 
 Samples generate(const Model& model, std::int64_t n, const Samples& given, const SampleSettings& settings,
                  const SamplerProgress& progress) {
-  MLD_CHECK_AS(ErrorKind::usage, n >= 1, "sample: ", n, " is not a number of samples");
+  constexpr std::int64_t highest = std::numeric_limits<std::int32_t>::max();
+  MLD_CHECK_AS(ErrorKind::usage, n >= 1 && n <= highest, "sample: ", n, " samples asked for, expected 1 to ",
+               highest);
   const Tensor z = Tensor::zeros({n, model.layout().total});
   Subset known = 0;
   for (const auto& [name, values] : given) {

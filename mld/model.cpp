@@ -199,6 +199,8 @@ std::vector<std::int32_t> Model::classify(int i, const Tensor& x) const {
 Tensor Model::sample_latents(Subset given, const Tensor& z, std::span<const std::int32_t> ids,
                              const SampleSettings& settings, const SamplerProgress& progress) const {
   const auto count_all = static_cast<std::int64_t>(ids.size());
+  MLD_CHECK_AS(ErrorKind::usage, settings.chunk >= 1, "sample: chunk ", settings.chunk,
+               ", expected 1 or more");
   MLD_CHECK(given != full_set(modalities()), "sample: everything is given, nothing is left to generate");
   MLD_CHECK(given == 0 || (z.defined() && z.shape() == Shape({count_all, layout_.total})),
             "sample: latents of ", "shape ", z.defined() ? z.shape() : Shape{}, ", expected [", count_all,

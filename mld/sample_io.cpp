@@ -32,13 +32,20 @@ Shape stacked(std::int64_t n, const Shape& sample) {
   return shape;
 }
 
+// One sample or a stack of them; like the importer, without the last axis where that is 1.
+bool holds_samples(const Shape& shape, const Shape& sample) {
+  const auto fits = [&](const Shape& s) {
+    return shape == s || (shape.rank() == s.rank() + 1 && shape == stacked(shape[0], s));
+  };
+  const auto extents = sample.extents();
+  const bool flat = !extents.empty() && extents.back() == 1;
+  return shape.numel() > 0 && (fits(sample) || (flat && fits(Shape(extents.first(extents.size() - 1)))));
+}
+
 std::vector<float> from_npy(const data::Modality& info, const fs::path& file) {
   const data::NpyArray array(file);
-  const bool several = array.shape().rank() == info.shape.rank() + 1;
-  const Shape expected = several ? stacked(array.shape()[0], info.shape) : info.shape;
-  MLD_CHECK_AS(ErrorKind::data, array.shape() == expected && array.shape().numel() > 0, file.string(),
-               ": shape ", array.shape(), ", but modality '", info.name, "' has samples of shape ",
-               info.shape);
+  MLD_CHECK_AS(ErrorKind::data, holds_samples(array.shape(), info.shape), file.string(), ": shape ",
+               array.shape(), ", but modality '", info.name, "' has samples of shape ", info.shape);
   std::vector<float> values(static_cast<std::size_t>(array.shape().numel()));
   array.copy(0, std::span(values));
   const bool bytes = array.type().kind == 'u' && array.type().size == 1 && !data::is_discrete(info.kind);

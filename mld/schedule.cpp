@@ -5,9 +5,13 @@
 namespace mld {
 
 std::vector<int> Schedule::walk() const {
-  MLD_CHECK_AS(ErrorKind::usage, levels >= 1 && jump >= 1 && resample >= 1,
-               "schedule: needs levels, jump and ", "resample of at least 1, got ", levels, ", ", jump, ", ",
-               resample);
+  const auto check = [](const char* name, int value, int highest) {
+    MLD_CHECK_AS(ErrorKind::usage, value >= 1 && value <= highest, "schedule: ", name, ": expected 1 to ",
+                 highest, ", found ", value);
+  };
+  check("levels", levels, kMaxLevels);
+  check("jump", jump, kMaxLevels);
+  check("resample", resample, kMaxResample);
   std::vector<int> left(static_cast<std::size_t>(levels), 0);
   for (int p = 0; p < levels - jump; p += jump) left[static_cast<std::size_t>(p)] = resample - 1;
   std::vector<int> walk;  // level = position + 1

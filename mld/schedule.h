@@ -8,13 +8,16 @@
 
 namespace mld {
 
+constexpr int kMaxLevels = 100'000;  // of levels and jump
+constexpr int kMaxResample = 1000;
+
 struct Schedule {
   int levels = 250;   // N: level k is time k/N
   int jump = 10;      // j
   int resample = 10;  // r
 
   double time(int level) const { return static_cast<double>(level) / levels; }
-  // The levels visited, first N, last 0; neighbours differ by one.
+  // The levels visited, first N, last 0; neighbours differ by one. ErrorKind::usage beyond the limits above.
   std::vector<int> walk() const;
 };
 

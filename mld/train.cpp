@@ -1,7 +1,6 @@
 #include "mld/train.h"
 
 #include <algorithm>
-#include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "data/store.h"
@@ -45,12 +44,13 @@ class Trainer {
   }
 
   StageEnd run() {
+    const std::vector<Reusable> from_another = reusable();
     prepare_folder();
     const LockFile lock(request_.out);
     check_existing();
     write_file_atomically(files_.config(), config_text_);
     write_file_atomically(files_.dataset(), to_json(store_.description()));
-    if (!request_.reuse.empty()) take_over();
+    take_over(from_another);
     for (std::size_t i = 0; i < config_.modalities.size(); ++i) {
       if (!request_.modality.empty() && config_.modalities[i].name != request_.modality) continue;
       if (chosen(StageChoice::autoencoders) && autoencoder(i) == StageEnd::stopped) return StageEnd::stopped;
@@ -97,31 +97,43 @@ class Trainer {
                  ": holds a run of another configuration:", other);
   }
 
-  // Copies finished stage-1 files of another run whose networks and recipes are the same.
-  void take_over() {
+  // A stage-1 file of another run that was made by the same network and recipe.
+  struct Reusable {
+    fs::path source, target;
+    std::string recipe;
+  };
+
+  // Writes nothing, so that a run that cannot be reused leaves no trace.
+  std::vector<Reusable> reusable() const {
+    std::vector<Reusable> list;
+    if (request_.reuse.empty()) return list;
     const RunFiles from{request_.reuse};
     const Config theirs = read_run_config(from);
-    nlohmann::json record = nlohmann::json::object();
+    const auto add = [&](const fs::path& source, const fs::path& target, const std::string& ours,
+                         const std::string& hash) {
+      MLD_CHECK_AS(ErrorKind::model, ours == hash, source.string(),
+                   ": was trained with another network or recipe than this configuration asks for (", hash,
+                   ", not ", ours, ")");
+      if (fs::exists(source)) list.push_back({source, target, hash});
+    };
     for (const ModalityConfig& m : config_.modalities) {
       const auto it = std::find_if(theirs.modalities.begin(), theirs.modalities.end(),
                                    [&](const ModalityConfig& t) { return t.name == m.name; });
       MLD_CHECK_AS(ErrorKind::model, it != theirs.modalities.end(), request_.reuse.string(),
                    ": has no modality '", m.name, "'");
-      const auto copy = [&](const fs::path& source, const fs::path& target, const std::string& ours,
-                            const std::string& hash) {
-        MLD_CHECK_AS(ErrorKind::model, ours == hash, source.string(),
-                     ": was trained with another network or ", "recipe than this configuration asks for (",
-                     hash, ", not ", ours, ")");
-        if (!fs::exists(source) || fs::exists(target)) return;
-        std::ifstream in(source, std::ios::binary);
-        const std::string bytes(std::istreambuf_iterator<char>(in), {});
-        MLD_CHECK_AS(ErrorKind::io, in.good() || in.eof(), source.string(), ": cannot be read");
-        write_file_atomically(target, bytes);
-        record[target.filename().string()] = {{"from", fs::absolute(source).string()}, {"recipe", hash}};
-      };
-      copy(from.autoencoder(m.name), files_.autoencoder(m.name), stage1_hash(m), stage1_hash(*it));
+      add(from.autoencoder(m.name), files_.autoencoder(m.name), stage1_hash(m), stage1_hash(*it));
       if (m.classifier != ClassifierKind::none)
-        copy(from.classifier(m.name), files_.classifier(m.name), classifier_hash(m), classifier_hash(*it));
+        add(from.classifier(m.name), files_.classifier(m.name), classifier_hash(m), classifier_hash(*it));
+    }
+    return list;
+  }
+
+  void take_over(const std::vector<Reusable>& list) const {
+    nlohmann::json record = nlohmann::json::object();
+    for (const auto& [source, target, recipe] : list) {
+      if (fs::exists(target)) continue;
+      write_file_atomically(target, read_text(source));
+      record[target.filename().string()] = {{"from", fs::absolute(source).string()}, {"recipe", recipe}};
     }
     if (!record.empty()) write_file_atomically(files_.reused(), record.dump(2) + "\n");
   }

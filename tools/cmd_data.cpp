@@ -8,6 +8,10 @@
 namespace mld::tools {
 namespace {
 
+void add_out(CLI::App& app, std::string& out) {
+  app.add_option("--out", out, "Store to write: a new or empty folder")->type_name("STORE")->required();
+}
+
 void done(const std::string& store) { std::fprintf(stderr, "wrote %s\n", store.c_str()); }
 
 void add_make_digits(CLI::App& make) {
@@ -18,11 +22,9 @@ void add_make_digits(CLI::App& make) {
   auto o = std::make_shared<Options>();
   CLI::App* c =
       make.add_subcommand("digits", "The embedded data set: image, spoken sound and pen path of a digit");
-  c->add_option("--out", o->out, "Store to write")->required();
-  c->add_option("--train", o->digits.train, "Training items")
-      ->capture_default_str()
-      ->check(CLI::PositiveNumber);
-  c->add_option("--test", o->digits.test, "Test items")->capture_default_str()->check(CLI::NonNegativeNumber);
+  add_out(*c, o->out);
+  c->add_option("--train", o->digits.train, "Training items")->type_name("N")->capture_default_str();
+  c->add_option("--test", o->digits.test, "Test items")->type_name("N")->capture_default_str();
   c->add_option("--seed", o->digits.seed, "Seed")->capture_default_str();
   c->callback([o] {
     data::write_digits(data::make_digits(o->digits), o->out, o->digits.seed);
@@ -39,13 +41,17 @@ void add_import_mnist_svhn(CLI::App& import) {
   auto o = std::make_shared<Options>();
   CLI::App* c =
       import.add_subcommand("mnist-svhn", "MNIST digits paired with street-view digits of the same class");
-  c->add_option("--mnist", o->mnist, "Folder with the four IDX files, plain or .gz")->required();
-  c->add_option("--svhn", o->svhn, "Folder with train_32x32.mat and test_32x32.mat")->required();
-  c->add_option("--out", o->out, "Store to write")->required();
+  c->add_option("--mnist", o->mnist, "Folder with the four IDX files, plain or .gz")
+      ->type_name("FOLDER")
+      ->required();
+  c->add_option("--svhn", o->svhn, "Folder with train_32x32.mat and test_32x32.mat")
+      ->type_name("FOLDER")
+      ->required();
+  add_out(*c, o->out);
   c->add_option("--seed", o->seed, "Seed of the pairing")->capture_default_str();
   c->add_option("--repetitions", o->repetitions, "Pairings of the same items")
-      ->capture_default_str()
-      ->check(CLI::PositiveNumber);
+      ->type_name("N")
+      ->capture_default_str();
   c->callback([o] {
     data::import_mnist_svhn(o->mnist, o->svhn, o->out, o->seed, o->repetitions);
     done(o->out);
@@ -60,14 +66,18 @@ void add_import_npy(CLI::App& import) {
   };
   auto o = std::make_shared<Options>();
   CLI::App* c = import.add_subcommand("npy", "Your own arrays: FOLDER/train/NAME.npy, FOLDER/test/NAME.npy");
-  c->add_option("FOLDER", o->folder, "Folder with one .npy per modality and split")->required();
+  c->add_option("FOLDER", o->folder, "Folder with one .npy per modality and split")
+      ->type_name("")
+      ->required();
   c->add_option("--spec", o->spec,
-                "JSON description of the modalities; default: FOLDER/modalities.json or inferred");
+                "JSON description of the modalities; default: FOLDER/modalities.json, or inferred")
+      ->type_name("FILE");
   c->add_option("--test-fraction", o->test_fraction,
-                "Part of the training samples to hold out if there is no test")
-      ->check(CLI::Range(0.0, 0.9));
+                "Part of the training samples to hold out where there is no FOLDER/test; below 1")
+      ->type_name("X")
+      ->capture_default_str();
   c->add_option("--seed", o->seed, "Seed of that split")->capture_default_str();
-  c->add_option("--out", o->out, "Store to write")->required();
+  add_out(*c, o->out);
   c->callback([o] {
     data::import_npy(o->folder, o->out,
                      {.spec = o->spec, .test_fraction = o->test_fraction, .seed = o->seed});
@@ -82,7 +92,7 @@ void add_info(CLI::App& data_app) {
   };
   auto o = std::make_shared<Options>();
   CLI::App* c = data_app.add_subcommand("info", "What a store holds: items, samples, holes, classes");
-  c->add_option("STORE", o->store, "Store")->required();
+  c->add_option("STORE", o->store, "Folder made by data make or data import")->type_name("")->required();
   c->add_flag("--json", o->json, "Print JSON");
   c->add_flag("--validate", o->validate, "Read every item and check it");
   c->callback([o] {

@@ -42,16 +42,20 @@ void add_eval_command(CLI::App& app) {
   auto o = std::make_shared<Options>();
   CLI::App* c =
       app.add_subcommand("eval", "Coherence of joint and conditional generation, autoencoder ceilings");
-  c->add_option("RUN", o->run, "Run directory or exported file")->required();
-  c->add_option("--data", o->data, "Store; default: the one trained on");
-  c->add_option("--split", o->split, "Split to condition on");
-  c->add_option("--samples", o->samples, "N; default: every distinct item of the split")
-      ->check(CLI::PositiveNumber);
+  c->add_option("RUN", o->run, "Run directory or exported file")->type_name("")->required();
+  c->add_option("--data", o->data, "Store to compare with; default: the one trained on")->type_name("STORE");
+  c->add_option("--split", o->split, "Split to condition on")->type_name("NAME")->capture_default_str();
+  c->add_option("--samples", o->samples, "Samples; default: every distinct one of the split")
+      ->type_name("N")
+      ->check(between(1, kMaxSamples));
   c->add_flag("--ceilings", o->ceilings, "Only classifiers and autoencoders, nothing is generated");
   c->add_flag("--json", o->json, "Print JSON");
-  c->add_option("--threads", o->threads, "Threads; 0: all cores")->check(CLI::NonNegativeNumber);
+  add_threads(*c, o->threads);
   o->sampler.add_to(*c);
-  c->callback([o] { run(*o); });
+  c->callback([o] {
+    install_stop_signals();
+    run(*o);
+  });
 }
 
 }  // namespace mld::tools

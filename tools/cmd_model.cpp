@@ -16,8 +16,8 @@ void add_export(CLI::App& app) {
   };
   auto o = std::make_shared<Options>();
   CLI::App* c = app.add_subcommand("export", "One file for inference, accepted wherever a run is");
-  c->add_option("RUN", o->run, "Run directory")->required();
-  c->add_option("FILE", o->file, "model.safetensors")->required();
+  c->add_option("RUN", o->run, "Run directory or exported file")->type_name("")->required();
+  c->add_option("FILE", o->file, "File to write, such as model.safetensors")->type_name("")->required();
   c->callback([o] {
     const Model model = Model::open(o->run);
     model.save(o->file);
@@ -29,7 +29,7 @@ void add_export(CLI::App& app) {
 void add_inspect(CLI::App& app) {
   auto file = std::make_shared<std::string>();
   CLI::App* c = app.add_subcommand("inspect", "Tensors and metadata of a safetensors file");
-  c->add_option("FILE", *file, "Checkpoint or model file")->required();
+  c->add_option("FILE", *file, "Checkpoint or model file")->type_name("")->required();
   c->callback([file] {
     const SafetensorsFile f(*file);
     std::int64_t values = 0;

@@ -180,23 +180,40 @@ void run(const Options& o) {
 void add_sample_command(CLI::App& app) {
   auto o = std::make_shared<Options>();
   CLI::App* c = app.add_subcommand("sample", "Generate modalities, jointly or given others");
-  c->add_option("RUN", o->run, "Run directory or exported file")->required();
-  c->add_option("-n", o->n, "Samples")->capture_default_str()->check(CLI::PositiveNumber);
-  c->add_option("--given", o->given, "MODALITY=FILE: condition on a PNG, JPEG, WAV or npy");
-  c->add_option("--from", o->from, "Condition on samples of this store ...");
-  c->add_option("--given-mods", o->given_mods, "... these modalities of them")->delimiter(',');
-  c->add_option("--split", o->split, "... of this split")->capture_default_str();
-  c->add_option("--index", o->index, "... rows a:b; default: the first n");
-  c->add_option("--want", o->want, "Modalities to write; default: all that are not given")->delimiter(',');
-  c->add_option("--out", o->out, "Folder for pictures, sounds, arrays and sample.json")->required();
-  c->add_option("--singles", o->singles, "Samples that get files of their own")
+  c->add_option("RUN", o->run, "Run directory or exported file")->type_name("")->required();
+  c->add_option("-n", o->n, "Samples")->type_name("N")->capture_default_str()->check(between(1, kMaxSamples));
+  c->add_option(
+       "--given", o->given,
+       "Condition on a PNG, JPEG, WAV or npy file: one for all samples, or n in an npy; may be repeated")
+      ->type_name("MODALITY=FILE")
+      ->allow_extra_args(false);
+  c->add_option("--from", o->from, "Condition on samples of this store ...")->type_name("STORE");
+  c->add_option("--given-mods", o->given_mods, "... these modalities of them, separated by commas")
+      ->type_name("NAMES")
+      ->delimiter(',')
+      ->allow_extra_args(false);
+  c->add_option("--split", o->split, "... of this split")->type_name("NAME")->capture_default_str();
+  c->add_option("--index", o->index, "... row A, or rows A to B-1; default: the first n")->type_name("A[:B]");
+  c->add_option("--want", o->want,
+                "Modalities to write, separated by commas; default: all that are not given")
+      ->type_name("NAMES")
+      ->delimiter(',')
+      ->allow_extra_args(false);
+  c->add_option("--out", o->out, "Folder for pictures, sounds, arrays and sample.json")
+      ->type_name("FOLDER")
+      ->required();
+  c->add_option("--singles", o->singles, "Samples that get picture and sound files of their own")
+      ->type_name("N")
       ->capture_default_str()
-      ->check(CLI::NonNegativeNumber);
+      ->check(between(0, kMaxSamples));
   c->add_flag("--resize", o->read.resize, "Resize given pictures of another size");
   c->add_flag("--resample-audio", o->read.resample_audio, "Convert given sounds of another rate or length");
-  c->add_option("--threads", o->threads, "Threads; 0: all cores")->check(CLI::NonNegativeNumber);
+  add_threads(*c, o->threads);
   o->sampler.add_to(*c);
-  c->callback([o] { run(*o); });
+  c->callback([o] {
+    install_stop_signals();
+    run(*o);
+  });
 }
 
 }  // namespace mld::tools

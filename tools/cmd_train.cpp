@@ -61,6 +61,8 @@ StageChoice choice(const std::string& stage) {
 }
 
 void run(const Options& o) {
+  MLD_CHECK_AS(ErrorKind::usage, o.stage != "score" || o.modality.empty(),
+               "train: --modality chooses within stage 1; leave it out with --stage score");
   const Config config = configuration(o);
   set_threads(static_cast<int>(config.threads));
   Progress progress;
@@ -82,8 +84,7 @@ void run(const Options& o) {
                              .device = kCpu};
   const StageEnd end = train(request, hooks);
   progress.finish();
-  if (end == StageEnd::stopped)
-    progress.note("stopped on request; a checkpoint is written, continue with --resume");
+  if (end == StageEnd::stopped) throw Stopped{"a checkpoint is written, continue with --resume"};
 }
 
 }  // namespace
@@ -93,22 +94,36 @@ void add_train_command(CLI::App& app) {
   CLI::App* c = app.add_subcommand("train", "Train autoencoders, classifiers and the score network");
   std::string names;
   for (const Preset& p : presets()) names += (names.empty() ? "" : ", ") + std::string(p.name);
-  c->add_option("--preset", o->preset, "Configuration to start from: " + names);
-  c->add_option("--config", o->config, "JSON file with any part of the configuration");
-  c->add_option("--data", o->data, "Store to train on (made by `mldctl data`)");
-  c->add_option("--out", o->out, "Run directory")->required();
-  c->add_option("--set", o->settings, "key=value; see `mldctl train --help-config`");
-  c->add_option("--stage", o->stage, "Which stages")
-      ->check(CLI::IsMember({"all", "ae", "classifier", "score"}));
-  c->add_option("--modality", o->modality, "Only this modality's stage 1");
-  c->add_option("--reuse", o->reuse, "Take over autoencoders and classifiers of this run");
-  c->add_flag("--resume", o->resume, "Continue the run that --out holds");
-  c->add_option("--steps", o->steps, "Budget of each chosen stage in steps");
-  c->add_option("--epochs", o->epochs, "... in passes over the data");
-  c->add_option("--minutes", o->minutes, "... in minutes (results then depend on the machine)");
-  c->add_option("--device", o->device, "Where to compute")->check(CLI::IsMember({"auto", "cpu"}));
-  c->add_option("--threads", o->threads, "Threads; 0: all cores");
-  c->add_option("--seed", o->seed, "Seed of everything random");
+  c->add_option("--preset", o->preset, "Recipe to start from: " + names + "; default: one made for the data")
+      ->type_name("NAME");
+  c->add_option("--config", o->config, "JSON file with any part of the configuration")->type_name("FILE");
+  c->add_option("--data", o->data, "Store to train on, made by `mldctl data`")->type_name("STORE");
+  c->add_option("--out", o->out, "Run directory: new, or with --resume an existing one")
+      ->type_name("FOLDER")
+      ->required();
+  c->add_option("--set", o->settings, "One setting of those that --help-config lists; may be repeated")
+      ->type_name("KEY=VALUE")
+      ->allow_extra_args(false);
+  c->add_option("--stage", o->stage, "all, ae (autoencoders), classifier, or score")
+      ->type_name("NAME")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"all", "ae", "classifier", "score"}).description(""));
+  c->add_option("--modality", o->modality, "Only the autoencoder and classifier of this one")
+      ->type_name("NAME");
+  c->add_option("--reuse", o->reuse, "Take over autoencoders and classifiers of this run")->type_name("RUN");
+  c->add_flag("--resume", o->resume,
+              "Continue the run in --out, with its own configuration unless --preset or --config is given");
+  c->add_option("--steps", o->steps, "Budget of each chosen stage in steps")->type_name("N");
+  c->add_option("--epochs", o->epochs, "... in passes over the data")->type_name("X");
+  c->add_option("--minutes", o->minutes, "... in minutes; results then depend on the machine")
+      ->type_name("X");
+  c->add_option("--device", o->device, "Where to compute: auto or cpu")
+      ->type_name("NAME")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"auto", "cpu"}).description(""));
+  c->add_option("--threads", o->threads, "CPU threads; 0: all cores. Results do not depend on it")
+      ->type_name("N");
+  c->add_option("--seed", o->seed, "Seed of everything random; default: 0")->type_name("N");
   c->add_flag_callback(
       "--help-config",
       [] {
@@ -116,7 +131,10 @@ void add_train_command(CLI::App& app) {
         throw CLI::Success();
       },
       "List every configuration key with default, range and meaning");
-  c->callback([o] { run(*o); });
+  c->callback([o] {
+    install_stop_signals();
+    run(*o);
+  });
 }
 
 }  // namespace mld::tools

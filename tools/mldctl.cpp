@@ -1,9 +1,12 @@
 // mldctl: data, training, sampling and evaluation from the command line.
+#include <cerrno>
 #include <cstdio>
 #include <exception>
 #include <new>
 
 #include "engine/core/error.h"
+#include "engine/io/file_error.h"
+#include "mld/names.h"
 #include "mld/sampler.h"
 #include "tools/commands.h"
 #include "tools/terminal.h"
@@ -13,9 +16,41 @@ namespace {
 constexpr const char* kFooter =
     "Exit codes: 0 done, 2 usage or configuration, 3 data, 4 model file, 5 training diverged, 6 device or "
     "memory,\n"
-    "7 disk, 8 directory in use, 70 internal error, 75 stopped on request (continue with --resume).";
+    "7 disk, 8 folder in use or holding another run, 70 internal error, 75 stopped on request (--resume "
+    "continues).";
 
-int run(int argc, char** argv) {
+// What follows "mldctl: " where the arguments cannot be understood.
+std::string usage_problem(const CLI::App& app, const CLI::ParseError& error) {
+  const CLI::App* command = &app;
+  std::string path = app.get_name();
+  while (!command->get_subcommands().empty()) {
+    command = command->get_subcommands().front();
+    path += " " + command->get_name();
+  }
+  std::vector<std::string> commands, options;
+  for (const CLI::App* c : command->get_subcommands([](const CLI::App*) { return true; }))
+    commands.push_back(c->get_name());
+  for (const CLI::Option* option : command->get_options())
+    for (const std::string& name : option->get_lnames()) options.push_back("--" + name);
+
+  const std::vector<std::string> unknown = app.remaining(true);
+  std::string problem = error.what();
+  if (!unknown.empty()) {  // said before anything that is missing: it often is what is missing, misspelt
+    const bool option = unknown.front().starts_with('-');
+    const std::string word = option ? unknown.front().substr(0, unknown.front().find('=')) : unknown.front();
+    const std::string guess = mld::nearest(word, option ? options : commands);
+    problem = mld::quote(word) +
+              (option             ? ": unknown option"
+               : commands.empty() ? ": unexpected argument"
+                                  : ": unknown command") +
+              (guess.empty() ? "" : ", did you mean " + guess + "?");
+  } else if (!commands.empty()) {
+    problem = "a command is required: " + mld::join(commands);
+  }
+  return problem + "; see `" + path + " --help`";
+}
+
+void run(int argc, char** argv) {
   CLI::App app{"Multi-modal latent diffusion: one model for joint and conditional generation", "mldctl"};
   app.require_subcommand(1);
   app.footer(kFooter);
@@ -24,27 +59,32 @@ int run(int argc, char** argv) {
   mld::tools::add_sample_command(app);
   mld::tools::add_eval_command(app);
   mld::tools::add_model_commands(app);
-  mld::tools::install_stop_signals();
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : static_cast<int>(mld::ErrorKind::usage);
+    if (error.get_exit_code() != 0) mld::fail(mld::ErrorKind::usage, usage_problem(app, error));
+    app.exit(error);  // prints the help that was asked for
   }
-  return mld::tools::stop_requested() ? mld::tools::kExitStopped : 0;
+  const bool flushed = std::fflush(stdout) == 0;
+  if (!flushed || std::ferror(stdout)) mld::fail_io("standard output", "write", flushed ? EIO : errno);
 }
 
-int report(int code, const char* message) {
-  std::fprintf(stderr, "mldctl: %s\n", message);
+int report(int code, const std::string& message) {
+  std::fprintf(stderr, "mldctl: %s\n", message.c_str());
   return code;
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
+  mld::tools::ignore_write_signals();
   try {
-    return run(argc, argv);
+    run(argc, argv);
+    return 0;
   } catch (const mld::Error& error) {
     return report(static_cast<int>(error.kind()), error.what());
+  } catch (const mld::tools::Stopped& stopped) {
+    return report(mld::tools::kExitStopped, "stopped on request; " + stopped.remark);
   } catch (const mld::Cancelled&) {
     return report(mld::tools::kExitStopped, "stopped on request");
   } catch (const std::bad_alloc&) {

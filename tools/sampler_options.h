@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "mld/model.h"
+#include "tools/option_checks.h"
 
 namespace mld::tools {
 
@@ -14,13 +15,16 @@ struct SamplerFlags {
   std::optional<std::int64_t> chunk;
 
   void add_to(CLI::App& app) {
-    app.add_option("--steps", steps, "Noise levels N")->check(CLI::PositiveNumber);
-    app.add_option("--jump", jump, "Levels a jump goes back")->check(CLI::PositiveNumber);
-    app.add_option("--resample", resample, "Times each stretch is walked; 1: no jumps")
-        ->check(CLI::PositiveNumber);
-    app.add_option("--seed", seed, "Seed of the samples");
-    app.add_option("--chunk", chunk, "Samples generated together (does not change them)")
-        ->check(CLI::PositiveNumber);
+    const auto add = [&](const char* name, auto& value, const char* meaning, const CLI::Validator& range) {
+      app.add_option(name, value, std::string(meaning) + "; default: as the run was configured")
+          ->type_name("N")
+          ->check(range);
+    };
+    add("--steps", steps, "Noise levels", between(1, kMaxLevels));
+    add("--jump", jump, "Levels a jump goes back", between(1, kMaxLevels));
+    add("--resample", resample, "Times each stretch is walked, 1: no jumps", between(1, kMaxResample));
+    add("--chunk", chunk, "Samples generated together, which does not change them", between(1, kMaxChunk));
+    app.add_option("--seed", seed, "Seed of the samples; default: that of the run");
   }
 
   SampleSettings apply(SampleSettings settings) const {

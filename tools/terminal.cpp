@@ -27,9 +27,15 @@ constexpr double kTerminalInterval = 0.2, kPlainInterval = 10;  // seconds
 void install_stop_signals() {
   struct sigaction action = {};
   action.sa_handler = on_signal;
-  action.sa_flags = static_cast<int>(SA_RESETHAND);  // the second signal has its default effect
+  // The second signal has its default effect; calls in progress go on.
+  action.sa_flags = static_cast<int>(SA_RESETHAND) | SA_RESTART;
   sigaction(SIGINT, &action, nullptr);
   sigaction(SIGTERM, &action, nullptr);
+}
+
+void ignore_write_signals() {
+  std::signal(SIGXFSZ, SIG_IGN);
+  std::signal(SIGPIPE, SIG_IGN);
 }
 
 bool stop_requested() { return stop_flag != 0; }
@@ -47,9 +53,9 @@ void Progress::show(const std::string& what, std::int64_t done, std::int64_t tot
   rest_ = rest;
   const bool first = !open_;
   open_ = true;
-  if ((first && on_terminal()) ||
-      seconds_since(printed_) >= (on_terminal() ? kTerminalInterval : kPlainInterval))
-    print(false);
+  const double interval = on_terminal() ? kTerminalInterval : kPlainInterval;
+  const bool due = (first && on_terminal()) || seconds_since(printed_) >= interval;
+  if (due && done < total) print(false);  // the last state is finish()'s
 }
 
 void Progress::note(const std::string& line) {

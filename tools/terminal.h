@@ -9,9 +9,20 @@ namespace mld::tools {
 
 constexpr int kExitStopped = 75;  // stopped on request; can be resumed
 
-// The first SIGINT or SIGTERM asks the work to stop at the next step; the second one kills.
+// Work was stopped on request; `remark` says what remains of it. Ends the program with kExitStopped.
+struct Stopped {
+  std::string remark;
+};
+
+// For commands that poll stop_requested(): the first SIGINT or SIGTERM asks the work to stop at the next
+// step; the second one kills.
 void install_stop_signals();
 bool stop_requested();
+
+// Writing beyond a limit of the file size, or to a reader that is gone, becomes an error of the call instead
+// of the end of the program: a full disk ends with ErrorKind::io, and training outlives the viewer of its
+// log.
+void ignore_write_signals();
 
 // A line that is rewritten in place on a terminal; plain lines, one every ten seconds, elsewhere.
 class Progress {

@@ -7,7 +7,8 @@
 namespace mld {
 
 void set_threads(int threads) {
-  MLD_CHECK_AS(ErrorKind::usage, threads >= 0, "threads: ", threads, " is not a number of threads");
+  MLD_CHECK_AS(ErrorKind::usage, threads >= 0 && threads <= kMaxThreads, "threads: expected 0 to ",
+               kMaxThreads, ", found ", threads);
   omp_set_num_threads(threads > 0 ? threads : omp_get_num_procs());
 }
 

@@ -3,7 +3,9 @@
 
 namespace mld {
 
-void set_threads(int threads);  // 0: as many as there are cores
+constexpr int kMaxThreads = 1024;
+
+void set_threads(int threads);  // 0: as many as there are cores; ErrorKind::usage beyond kMaxThreads
 int max_threads();
 
 }  // namespace mld

@@ -43,4 +43,9 @@ TEST_CASE("schedule: the walk of 250, 10, 10") {
   CHECK(forward_from.count(241) == 0);
 }
 
-TEST_CASE("schedule: nonsense is refused") { CHECK_THROWS_AS((Schedule{0, 10, 1}.walk()), mld::Error); }
+TEST_CASE("schedule: nonsense is refused") {
+  for (const Schedule s :
+       {Schedule{0, 10, 1}, Schedule{10, 0, 1}, Schedule{10, 1, 0}, Schedule{2'000'000'000, 10, 1},
+        Schedule{10, 2'000'000'000, 1}, Schedule{10, 1, 1001}})
+    CHECK_THROWS_AS(s.walk(), mld::Error);
+}

@@ -21,18 +21,18 @@ std::atomic<long> news{0};
 }
 
 // Counts every allocation of this executable. The throwing and the nothrow form are both replaced, as both
-// are paired with the delete below.
-void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
+// are paired with the delete below. Not inlined: GCC 12 would see a `new` whose memory goes to free().
+[[gnu::noinline]] void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
   ++news;
   return std::malloc(size > 0 ? size : 1);
 }
-void* operator new(std::size_t size) {
+[[gnu::noinline]] void* operator new(std::size_t size) {
   if (void* p = operator new(size, std::nothrow)) return p;
   throw std::bad_alloc();
 }
-void operator delete(void* p) noexcept { std::free(p); }
-void operator delete(void* p, std::size_t) noexcept { std::free(p); }
-void operator delete(void* p, const std::nothrow_t&) noexcept { std::free(p); }
+[[gnu::noinline]] void operator delete(void* p) noexcept { std::free(p); }
+[[gnu::noinline]] void operator delete(void* p, std::size_t) noexcept { std::free(p); }
+[[gnu::noinline]] void operator delete(void* p, const std::nothrow_t&) noexcept { std::free(p); }
 
 namespace mld::nn {
 namespace {

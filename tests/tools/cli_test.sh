@@ -1,0 +1,341 @@
+#!/usr/bin/env bash
+# The command line as its users meet it: exit codes, one clear line on stderr, results alone on stdout, and what
+# is left on disk after an error or an interruption.
+# usage: cli_test.sh MLDCTL
+set -u
+mldctl=$(realpath "$1")
+work=$(mktemp -d)
+trap 'jobs=$(jobs -p); [ -z "$jobs" ] || kill -KILL $jobs 2>/dev/null; rm -rf "$work"' EXIT
+cd "$work" || exit 1
+unset "${!MLD_@}"
+
+failures=0 checks=0
+fail() {
+  failures=$((failures + 1))
+  printf 'FAILED: %s\n' "$*"
+  sed 's/^/    stderr: /' err | cut -c1-300
+}
+
+# check NAME COMMAND...: the command succeeds.
+check() {
+  local name=$1
+  shift
+  checks=$((checks + 1))
+  "$@" || fail "$name"
+}
+
+# Runs mldctl with the arguments; leaves its exit code in $code, its output in the files out and err.
+run() {
+  said="mldctl $*"
+  "$mldctl" "$@" >out 2>err </dev/null
+  code=$?
+}
+
+# works ARGS...: exit code 0.
+works() {
+  run "$@"
+  check "$said: exit code $code, expected 0" [ $code = 0 ]
+}
+
+# ended CODE TEXT: the last run ended with CODE, printed nothing on stdout, and its last line on stderr is the
+# program's and contains TEXT.
+ended() {
+  check "$said: exit code $code, expected $1" [ $code = "$1" ]
+  check "$said: stdout is not empty" [ ! -s out ]
+  check "$said: the last line on stderr is not 'mldctl: ...$2...'" grep -qF -- "$2" <(tail -n 1 err | grep '^mldctl: ')
+}
+
+# refuses CODE TEXT ARGS...: as above, and stderr is that one line.
+refuses() {
+  local expected=$1 text=$2
+  shift 2
+  run "$@"
+  ended "$expected" "$text"
+  check "$said: stderr is not one line" [ "$(wc -l <err)" = 1 ]
+}
+
+same() { check "$1 and $2 differ" cmp -s "$1" "$2"; }
+
+# npy FILE TYPE SHAPE: an array whose values come from stdin.
+npy() {
+  local header="{'descr': '$2', 'fortran_order': False, 'shape': ($3,), }" size
+  size=$(((10 + ${#header} + 64) / 64 * 64 - 10))
+  {
+    printf '\x93NUMPY\x01\x00'
+    printf "\\x$(printf %02x $size)\\x00"
+    printf "%-$((size - 1))s\n" "$header"
+    cat
+  } >"$1"
+}
+
+# values N A B C...: N values that go round in the list, bytes in printf's notation.
+values() {
+  local n=$1 i
+  shift
+  local list=("$@")
+  for ((i = 0; i < n; ++i)); do printf "${list[$((i * (i + 3) % ${#list[@]}))]}"; done
+}
+
+flip_byte() {  # flip_byte FILE OFFSET_FROM_END
+  local at=$(($(stat -c %s "$1") - $2)) byte
+  byte=$(od -An -tu1 -j $at -N 1 "$1")
+  printf "\\x$(printf %02x $((byte ^ 64)))" | dd of="$1" bs=1 seek=$at conv=notrunc status=none
+}
+
+half='\x00\x00\x00\x3f' one='\x00\x00\x80\x3f' zero='\x00\x00\x00\x00' nan='\x00\x00\xc0\x7f'
+
+# --- help and version -------------------------------------------------------------------------------------------
+
+for command in "" data "data make" "data make digits" "data import" "data import npy" "data import mnist-svhn" \
+  "data info" train sample eval export inspect version; do
+  works $command --help
+  check "$said: stderr is not empty" [ ! -s err ]
+  check "$said: no usage on stdout" grep -q "^Usage: mldctl${command:+ $command} " out
+done
+works train --help-config
+check "help-config lists score.width" grep -q '^  score.width = 512 (1 .. 65536)$' out
+works version
+check "version" grep -q '^mldctl [0-9]*\.[0-9]*\.[0-9]*$' out
+
+# --- usage ------------------------------------------------------------------------------------------------------
+
+refuses 2 "a command is required: data, train, sample"
+refuses 2 "'trian': unknown command, did you mean train?; see \`mldctl --help\`" trian
+refuses 2 "'imprt': unknown command, did you mean import?; see \`mldctl data --help\`" data imprt
+refuses 2 "'--ouput': unknown option, did you mean --out?; see" train --ouput x
+refuses 2 "'--bogus': unknown option; see" train --bogus
+refuses 2 "'--stpes': unknown option, did you mean --steps?; see \`mldctl sample --help\`" sample run --stpes=3
+refuses 2 "--out is required; see \`mldctl train --help\`" train --data store
+refuses 2 "RUN is required" sample --out x
+refuses 2 "--steps: expected 1 to 100000, found 0" sample run --out x --steps 0
+refuses 2 "--steps: expected 1 to 100000, found 2000000000" sample run --out x --steps 2000000000
+refuses 2 "-n: expected 1 to 1000000000, found ten" sample run --out x -n ten
+refuses 2 "--threads: expected 0 to 1024, found 100000" eval run --threads 100000
+refuses 2 "--stage: " train --out x --stage none
+refuses 2 "digits: 0 training" data make digits --out x --train 0
+
+# --- stores -----------------------------------------------------------------------------------------------------
+
+works data make digits --out digits --train 3 --test 2
+check "data make: stdout is not empty" [ ! -s out ]
+works data info digits --validate
+check "data info" grep -q 'trajectory: 3 items' out
+refuses 8 "not empty; nothing is overwritten" data make digits --out digits --train 3
+refuses 7 "cannot make the folder" data make digits --out /dev/null/digits --train 1 --test 0
+
+mkdir -p in/train in/test
+values 1024 '\x00' '\x40' '\x80' '\xff' '\x20' | npy in/train/left.npy '|u1' 64,4,4
+values 384 $zero $half $one | npy in/train/right.npy '<f4' 64,6
+values 64 '\x00' '\x01' '\x02' | npy in/train/labels.npy '|u1' 64
+values 256 '\x00' '\x40' '\x80' '\xff' '\x20' | npy in/test/left.npy '|u1' 16,4,4
+values 96 $zero $half $one | npy in/test/right.npy '<f4' 16,6
+values 16 '\x00' '\x01' '\x02' | npy in/test/labels.npy '|u1' 16
+works data import npy in --out store
+works data info store --validate --json
+check "data info --json" grep -q '"name": "left"' out
+
+refuses 3 "nowhere: no such data set folder" data info nowhere
+refuses 3 "in: no dataset.json" data info in
+refuses 3 "nowhere/train: no such folder" data import npy nowhere --out x
+cp -r in bad
+values 60 '\x00' | npy bad/train/labels.npy '|u1' 60
+refuses 3 "labels.npy: shape [60], expected [64]" data import npy bad --out x
+{ values 5 $half && printf $nan && values 378 $half; } | npy bad/train/right.npy '<f4' 64,6
+refuses 3 "right.npy: sample 0, value 5 is nan" data import npy bad --out x
+echo "no array" >bad/train/left.npy
+refuses 3 "bad/train/left.npy: " data import npy bad --out x
+check "a failed import left something behind" [ ! -e x ]
+check "a failed import left a partial folder behind" [ -z "$(ls -A | grep partial)" ]
+
+broken() {  # a fresh copy of the store to break
+  rm -rf broken
+  cp -r store broken
+}
+broken && rm broken/train/left.npy
+refuses 3 "broken/train/left.npy: missing" train --data broken --out x
+broken && truncate -s -1 broken/train/left.npy
+refuses 3 "broken/train/left.npy: " train --data broken --out x
+broken && flip_byte broken/train/left.npy 1150
+refuses 3 "broken/train/left.npy: " train --data broken --out x
+broken && truncate -s 100 broken/dataset.json
+refuses 3 "broken/dataset.json: " train --data broken --out x
+broken && printf $nan | dd of=broken/train/right.npy bs=1 seek=140 conv=notrunc status=none
+refuses 3 "broken/train/right.npy: item 0, value 3 is not finite" data info broken --validate
+check "a refused training made its folder" [ ! -e x ]
+
+# --- configuration ----------------------------------------------------------------------------------------------
+
+train=(train --data store --out x)
+refuses 2 "unknown key, did you mean score.width?" "${train[@]}" --set score.widht=3
+refuses 2 "score.width: expected an integer, found 'abc'" "${train[@]}" --set score.width=abc
+refuses 2 "score.width: expected 1 to 65536, found 0" "${train[@]}" --set score.width=0
+refuses 2 "did you mean digits?" "${train[@]}" --preset digitz
+refuses 2 "nowhere.json: no such file" "${train[@]}" --config nowhere.json
+MLD_SCORE__WIDHT=3 refuses 2 "variable 'MLD_SCORE__WIDHT'" "${train[@]}"
+run "${train[@]}" --set score.widht=3 --set score.d=2 --set seed=-1
+check "$said: exit code $code, expected 2" [ $code = 2 ]
+check "three problems are counted" grep -q '^mldctl: configuration: 3 problems$' err
+for problem in "did you mean score.width?" "score.d: expected 0 to 1, found 2" "seed: expected an integer"; do
+  check "'$problem' is listed" grep -qF "$problem" err
+done
+check "a refused configuration made its folder" [ ! -e x ]
+
+# --- training ---------------------------------------------------------------------------------------------------
+
+cat >tiny.json <<'JSON'
+{ // everything as small as it gets
+  "stage1": {"steps": 4, "batch": 8, "schedule": "constant"},
+  "classifier_training": {"steps": 4, "batch": 8, "schedule": "constant"},
+  "score": {"steps": 10, "batch": 16, "width": 16, "time_dim": 16, "groups": 4, "schedule": "constant"},
+  "run": {"log_every": 3, "checkpoint_every": 1000000},
+  "sampler": {"steps": 6, "jump": 2, "resample": 2}
+}
+JSON
+tiny=(train --config tiny.json --data store --threads 1)
+works "${tiny[@]}" --out run
+check "training prints on stdout" [ ! -s out ]
+check "training tells its progress" grep -q '^score  10/10  loss ' err
+works train --config tiny.json --data store --threads 2 --out run2
+same run/metrics.jsonl run2/metrics.jsonl
+
+refuses 8 "run: holds a run already; continue it with --resume" "${tiny[@]}" --out run
+refuses 8 "store: is not empty and holds no run" "${tiny[@]}" --out store
+run "${tiny[@]}" --out run --resume --set score.lr=0.5
+check "$said: exit code $code, expected 8" [ $code = 8 ]
+check "another configuration is named" grep -q 'run: holds a run of another configuration:$' err
+check "what differs is named" grep -q '^  score.lr: .*, not 0.5$' err
+refuses 2 "nowhere: holds no run to resume" train --resume --out nowhere
+refuses 7 "cannot be made a folder" "${tiny[@]}" --out /dev/null/x
+refuses 4 "nowhere: is not a run" "${tiny[@]}" --out x --reuse nowhere
+refuses 4 "was trained with another network or recipe" \
+  "${tiny[@]}" --out x --reuse run --set modalities.left.latent=3
+refuses 2 "no modality 'lefft'; it has left, right" "${tiny[@]}" --out x --modality lefft
+refuses 2 "leave it out with --stage score" "${tiny[@]}" --out x --modality left --stage score
+check "a refused training made its folder" [ ! -e x ]
+
+# Interrupted in the score stage, with the folder in use until then.
+tiny+=(--reuse run --set run.log_every=50)
+"$mldctl" "${tiny[@]}" --out stopped --set score.steps=1000000000 >out1 2>err1 &
+pid=$!
+for _ in $(seq 1200); do
+  grep -qs '"step":50,' stopped/metrics.jsonl && break
+  sleep 0.05
+done
+refuses 8 "stopped: in use by process $pid" train --resume --out stopped --threads 1
+kill -INT $pid
+wait $pid
+code=$? said="interrupted training"
+mv out1 out && mv err1 err
+ended 75 "stopped on request; a checkpoint is written, continue with --resume"
+works inspect stopped/score.safetensors
+step=$(sed -n 's/.*"step":\([0-9]*\).*/\1/p' out | head -n 1)
+steps=$((step + 8))
+
+# A full disk: an error, and the checkpoint from before stays. (The limit is above config.json and metrics.jsonl.)
+cp stopped/score.safetensors before
+run_limited() {
+  (
+    ulimit -f 64
+    run "$@"
+    exit $code
+  )
+  code=$? said="mldctl $*, with files limited to 64 KiB"
+}
+run_limited train --resume --out stopped --set score.steps=$steps
+ended 7 "stopped/score.safetensors: cannot write: File too large; free space there or choose another folder"
+same stopped/score.safetensors before
+check "a temporary file is left" [ -z "$(ls -A stopped | grep tmp)" ]
+
+works train --resume --out stopped --set score.steps=$steps
+works "${tiny[@]}" --out straight --set score.steps=$steps
+same stopped/score.safetensors straight/score.safetensors
+same stopped/metrics.jsonl straight/metrics.jsonl
+same stopped/config.json straight/config.json
+
+# --- sampling ---------------------------------------------------------------------------------------------------
+
+works sample run -n 5 --seed 7 --out joint --threads 1
+check "sample prints its record's name and nothing else" [ "$(cat out)" = joint/sample.json ]
+works sample run -n 5 --seed 7 --out again --threads 2 --chunk 2
+works sample run2 -n 5 --seed 7 --out threads
+works sample run -n 5 --seed 8 --out other
+for name in left right; do
+  same joint/$name.npy again/$name.npy
+  same joint/$name.npy threads/$name.npy
+  check "another seed gives the same $name" eval "! cmp -s joint/$name.npy other/$name.npy"
+done
+works sample --given left=in/test/left.npy run -n 16 --out given
+works sample run --from store --given-mods right --index 3:5 --out from-store --want left
+check "the rows of the condition" grep -q '"first": 3' from-store/sample.json
+
+sample=(sample run -n 3 --out x)
+refuses 3 "in/test/right.npy: shape [16,6], but modality 'left' has samples of shape [4,4,1]" \
+  "${sample[@]}" --given left=in/test/right.npy
+refuses 2 "16 conditions of 'left' for 3 samples; pass -n 16" "${sample[@]}" --given left=in/test/left.npy
+refuses 2 "no modality 'lefft'; it has left, right" "${sample[@]}" --from store --given-mods lefft
+refuses 2 "no modality 'lefft'; it has left, right" "${sample[@]}" --given lefft=in/test/left.npy
+refuses 2 "unknown modality 'lefft'" "${sample[@]}" --want lefft
+refuses 2 "every modality is given" "${sample[@]}" --from store --given-mods left,right
+refuses 2 "--given: 'left' is not MODALITY=FILE" "${sample[@]}" --given left
+refuses 2 "rows 90:91 of split 'test', which has 16" "${sample[@]}" --from store --given-mods left --index 90
+refuses 2 "no split 'dev'" "${sample[@]}" --from store --given-mods left --split dev
+refuses 3 "nowhere.npy: no such file" "${sample[@]}" --given left=nowhere.npy
+refuses 4 "nowhere: no such run or model file" sample nowhere --out x
+
+works eval run --resample 1 --samples 8 --json
+check "eval --json" grep -q '"classifier"' out
+works eval run --ceilings
+check "eval" grep -q '^Ceilings' out
+refuses 3 "nowhere: no such data set folder" eval run --data nowhere
+refuses 2 "no split 'dev'" eval run --split dev
+
+# --- model files ------------------------------------------------------------------------------------------------
+
+works export run model.safetensors
+check "export prints on stdout" [ ! -s out ]
+works sample model.safetensors -n 5 --seed 7 --out exported
+same joint/left.npy exported/left.npy
+refuses 7 "nowhere/model.safetensors: cannot write" export run nowhere/model.safetensors
+
+damaged() {  # a fresh copy of the run to damage
+  rm -rf damaged
+  cp -r run damaged
+}
+damaged && flip_byte damaged/score.safetensors 100
+refuses 4 "damaged/score.safetensors: " sample damaged --out x
+check "the checksum is named" grep -qi 'checksum' err
+refuses 4 "damaged/score.safetensors: " train --resume --out damaged
+damaged && truncate -s -64 damaged/autoencoder.left.safetensors
+refuses 4 "damaged/autoencoder.left.safetensors: " sample damaged --out x
+refuses 4 "damaged/autoencoder.left.safetensors: " train --resume --out damaged
+damaged && rm damaged/dataset.json
+refuses 4 "damaged: is not a run; dataset.json is missing" sample damaged --out x
+refuses 4 "left.npy: " inspect in/train/left.npy
+check "a refused sampling made its folder" [ ! -e x ]
+
+# --- where results cannot go ------------------------------------------------------------------------------------
+
+run_limited sample run -n 3 --out limited --singles 0
+check "a small output fits the limit" [ $code = 0 ]
+run_limited export run limited.safetensors
+ended 7 "limited.safetensors: cannot write: File too large"
+check "half a file is left" [ ! -e limited.safetensors ]
+run_limited data make digits --out limited-store --train 40 --test 0
+ended 7 "File too large"
+check "half a store is left" [ ! -e limited-store ]
+if [ -c /dev/full ]; then
+  "$mldctl" data info store >/dev/full 2>err
+  code=$? said="data info, with stdout on a full disk"
+  : >out
+  ended 7 "standard output: cannot write: No space left on device"
+fi
+(
+  sleep 0.5
+  "$mldctl" inspect model.safetensors 2>err
+  echo $? >code
+) | true
+code=$(cat code) said="inspect, with nobody reading"
+ended 7 "standard output: cannot write: Broken pipe"
+
+echo "$checks checks, $failures failed"
+[ $failures = 0 ]
