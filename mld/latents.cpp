@@ -13,6 +13,9 @@ namespace {
 using RowMajor = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
 using MatrixView = Eigen::Map<const RowMajor>;
 
+// Of an axis, relative to the largest: what varies less is not blown up to unit variance.
+constexpr double kLeastVariance = 1e-6;
+
 Tensor axes_of(const LatentStats& stats, const LatentLayout& layout, int i) {
   const std::int64_t dim = layout.dims[static_cast<std::size_t>(i)];
   return stats.axes.rows(layout.squares(i), dim * dim).reshape({dim, dim});
@@ -86,6 +89,7 @@ LatentStats LatentStore::statistics(std::span<const std::int32_t> chosen,
       MLD_CHECK_AS(ErrorKind::diverged, solved.info() == Eigen::Success, "latents: modality ", i,
                    " has no principal axes; are its latents finite?");
       variance = solved.eigenvalues();
+      variance = variance.cwiseMax(kLeastVariance * variance.maxCoeff());
       Eigen::Map<RowMajor>(stats.axes.data<float>() + layout_.squares(i), dim, dim) =
           solved.eigenvectors().cast<float>();
     }

@@ -190,7 +190,7 @@ TEST_CASE("latents: in principal axes they are uncorrelated with unit variance, 
   const Tensor z = test::random({items, 3}, 3, DType::f32);
   for (std::int64_t i = 0; i < items; ++i) {
     float* row = z.data<float>() + 3 * i;
-    row[1] = 5 * row[0] + 0.01f * row[1] + 7;
+    row[1] = 5 * row[0] + 0.05f * row[1] + 7;
     row[2] = 0.1f * row[2] - row[1];
   }
   Tensor samples = Tensor::empty({items, 1}, DType::i32);
