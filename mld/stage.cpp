@@ -114,8 +114,8 @@ class Runner {
       ++count_;
     }
     MLD_CHECK_AS(ErrorKind::diverged, state_.bad_steps < kBadStepsAllowed, stage_.name,
-                 ": the loss was not finite ", "in the ", kBadStepsAllowed, " steps up to step ", done_,
-                 "; the last good checkpoint is kept. ",
+                 ": the loss or a gradient was not finite in the ", kBadStepsAllowed, " steps up to step ",
+                 done_, "; the last good checkpoint is kept. ",
                  "Lower the learning rate, or clip gradients (score.clip, stage1.clip)");
   }
 

@@ -50,8 +50,8 @@ struct Stage {
 std::int64_t total_steps(const TrainConfig& train, std::int64_t steps_per_epoch);
 
 // Trains. An existing checkpoint of the stage is continued; one that is finished returns at once, with the
-// store filled. Ten non-finite losses in a row end it with ErrorKind::diverged, the last good checkpoint
-// kept.
+// store filled. Ten steps in a row whose loss or gradient is not finite end it with ErrorKind::diverged, the
+// last good checkpoint kept.
 StageEnd run_stage(const Stage& stage, const TrainHooks& hooks);
 
 // Streams of different stages of one run must differ: a hash of seed and name.

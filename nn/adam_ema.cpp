@@ -57,21 +57,22 @@ void update_arenas(const ParameterStore& store, const AdamOptions& options, cons
   for_each_row(store.options().device, (n + kChunk - 1) / kChunk, kChunk,
                [=, p = store.value().ptr<T>(), m = store.adam_m().ptr<T>(), v = store.adam_v().ptr<T>(),
                 g = store.grad().ptr<T>()](std::int64_t chunk) {
-                 const double factor = clip ? *clip : 1.0;
-                 if (!state->ok || !std::isfinite(factor)) return;
+                 if (!state->ok) return;
                  const std::int64_t i = chunk * kChunk;
-                 update_chunk<T, kEma>(coefficients<T>(options, *state, factor), std::min(kChunk, n - i),
-                                       p + i, m + i, v + i, kEma ? e + i : nullptr, g + i);
+                 update_chunk<T, kEma>(coefficients<T>(options, *state, clip ? *clip : 1.0),
+                                       std::min(kChunk, n - i), p + i, m + i, v + i, kEma ? e + i : nullptr,
+                                       g + i);
                });
 }
 
-// *clip = min(1, limit / (norm + 1e-6)), not finite if the norm is not.
+// *clip = min(1, limit / (norm + 1e-6)); the step is not ok if the norm is not finite.
 template <class T>
 struct ClipFactor {
   using Acc = double;
   const T* g;
   double limit;
   double* clip;
+  StepState* state;
 
   Acc zero() const { return 0; }
   Acc load(std::int64_t, std::int64_t j) const {
@@ -79,13 +80,29 @@ struct ClipFactor {
   }
   Acc join(Acc a, Acc b) const { return a + b; }
   void store(std::int64_t, Acc a) const {
-    *clip = std::isfinite(a) ? std::min(1.0, limit / (std::sqrt(a) + 1e-6)) : a;
+    *clip = std::min(1.0, limit / (std::sqrt(a) + 1e-6));
+    if (!std::isfinite(a)) state->ok = 0;
+  }
+};
+
+// Without a norm that would tell: the step is not ok if a gradient is not finite.
+template <class T>
+struct FiniteCheck {
+  using Acc = T;
+  const T* g;
+  StepState* state;
+
+  Acc zero() const { return 0; }
+  Acc load(std::int64_t, std::int64_t j) const { return g[j] * 0; }  // NaN of an infinity or a NaN
+  Acc join(Acc a, Acc b) const { return a + b; }
+  void store(std::int64_t, Acc a) const {
+    if (std::isnan(a)) state->ok = 0;
   }
 };
 
 }  // namespace
 
-AdamEma::AdamEma(ParameterStore& store, AdamOptions options, const StepState* state)
+AdamEma::AdamEma(ParameterStore& store, AdamOptions options, StepState* state)
     : store_(store), options_(options), state_(state) {
   MLD_CHECK(store.options().training, "Adam: the store was made without gradients (training = false)");
   if (options.clip_norm > 0) clip_ = Tensor::full({1}, 1, DType::f64, store.options().device);
@@ -98,9 +115,12 @@ void AdamEma::step() {
 template <class T>
 void AdamEma::step_as() {
   double* clip = clip_.defined() ? clip_.ptr<double>() : nullptr;
+  const T* g = store_.grad().ptr<T>();
+  const std::int64_t n = store_.grad().numel();
   if (clip)
-    reduce(store_.options().device, 1, store_.grad().numel(),
-           ClipFactor<T>{store_.grad().ptr<T>(), options_.clip_norm, clip});
+    reduce(store_.options().device, 1, n, ClipFactor<T>{g, options_.clip_norm, clip, state_});
+  else
+    reduce(store_.options().device, 1, n, FiniteCheck<T>{g, state_});
   if (store_.ema().defined())
     update_arenas<T, true>(store_, options_, state_, clip);
   else

@@ -1,7 +1,7 @@
 // Adam (Kingma & Ba 2015) and the exponential moving average of the weights in one pass over the arenas: each
 // value is read and written once. Per-step scalars (learning rate, bias corrections, whether the step is ok)
 // are read from the StepState in device memory, so that the pass can be captured; a step that is not ok
-// changes nothing.
+// changes nothing, and one with a gradient that is not finite is marked as such first.
 #pragma once
 
 #include "engine/runtime/step_state.h"
@@ -20,7 +20,7 @@ struct AdamOptions {
 class AdamEma {
  public:
   // `state` is the device memory of the training's StepCounter. The store must train and outlive this.
-  AdamEma(ParameterStore& store, AdamOptions options, const StepState* state);
+  AdamEma(ParameterStore& store, AdamOptions options, StepState* state);
   void step();
   const AdamOptions& options() const { return options_; }
 
@@ -30,7 +30,7 @@ class AdamEma {
 
   ParameterStore& store_;
   AdamOptions options_;
-  const StepState* state_;
+  StepState* state_;
   Tensor clip_;  // f64 [1]: what gradients are multiplied with; undefined without clipping
 };
 

@@ -2,8 +2,8 @@
 // arguments: kernels read seed, step, learning rate and the ok flag from here, and a one-element functor
 // (Tick) advances it as the first work of a step.
 //
-// ok: set from the loss before backward. A non-finite step updates nothing (the optimiser reads the flag),
-// and is counted; the host looks at the ring between steps.
+// ok: set from the loss before backward, cleared by the optimiser if a gradient is not finite. Such a step
+// updates nothing and is counted; the host looks at the ring between steps.
 #pragma once
 
 #include <cmath>
@@ -53,6 +53,7 @@ struct StepState {
 class StepCounter {
  public:
   StepCounter(std::uint64_t seed, LrPlan plan, double beta1, double beta2, Device device);
+  StepState* ptr() { return reinterpret_cast<StepState*>(memory_.raw()); }
   const StepState* ptr() const { return reinterpret_cast<const StepState*>(memory_.raw()); }
   void tick();                         // first work of a step
   void judge(const Tensor& loss);      // sets ok, records the loss in the ring; before backward

@@ -154,26 +154,47 @@ TEST_CASE("EMA identities") {
   CHECK(none[1] != none[0]);
 }
 
-TEST_CASE("a bad step changes no bit, and so does an infinite gradient norm where clipping computes it") {
-  Two model;
-  ParameterStore store(model, {.ema = true});
-  store.initialize(1);
-  StepCounter counter(1, {.lr = 0.1}, 0.9, 0.999, kCpu);
-  AdamEma adam(store, {.clip_norm = 1}, counter.ptr());
-  const auto before = test::host(store.value());
-  auto g = test::values(20, 1);
-  set_gradient(store, g);
-  counter.tick();
-  counter.judge(Tensor::full({1}, INFINITY));
-  adam.step();
-  CHECK(test::host(store.value()) == before);
-  g[11] = INFINITY;
-  set_gradient(store, g);
-  counter.tick();
-  adam.step();
-  CHECK(test::host(store.value()) == before);
-  CHECK(test::host(store.adam_m()) == std::vector<double>(before.size(), 0.0));
-  CHECK(test::host(store.ema()) == before);
+TEST_CASE("a step whose loss or gradient is not finite changes no bit and is counted as bad") {
+  const std::int64_t n = 5000;  // above one block of a reduction
+  const std::vector<double> good = test::values(static_cast<std::size_t>(4 * n), 1);
+  for (const double clip : {0.0, 1.0})
+    for (const DType dtype : {DType::f32, DType::f64}) {
+      Two model(n);
+      ParameterStore store(model, {.dtype = dtype, .ema = true});
+      store.initialize(1);
+      StepCounter counter(1, {.lr = 0.1}, 0.9, 0.999, kCpu);
+      AdamEma adam(store, {.clip_norm = clip}, counter.ptr());
+      const auto before = test::host(store.value());
+      std::int64_t bad_steps = 0;
+      const auto check_bad = [&](const std::vector<double>& gradient, double loss) {
+        set_gradient(store, gradient);
+        counter.tick();
+        counter.judge(Tensor::full({1}, loss));
+        adam.step();
+        counter.commit();
+        CHECK(test::host(store.value()) == before);
+        CHECK(test::host(store.ema()) == before);
+        CHECK(test::host(store.adam_m()) == std::vector<double>(before.size(), 0.0));
+        CHECK(test::host(store.adam_v()) == std::vector<double>(before.size(), 0.0));
+        CHECK(counter.read().bad_steps == ++bad_steps);
+        CHECK(counter.read().updates == 0);
+      };
+      check_bad(good, INFINITY);
+      for (const double value : {double{INFINITY}, -double{INFINITY}, double{NAN}})
+        for (const std::size_t place : {std::size_t{0}, std::size_t{4103}, good.size() - 1}) {
+          std::vector<double> g = good;
+          g[place] = value;
+          check_bad(g, 1);
+        }
+      set_gradient(store, good);
+      counter.tick();
+      counter.judge(Tensor::full({1}, 1));
+      adam.step();
+      counter.commit();
+      CHECK(test::host(store.value()) != before);
+      CHECK(counter.read().bad_steps == 0);
+      CHECK(counter.read().updates == 1);
+    }
 }
 
 TEST_CASE("results do not depend on the number of threads") {

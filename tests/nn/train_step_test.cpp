@@ -158,6 +158,26 @@ TEST_CASE("a step with a non-finite loss leaves no trace but in the counters") {
   }
 }
 
+TEST_CASE("a gradient that overflows under a finite loss leaves no trace either") {
+  for (Device device : {kCpu, kSim}) {
+    Sequential net{Shape{2}, Linear(2, 1)};
+    ParameterStore store(net, {.device = device, .ema = true});
+    store.initialize(1);
+    store.value().zero();
+    const Tensor x = Tensor::full({kBatch, 2}, 1e38, DType::f32, device);
+    const Tensor target = Tensor::full({kBatch, 1}, 10, DType::f32, device);
+    TrainStep step(store, 1, {.lr = 0.1}, {}, [&](const StepState*) {
+      return squared_error(net(x, {.training = true, .key = {}}), target, 1.0);
+    });
+    step();
+    const StepState s = step.state();
+    CHECK(std::isfinite(s.loss[0]));
+    CHECK(s.bad_steps == 1);
+    CHECK(s.updates == 0);
+    for (double w : test::host(store.value())) CHECK(w == 0);
+  }
+}
+
 TEST_CASE(
     "once warm, a step asks the system for no memory, and always for the same number of small objects") {
   Training t(kCpu);
