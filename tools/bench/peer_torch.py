@@ -246,7 +246,8 @@ def info():
     libraries = sorted(f for f in files if wanted.match(os.path.basename(f)))
     if torch.backends.mkl.is_available():
         libraries.insert(0, "MKL inside of libtorch_cpu")
-    return {"version": "PyTorch " + torch.__version__ + (" compiled" if COMPILE else ""), "threads": torch.get_num_threads(), "libraries": libraries}
+    version = "PyTorch " + torch.__version__ + (" compiled" if COMPILE else "")
+    return {"version": version, "threads": torch.get_num_threads(), "libraries": libraries}
 
 
 def main():
