@@ -36,7 +36,7 @@ struct ScoreModel {
     network.visit(v);
     v("latent_mean", latent_mean);
     v("latent_std", latent_std);
-    if (latent_axes) v("latent_axes", *latent_axes);
+    v("latent_axes", latent_axes);
   }
 };
 

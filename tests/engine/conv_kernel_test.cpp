@@ -15,27 +15,16 @@
 
 #include "engine/core/error.h"
 #include "engine/ops/conv_naive.h"
+#include "tests/engine/kernel_operands.h"
 
 namespace {
 
 using namespace mld;
 using cpu::ConvDims;
 using i64 = std::int64_t;
-using Floats = std::vector<float>;
-
-Floats integers(i64 count, std::mt19937::result_type seed) {
-  std::mt19937 bits(seed);
-  Floats v(static_cast<std::size_t>(count));
-  for (float& x : v) x = static_cast<float>(static_cast<int>(bits() % 7) - 3);
-  return v;
-}
-
-Floats reals(i64 count, std::uint32_t seed) {
-  std::mt19937 bits(seed);
-  Floats v(static_cast<std::size_t>(count));
-  for (float& x : v) x = static_cast<float>(bits()) * 0x1p-31f - 1;
-  return v;
-}
+using test::Floats;
+using test::integers;
+using test::reals;
 
 i64 x_size(const ConvDims& s) { return s.n * s.h * s.w * s.in; }
 i64 w_size(const ConvDims& s) { return s.out * s.kh * s.kw * s.in; }
