@@ -1,5 +1,7 @@
-// The only loops of the engine: for_each (pointwise work), reduce (row-wise) and reduce_columns. They take
-// functors of raw pointers and scalars, so that the text of a formula is what every backend compiles.
+// The only loops of the engine: for_each (pointwise work), for_each_row, reduce (row-wise) and reduce_columns.
+// They take functors of raw pointers and scalars, so that the text of a formula is what every backend
+// compiles. In a build with CUDA a source that calls them is compiled by nvcc (mld_device_sources in CMake),
+// and a functor is then a named type at namespace scope with MLD_HD members: lambdas cannot be kernels.
 //
 // Results never depend on the number of threads: for_each has no cross-element state; reductions split their
 // extent in blocks of fixed size, accumulate a block in kLanes interleaved partial results (which the
@@ -12,6 +14,7 @@
 //   Acc load(i64 out, i64 j) const;       element j of output `out`
 //   Acc join(Acc a, Acc b) const;
 //   void store(i64 out, Acc a) const;
+// On a GPU joins are grouped otherwise, in an order that the sizes alone decide.
 #pragma once
 
 #include <algorithm>
@@ -20,6 +23,10 @@
 #include <vector>
 
 #include "engine/core/device.h"
+#include "engine/core/team.h"
+#if MLD_CUDA
+#include "engine/cuda/drivers.h"
+#endif
 
 namespace mld {
 
@@ -29,7 +36,6 @@ constexpr std::int64_t kGrain = 8192;  // elements below which a second thread c
 constexpr std::int64_t kBlock = 4096;  // extent of one block of a reduction
 constexpr std::int64_t kRowBlock = 256;
 constexpr std::int64_t kStrip = 512;  // columns of one task of reduce_columns
-constexpr int kLanes = 16;
 
 // Not inlined, so that a functor's loop is compiled once for short and long extents.
 template <class F>
@@ -50,37 +56,10 @@ void for_each_cpu(std::int64_t n, const F& f) {
 template <class R>
 [[gnu::noinline]] typename R::Acc reduce_block(const R& r, std::int64_t out, std::int64_t first,
                                                std::int64_t last) {
-  if (last - first < kLanes) {
-    typename R::Acc acc = r.zero();
-    for (std::int64_t j = first; j < last; ++j) acc = r.join(acc, r.load(out, j));
-    return acc;
-  }
-  typename R::Acc lanes[kLanes];
-  for (auto& lane : lanes) lane = r.zero();
-  std::int64_t j = first;
-  for (; j + kLanes <= last; j += kLanes)
-    for (int l = 0; l < kLanes; ++l) lanes[l] = r.join(lanes[l], r.load(out, j + l));
-  for (int l = 0; j < last; ++j, ++l) lanes[l] = r.join(lanes[l], r.load(out, j));
-  for (int width = kLanes / 2; width > 0; width /= 2)
-    for (int l = 0; l < width; ++l) lanes[l] = r.join(lanes[l], lanes[l + width]);
-  return lanes[0];
-}
-
-template <class A, class Load, class Join>
-struct Fold {
-  using Acc = A;
-  A neutral;
-  Load source;
-  Join joined;
-  A zero() const { return neutral; }
-  A load(std::int64_t, std::int64_t j) const { return source(j); }
-  A join(A a, A b) const { return joined(a, b); }
-};
-
-// A fold of source(0) .. source(n-1) inside a row kernel, in the order of a block of a reduction.
-template <class A, class Load, class Join>
-A fold(std::int64_t n, A neutral, Load source, Join join) {
-  return reduce_block(Fold<A, Load, Join>{neutral, source, join}, 0, 0, n);
+  using Acc = typename R::Acc;
+  return fold_lanes(
+      first, last, r.zero(), [&r, out](std::int64_t j) { return r.load(out, j); },
+      [&r](Acc a, Acc b) { return r.join(a, b); });
 }
 
 template <class R>
@@ -139,17 +118,34 @@ void reduce_columns_cpu(std::int64_t batch, std::int64_t rows, std::int64_t colu
   }
 }
 
-}  // namespace driver
-
-// f(i) for i in [0, n), in any order.
+// A row functor on one thread.
 template <class F>
-void for_each(Device device, std::int64_t n, F f) {
-  submit(device, [n, f] { driver::for_each_cpu(n, f); });
+struct Alone {
+  F f;
+  void operator()(std::int64_t row) const {
+    if constexpr (std::is_invocable_v<const F&, std::int64_t>)  // TEMPORARY
+      f(row);
+    else
+      f(row, OneThread{});
+  }
+};
+template <class A, class Load, class Join>  // TEMPORARY
+A fold(std::int64_t n, A neutral, Load source, Join join) {
+  return fold_lanes(0, n, neutral, source, join);
 }
 
-// f(row) for few heavy rows (a norm over one row, a softmax): one iteration is worth a thread.
+// One array: every batch index has the same reducer.
+template <class R>
+struct Same {
+  R r;
+  MLD_HD R operator()(std::int64_t) const { return r; }
+};
+
+}  // namespace driver
+
+// f(row) for rows whose functor is written for the vector units of a CPU; not on a cuda device.
 template <class F>
-void for_each_row(Device device, std::int64_t rows, std::int64_t work_per_row, F f) {
+void for_each_host_row(Device device, std::int64_t rows, std::int64_t work_per_row, F f) {
   submit(device, [=] {
 #pragma omp parallel if (rows > 1 && rows * work_per_row >= driver::kGrain)
     {
@@ -160,20 +156,44 @@ void for_each_row(Device device, std::int64_t rows, std::int64_t work_per_row, F
   });
 }
 
-template <class R>
-void reduce(Device device, std::int64_t outs, std::int64_t extent, R r) {
-  submit(device, [=] { driver::reduce_cpu(outs, extent, r); });
+// f(i) for i in [0, n), in any order.
+template <class F>
+void for_each(Device device, std::int64_t n, F f) {
+#if MLD_CUDA
+  if (device.kind == DeviceKind::cuda) return cuda::for_each(device, n, f);
+#endif
+  submit(device, [n, f] { driver::for_each_cpu(n, f); });
+}
+
+// f(row, team) for few heavy rows (a norm over one row, a softmax): one row is worth a team (core/team.h).
+template <class F>
+void for_each_row(Device device, std::int64_t rows, std::int64_t work_per_row, F f) {
+#if MLD_CUDA
+  if (device.kind == DeviceKind::cuda) return cuda::for_each_row(device, rows, work_per_row, f);
+#endif
+  for_each_host_row(device, rows, work_per_row, driver::Alone<F>{f});
 }
 
 template <class R>
-void reduce_columns(Device device, std::int64_t rows, std::int64_t columns, R r) {
-  submit(device, [=] { driver::reduce_columns_cpu(1, rows, columns, [&](std::int64_t) { return r; }); });
+void reduce(Device device, std::int64_t outs, std::int64_t extent, R r) {
+#if MLD_CUDA
+  if (device.kind == DeviceKind::cuda) return cuda::reduce(device, outs, extent, r);
+#endif
+  submit(device, [=] { driver::reduce_cpu(outs, extent, r); });
 }
 
 // The middle axis of [batch, rows, columns]: make(b) gives the reducer of array b.
 template <class Make>
 void reduce_columns(Device device, std::int64_t batch, std::int64_t rows, std::int64_t columns, Make make) {
+#if MLD_CUDA
+  if (device.kind == DeviceKind::cuda) return cuda::reduce_columns(device, batch, rows, columns, make);
+#endif
   submit(device, [=] { driver::reduce_columns_cpu(batch, rows, columns, make); });
+}
+
+template <class R>
+void reduce_columns(Device device, std::int64_t rows, std::int64_t columns, R r) {
+  reduce_columns(device, 1, rows, columns, driver::Same<R>{r});
 }
 
 }  // namespace mld

@@ -10,12 +10,18 @@ namespace {
 
 thread_local Tape* innermost = nullptr;
 
+template <class T>
+struct AddInto {
+  T* to;
+  const T* from;
+  MLD_HD void operator()(std::int64_t i) const { to[i] = to[i] + from[i]; }
+};
+
 void add_into(const Tensor& to, const Tensor& from) {
   MLD_CHECK(to.shape() == from.shape() && to.dtype() == from.dtype(), "backward: gradient ", from.shape(),
             " added to one of shape ", to.shape());
   dispatch_float(to.dtype(), "backward", [&]<class T>() {
-    for_each(to.device(), to.numel(),
-             [y = to.ptr<T>(), x = from.ptr<T>()](std::int64_t i) { y[i] = y[i] + x[i]; });
+    for_each(to.device(), to.numel(), AddInto<T>{to.ptr<T>(), from.ptr<T>()});
   });
 }
 

@@ -5,9 +5,20 @@
 #include <utility>
 
 #include "engine/core/drivers.h"
+#include "engine/cuda/runtime.h"
 #include "engine/runtime/sim.h"
 
 namespace mld {
+namespace {
+
+template <class T>
+struct Set {
+  T* to;
+  T value;
+  MLD_HD void operator()(std::int64_t i) const { to[i] = value; }
+};
+
+}  // namespace
 
 Storage::Storage(Device device, std::size_t bytes)
     : pool_(active_pool(device)), bytes_(bytes), data_(pool_->allocate(bytes)) {}
@@ -36,7 +47,7 @@ Tensor Tensor::zeros(Shape shape, DType dtype, Device device) {
 Tensor Tensor::full(Shape shape, double value, DType dtype, Device device) {
   Tensor t = empty(std::move(shape), dtype, device);
   const auto fill = [&]<class T>() {
-    for_each(device, t.numel(), [p = t.ptr<T>(), v = static_cast<T>(value)](std::int64_t i) { p[i] = v; });
+    for_each(device, t.numel(), Set<T>{t.ptr<T>(), static_cast<T>(value)});
   };
   switch (dtype) {
     case DType::f32:
@@ -58,13 +69,31 @@ Tensor Tensor::full(Shape shape, double value, DType dtype, Device device) {
 Tensor Tensor::from_bytes(const void* values, std::int64_t count, Shape shape, DType dtype, Device device) {
   MLD_CHECK(count == shape.numel(), "tensor: ", count, " values for shape ", shape);
   Tensor t = empty(std::move(shape), dtype, device);
-  if (device.kind != DeviceKind::cpu) synchronize(device);
-  if (count > 0) std::memcpy(t.raw(), values, static_cast<std::size_t>(t.bytes()));
+  t.upload(values);
   return t;
+}
+
+void Tensor::upload(const void* host) const {
+  if (numel() == 0) return;
+  if constexpr (kCudaBuilt)
+    if (device_.kind == DeviceKind::cuda)
+      return cuda::upload(device_, raw(), host, static_cast<std::size_t>(bytes()));
+  synchronize(device_);
+  std::memcpy(raw(), host, static_cast<std::size_t>(bytes()));
+}
+
+void Tensor::download(void* host) const {
+  if (numel() == 0) return;
+  if constexpr (kCudaBuilt)
+    if (device_.kind == DeviceKind::cuda)
+      return cuda::download(device_, host, raw(), static_cast<std::size_t>(bytes()));
+  synchronize(device_);
+  std::memcpy(host, raw(), static_cast<std::size_t>(bytes()));
 }
 
 double Tensor::item() const {
   MLD_CHECK(defined() && numel() == 1, "tensor: item() needs exactly one element, shape is ", shape_);
+  if (device_.kind == DeviceKind::cuda) return to(kCpu).item();
   switch (dtype_) {
     case DType::f32:
       return *data<float>();
@@ -110,10 +139,15 @@ Tensor Tensor::clone() const {
 
 Tensor Tensor::to(Device device) const {
   if (device == device_) return *this;
-  synchronize(device_);
-  synchronize(device);
   Tensor t = empty(shape_, dtype_, device);
-  if (numel() > 0) std::memcpy(t.raw(), raw(), static_cast<std::size_t>(bytes()));
+  if (device.kind == DeviceKind::cuda) {
+    const Tensor host = device_.kind == DeviceKind::cuda ? to(kCpu) : *this;
+    synchronize(host.device_);
+    t.upload(host.raw());
+  } else {
+    synchronize(device);
+    download(t.raw());
+  }
   return t;
 }
 
@@ -164,12 +198,18 @@ void Tensor::copy_from(const Tensor& source) const {
             "copy: ", source.shape_, " ", dtype_name(source.dtype_), " (", source.device_, ") into ", shape_,
             " ", dtype_name(dtype_), " (", device_, ")");
   if (numel() == 0) return;
+  if constexpr (kCudaBuilt)
+    if (device_.kind == DeviceKind::cuda)
+      return cuda::copy(device_, raw(), source.raw(), static_cast<std::size_t>(bytes()));
   submit(device_, [to = raw(), from = source.raw(), n = static_cast<std::size_t>(bytes())] {
     std::memcpy(to, from, n);
   });
 }
 
 void Tensor::zero() const {
+  if constexpr (kCudaBuilt)
+    if (device_.kind == DeviceKind::cuda)
+      return cuda::zero(device_, raw(), static_cast<std::size_t>(bytes()));
   submit(device_, [to = raw(), n = static_cast<std::size_t>(bytes())] { std::memset(to, 0, n); });
 }
 
@@ -179,6 +219,8 @@ void Tensor::check_access(DType wanted) const {
 }
 
 void Tensor::check_host() const {
+  MLD_CHECK(device_.kind != DeviceKind::cuda, "tensor: host access to memory of ", device_,
+            "; copy it with to(kCpu)");
   MLD_CHECK(!pending(device_), "tensor: host access while work is queued on ", device_,
             "; synchronize first");
 }

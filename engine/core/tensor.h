@@ -58,7 +58,7 @@ class Tensor {
     check_access(dtype_of<T>());
     return reinterpret_cast<T*>(raw());
   }
-  // Pointer for the host: throws if work that may write it is still queued.
+  // Pointer for the host: throws on a cuda device, and if work that may write it is still queued.
   template <class T>
   T* data() const {
     check_host();
@@ -79,6 +79,8 @@ class Tensor {
   Tensor to(DType dtype) const;                // value conversion, on the cpu
   void copy_from(const Tensor& source) const;  // same shape, dtype and device
   void zero() const;
+  void upload(const void* host) const;  // bytes() from host memory, which may be reused on return
+  void download(void* host) const;      // bytes() to host memory, once what was submitted has run
   // Sole owner of its memory: may be overwritten in place.
   bool unique() const { return storage_.use_count() == 1; }
 

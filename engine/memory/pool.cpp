@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "engine/core/error.h"
+#include "engine/cuda/runtime.h"
 #include "engine/runtime/sim.h"
 
 namespace mld {
@@ -17,6 +18,25 @@ constexpr std::size_t kLargeStep = std::size_t{2} << 20;
 std::size_t round_up(std::size_t bytes) {
   const std::size_t step = bytes <= kSmall ? kSmallStep : kLargeStep;
   return bytes == 0 ? step : (bytes + step - 1) / step * step;
+}
+
+// Memory of the system: null if there is none left.
+void* take(Device device, std::size_t bytes) {
+  if constexpr (kCudaBuilt)
+    if (device.kind == DeviceKind::cuda) return cuda::allocate(device, bytes);
+  return std::aligned_alloc(64, bytes);
+}
+
+void give_back(Device device, void* block) noexcept {
+  if constexpr (kCudaBuilt)
+    if (device.kind == DeviceKind::cuda) return cuda::release(device, block);
+  std::free(block);
+}
+
+std::size_t free_bytes(Device device) {
+  if constexpr (kCudaBuilt)
+    if (device.kind == DeviceKind::cuda) return cuda::device_info(device.index).free_bytes;
+  return 0;
 }
 
 std::vector<std::shared_ptr<Pool>>& scopes() {
@@ -41,19 +61,21 @@ void* Pool::allocate(std::size_t bytes) {
     return block;
   }
   ++stats_.misses;
-  void* block = std::aligned_alloc(64, size);
+  void* block = take(device_, size);
   if (!block) {
     for (auto& [held, cached] : free_) {
-      std::free(cached);
+      give_back(device_, cached);
       stats_.bytes_held -= static_cast<std::int64_t>(held);
     }
     free_.clear();
-    block = std::aligned_alloc(64, size);
+    block = take(device_, size);
   }
   if (!block) {
     stats_.bytes_in_use -= static_cast<std::int64_t>(size);
     fail(ErrorKind::device, "memory: ", device_, " cannot provide ", size, " bytes; in use ",
-         stats_.bytes_in_use, ", peak ", stats_.peak_in_use, "; use a smaller batch");
+         stats_.bytes_in_use, ", peak ", stats_.peak_in_use,
+         device_.kind == DeviceKind::cuda ? cat(", free on the GPU ", free_bytes(device_)) : "",
+         "; use a smaller batch");
   }
   stats_.bytes_held += static_cast<std::int64_t>(size);
   return block;
@@ -77,7 +99,7 @@ void Pool::drop_cache() noexcept {
     sim::run_queue();  // queued work may touch the blocks
   std::lock_guard lock(mutex_);
   for (auto& [size, block] : free_) {
-    std::free(block);
+    give_back(device_, block);
     stats_.bytes_held -= static_cast<std::int64_t>(size);
   }
   free_.clear();
@@ -87,9 +109,14 @@ std::shared_ptr<Pool> active_pool(Device device) {
   for (auto it = scopes().rbegin(); it != scopes().rend(); ++it)
     if ((*it)->device() == device) return *it;
   // Never destroyed: tensors with static storage duration may outlive any order of destruction.
-  static auto* cpu = new std::shared_ptr<Pool>(std::make_shared<Pool>(kCpu));
-  static auto* sim = new std::shared_ptr<Pool>(std::make_shared<Pool>(kSim));
-  return device.kind == DeviceKind::cpu ? *cpu : *sim;
+  static auto* pools = new std::map<std::pair<DeviceKind, int>, std::shared_ptr<Pool>>;
+  static auto* mutex = new std::mutex;
+  MLD_CHECK_AS(ErrorKind::device, kCudaBuilt || device.kind != DeviceKind::cuda, "device ", device,
+               ": this program was built without CUDA; configure with -DMLD_CUDA=ON");
+  const std::lock_guard lock(*mutex);
+  std::shared_ptr<Pool>& pool = (*pools)[{device.kind, device.index}];
+  if (!pool) pool = std::make_shared<Pool>(device);
+  return pool;
 }
 
 PoolScope::PoolScope(std::shared_ptr<Pool> pool) { scopes().push_back(std::move(pool)); }

@@ -25,10 +25,35 @@ struct OperandGrad {
   static constexpr bool kUsesB = kOfB ? F::kDbUsesB : F::kDaUsesB;
   F f;
   const T *a, *b, *dy;
-  T operator()(std::int64_t i, std::int64_t ia, std::int64_t ib) const {
+  MLD_HD T operator()(std::int64_t i, std::int64_t ia, std::int64_t ib) const {
     const T va = kUsesA ? a[ia] : T(0), vb = kUsesB ? b[ib] : T(0);
     return dy[i] * (kOfB ? f.db(va, vb) : f.da(va, vb));
   }
+};
+
+template <class F, class T>
+struct BinaryForward {
+  F f;
+  const T *a, *b;
+  T* y;
+  MLD_HD void operator()(std::int64_t i, std::int64_t ia, std::int64_t ib) const {
+    y[i] = f.value(a[ia], b[ib]);
+  }
+};
+
+template <class Grad, class T, bool kAdd>
+struct WriteGrad {
+  Grad grad;
+  T* out;
+  MLD_HD void operator()(std::int64_t i, std::int64_t ia, std::int64_t ib) const {
+    put<kAdd>(out[i], grad(i, ia, ib));
+  }
+};
+
+template <class T>
+struct Product {
+  const T *a, *b;
+  MLD_HD T operator()(std::int64_t i) const { return a[i] * b[i]; }
 };
 
 template <class F, class T, bool kOfB, bool kAdd>
@@ -39,17 +64,15 @@ void write_grad(const Kept<F>& kept, const Tensor& dy, const Tensor& to) {
                   Grad::kUsesB ? kept.b.template ptr<T>() : nullptr,
                   dy.ptr<T>()};
   for_each_broadcast(dy.device(), broadcast_plan(kept.out, kept.shape_a, kept.shape_b),
-                     [grad, out = to.ptr<T>()](std::int64_t i, std::int64_t ia, std::int64_t ib) {
-                       put<kAdd>(out[i], grad(i, ia, ib));
-                     });
+                     WriteGrad<Grad, T, kAdd>{grad, to.ptr<T>()});
 }
 
 // to = sum of dy * other over the one summed run, in one pass (+ what is there).
 void sum_product(const Tensor& dy, const Tensor& other, const AxisRuns& runs, const Tape::Target& to) {
   const AxisSplit s = split_at_sum(runs);
   dispatch_float(dy.dtype(), "backward", [&]<class T>() {
-    const auto product = [d = dy.ptr<T>(), v = other.ptr<T>()](std::int64_t i) { return d[i] * v[i]; };
-    sum_axis<T>(dy.device(), s.p, s.q, s.r, product, to.grad.ptr<T>(), T(1), to.add);
+    sum_axis<T>(dy.device(), s.p, s.q, s.r, Product<T>{dy.ptr<T>(), other.ptr<T>()}, to.grad.ptr<T>(), T(1),
+                to.add);
   });
 }
 
@@ -89,10 +112,8 @@ Var binary(Op op, const Var& a, const Var& b, F f) {
   const Shape shape = broadcast_shape(op_name(op), a.shape(), b.shape());
   const Tensor y = Tensor::empty(shape, a.dtype(), a.device());
   dispatch_float(a.dtype(), op_name(op), [&]<class T>() {
-    for_each_broadcast(
-        y.device(), broadcast_plan(shape, a.shape(), b.shape()),
-        [f, va = a.value.ptr<T>(), vb = b.value.ptr<T>(), out = y.ptr<T>()](
-            std::int64_t i, std::int64_t ia, std::int64_t ib) { out[i] = f.value(va[ia], vb[ib]); });
+    for_each_broadcast(y.device(), broadcast_plan(shape, a.shape(), b.shape()),
+                       BinaryForward<F, T>{f, a.value.ptr<T>(), b.value.ptr<T>(), y.ptr<T>()});
   });
   if (!needs_grad(a, b)) return y;
   Kept<F> kept{shape, a.shape(), b.shape(), {}, {}, a.slot, b.slot};

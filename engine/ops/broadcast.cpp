@@ -44,9 +44,9 @@ BroadcastPlan broadcast_plan(const Shape& out, const Shape& a, const Shape& b) {
     if (in_b) step_b *= std::max<std::int64_t>(1, out[axis]);
   }
   while (plan.rank < 2) push(1, 1, 1);
-  std::reverse(plan.extent.begin(), plan.extent.begin() + static_cast<std::ptrdiff_t>(plan.rank));
-  std::reverse(plan.a.begin(), plan.a.begin() + static_cast<std::ptrdiff_t>(plan.rank));
-  std::reverse(plan.b.begin(), plan.b.begin() + static_cast<std::ptrdiff_t>(plan.rank));
+  std::reverse(plan.extent, plan.extent + plan.rank);
+  std::reverse(plan.a, plan.a + plan.rank);
+  std::reverse(plan.b, plan.b + plan.rank);
   return plan;
 }
 
@@ -102,8 +102,7 @@ void sum_runs(const Tensor& x, AxisRuns runs, const Tensor& out, double scale, b
   const bool final = runs.sums() <= 1;
   const Tensor to = final ? out : Tensor::empty({s.p * s.r}, x.dtype(), x.device());
   dispatch_float(x.dtype(), "sum", [&]<class T>() {
-    const auto load = [v = x.ptr<T>()](std::int64_t i) { return v[i]; };
-    sum_axis<T>(x.device(), s.p, s.q, s.r, load, to.ptr<T>(), final ? static_cast<T>(scale) : T(1),
+    sum_axis<T>(x.device(), s.p, s.q, s.r, Element<T>{x.ptr<T>()}, to.ptr<T>(), final ? static_cast<T>(scale) : T(1),
                 final && add);
   });
   if (final) return;

@@ -40,7 +40,12 @@ Shape broadcast_shape(const char* op, const Shape& a, const Shape& b);
 // last has strides 0 or 1, not both 0.
 struct BroadcastPlan {
   std::size_t rank = 0;
-  std::array<std::int64_t, Shape::kMaxRank + 1> extent{}, a{}, b{};
+  std::int64_t extent[Shape::kMaxRank + 1] = {}, a[Shape::kMaxRank + 1] = {}, b[Shape::kMaxRank + 1] = {};
+  std::int64_t numel() const {
+    std::int64_t n = 1;
+    for (std::size_t axis = 0; axis < rank; ++axis) n *= extent[axis];
+    return n;
+  }
 };
 // a and b broadcast to `out`.
 BroadcastPlan broadcast_plan(const Shape& out, const Shape& a, const Shape& b);
@@ -79,10 +84,35 @@ void broadcast_block(const BroadcastPlan& plan, const BroadcastBlocks& blocks, s
 }
 
 template <int kA, int kB, class F>
+struct BroadcastRun {
+  BroadcastPlan plan;
+  BroadcastBlocks blocks;
+  F f;
+  void operator()(std::int64_t block) const { broadcast_block<kA, kB>(plan, blocks, block, f); }
+};
+
+// One element, its place in the operands found from the last axis on.
+template <class F>
+struct BroadcastElement {
+  BroadcastPlan plan;
+  F f;
+  MLD_HD void operator()(std::int64_t i) const {
+    std::int64_t ia = 0, ib = 0, rest = i;
+    for (int axis = static_cast<int>(plan.rank) - 1; axis > 0; --axis) {
+      const std::int64_t at = rest % plan.extent[axis];
+      rest /= plan.extent[axis];
+      ia += at * plan.a[axis];
+      ib += at * plan.b[axis];
+    }
+    f(i, ia + rest * plan.a[0], ib + rest * plan.b[0]);
+  }
+};
+
+template <int kA, int kB, class F>
 void for_each_broadcast(Device device, const BroadcastPlan& plan, const F& f) {
   const BroadcastBlocks blocks(plan);
-  for_each_row(device, blocks.count(), blocks.rows * blocks.columns,
-               [=](std::int64_t block) { broadcast_block<kA, kB>(plan, blocks, block, f); });
+  for_each_host_row(device, blocks.count(), blocks.rows * blocks.columns,
+                    BroadcastRun<kA, kB, F>{plan, blocks, f});
 }
 
 }  // namespace driver
@@ -90,6 +120,10 @@ void for_each_broadcast(Device device, const BroadcastPlan& plan, const F& f) {
 // f(i, ia, ib) for every element i of the result, with the elements of the operands that belong to it.
 template <class F>
 void for_each_broadcast(Device device, const BroadcastPlan& plan, F f) {
+#if MLD_CUDA
+  if (device.kind == DeviceKind::cuda)
+    return for_each(device, plan.numel(), driver::BroadcastElement<F>{plan, f});
+#endif
   const std::size_t last = plan.rank - 1;
   if (plan.a[last] == 0)
     driver::for_each_broadcast<0, 1>(device, plan, f);
@@ -120,10 +154,10 @@ struct RowSum {
   T* out;
   T scale;
   bool add;
-  T zero() const { return T(0); }
-  T load(std::int64_t o, std::int64_t j) const { return source(o * q + j); }
-  T join(T a, T b) const { return a + b; }
-  void store(std::int64_t o, T sum) const { out[o] = add ? out[o] + scale * sum : scale * sum; }
+  MLD_HD T zero() const { return T(0); }
+  MLD_HD T load(std::int64_t o, std::int64_t j) const { return source(o * q + j); }
+  MLD_HD T join(T a, T b) const { return a + b; }
+  MLD_HD void store(std::int64_t o, T sum) const { out[o] = add ? out[o] + scale * sum : scale * sum; }
 };
 
 template <class T, class Load>
@@ -136,7 +170,27 @@ void sum_rows(Device device, std::int64_t p, std::int64_t q, Load load, T* out, 
 template <class T, class Load>
 struct ColumnSum : RowSum<T, Load> {
   std::int64_t first, r;
-  T load(std::int64_t o, std::int64_t j) const { return this->source(first + j * r + o); }
+  MLD_HD T load(std::int64_t o, std::int64_t j) const { return this->source(first + j * r + o); }
+};
+
+// The reducer of array `index` of [P,Q,R].
+template <class T, class Load>
+struct ColumnSums {
+  Load load;
+  std::int64_t q, r;
+  T* out;
+  T scale;
+  bool add;
+  MLD_HD ColumnSum<T, Load> operator()(std::int64_t index) const {
+    return {{load, q, out + index * r, scale, add}, index * q * r, r};
+  }
+};
+
+// Element i of an array, as a summand.
+template <class T>
+struct Element {
+  const T* x;
+  MLD_HD T operator()(std::int64_t i) const { return x[i]; }
 };
 
 // Over the middle axis of [P,Q,R]; load(i) gives the summand at flat place i.
@@ -144,9 +198,7 @@ template <class T, class Load>
 void sum_axis(Device device, std::int64_t p, std::int64_t q, std::int64_t r, Load load, T* out, T scale,
               bool add) {
   if (r == 1) return sum_rows(device, p, q, load, out, scale, add);
-  reduce_columns(device, p, q, r, [=](std::int64_t index) {
-    return ColumnSum<T, Load>{{load, q, out + index * r, scale, add}, index * q * r, r};
-  });
+  reduce_columns(device, p, q, r, ColumnSums<T, Load>{load, q, r, out, scale, add});
 }
 
 // [P,Q,R] of which Q is the last summed run (1 if none is).

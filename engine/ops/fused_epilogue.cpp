@@ -12,13 +12,28 @@ struct Derivative {
   const T* s;
   const T* dy;
   T* dpre;
-  T operator()(std::int64_t i) const { return dpre[i] = dy[i] * f.derivative(s[i], s[i]); }
+  MLD_HD T operator()(std::int64_t i) const { return dpre[i] = dy[i] * f.derivative(s[i], s[i]); }
+};
+
+// The same without a sum: what the term returns is not looked at.
+template <class Term>
+struct Discard {
+  Term term;
+  MLD_HD void operator()(std::int64_t i) const { (void)term(i); }
+};
+
+template <class T, class F>
+struct Activate {
+  F f;
+  const T* x;
+  T* y;
+  MLD_HD void operator()(std::int64_t i) const { y[i] = f.value(x[i]); }
 };
 
 template <class T>
 struct Identity {
   const T* dy;
-  T operator()(std::int64_t i) const { return dy[i]; }
+  MLD_HD T operator()(std::int64_t i) const { return dy[i]; }
 };
 
 // Column sums of term(i) over a row-major [rows, columns] array. A driver loads every element exactly once,
@@ -30,10 +45,10 @@ struct ColumnSum {
   T* sum;
   bool add;
   using Acc = T;
-  Acc zero() const { return T(0); }
-  Acc load(std::int64_t column, std::int64_t row) const { return term(row * columns + column); }
-  Acc join(Acc a, Acc b) const { return a + b; }
-  void store(std::int64_t column, Acc a) const { sum[column] = add ? sum[column] + a : a; }
+  MLD_HD Acc zero() const { return T(0); }
+  MLD_HD Acc load(std::int64_t column, std::int64_t row) const { return term(row * columns + column); }
+  MLD_HD Acc join(Acc a, Acc b) const { return a + b; }
+  MLD_HD void store(std::int64_t column, Acc a) const { sum[column] = add ? sum[column] + a : a; }
 };
 
 template <class T, class Term>
@@ -49,8 +64,7 @@ void run(const Tensor& dy, const Term& term, Slot bias, Tape& tape) {
 void apply_activation(const Tensor& in, Activation act, const Tensor& out) {
   dispatch_float(in.dtype(), "activation", [&]<class T>() {
     with_activation(act, [&](auto f) {
-      for_each(in.device(), in.numel(),
-               [f, x = in.ptr<T>(), y = out.ptr<T>()](std::int64_t i) { y[i] = f.value(x[i]); });
+      for_each(in.device(), in.numel(), Activate<T, decltype(f)>{f, in.ptr<T>(), out.ptr<T>()});
     });
   });
 }
@@ -64,9 +78,10 @@ Tensor backward(const Tensor& dy, const Tensor& saved, Activation act, Slot bias
       return;
     }
     with_activation(act, [&](auto f) {
-      const Derivative<T, decltype(f)> term{f, saved.ptr<T>(), dy.ptr<T>(), dpre.ptr<T>()};
+      using Term = Derivative<T, decltype(f)>;
+      const Term term{f, saved.ptr<T>(), dy.ptr<T>(), dpre.ptr<T>()};
       if (bias.constant())
-        for_each(dy.device(), dy.numel(), term);
+        for_each(dy.device(), dy.numel(), Discard<Term>{term});
       else
         run<T>(dy, term, bias, tape);
     });

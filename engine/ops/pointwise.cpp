@@ -8,6 +8,25 @@
 namespace mld {
 namespace {
 
+template <class F, class T>
+struct UnaryForward {
+  F f;
+  const T* x;
+  T* y;
+  MLD_HD void operator()(std::int64_t i) const { y[i] = f.value(x[i]); }
+};
+
+template <class F, class T, bool kAdd>
+struct UnaryBackward {
+  F f;
+  const T *saved, *dy;
+  T* dx;
+  MLD_HD void operator()(std::int64_t i) const {
+    const T v = F::kSaved == fn::Saved::nothing ? T(0) : saved[i];
+    put<kAdd>(dx[i], dy[i] * f.derivative(v, v));
+  }
+};
+
 // dx = dy * derivative; `saved` is what F keeps, in both places where only one is looked at.
 template <class F>
 void pull_unary(const Tensor& dy, const Tensor& saved, Slot slot, F f, Tape& tape) {
@@ -15,10 +34,8 @@ void pull_unary(const Tensor& dy, const Tensor& saved, Slot slot, F f, Tape& tap
   dispatch_float(dy.dtype(), "backward", [&]<class T>() {
     const T* kept = F::kSaved == fn::Saved::nothing ? nullptr : saved.ptr<T>();
     with_flag(dx.add, [&](auto adding) {
-      for_each(dy.device(), dy.numel(), [f, kept, d = dy.ptr<T>(), out = dx.grad.ptr<T>()](std::int64_t i) {
-        const T v = F::kSaved == fn::Saved::nothing ? T(0) : kept[i];
-        put<decltype(adding)::value>(out[i], d[i] * f.derivative(v, v));
-      });
+      for_each(dy.device(), dy.numel(),
+               UnaryBackward<F, T, decltype(adding)::value>{f, kept, dy.ptr<T>(), dx.grad.ptr<T>()});
     });
   });
 }
@@ -28,8 +45,7 @@ Var unary(Op op, const Var& x, F f) {
   check::defined(op_name(op), "x", x.value);
   const Tensor y = Tensor::empty(x.shape(), x.dtype(), x.device());
   dispatch_float(x.dtype(), op_name(op), [&]<class T>() {
-    for_each(x.device(), y.numel(),
-             [f, in = x.value.ptr<T>(), out = y.ptr<T>()](std::int64_t i) { out[i] = f.value(in[i]); });
+    for_each(x.device(), y.numel(), UnaryForward<F, T>{f, x.value.ptr<T>(), y.ptr<T>()});
   });
   if (!needs_grad(x)) return y;
   Tensor saved;

@@ -8,6 +8,14 @@
 namespace mld {
 namespace {
 
+template <class T, bool kAdd>
+struct Spread {
+  T scale;
+  const T* dy;
+  T* dx;
+  MLD_HD void operator()(std::int64_t i, std::int64_t, std::int64_t ib) const { put<kAdd>(dx[i], scale * dy[ib]); }
+};
+
 // dx = scale * dy, repeated over the summed axes; `kept` is the shape of dy with those axes as extents of 1.
 void pull_sum(const Tensor& dy, const Shape& shape, const Shape& kept, Slot slot, double scale, Tape& tape) {
   const Tape::Target dx = tape.target(slot, shape, dy.dtype(), dy.device());
@@ -15,10 +23,7 @@ void pull_sum(const Tensor& dy, const Shape& shape, const Shape& kept, Slot slot
   dispatch_float(dy.dtype(), "backward", [&]<class T>() {
     with_flag(dx.add, [&](auto adding) {
       for_each_broadcast(dy.device(), plan,
-                         [s = static_cast<T>(scale), d = dy.ptr<T>(), out = dx.grad.ptr<T>()](
-                             std::int64_t i, std::int64_t, std::int64_t ib) {
-                           put<decltype(adding)::value>(out[i], s * d[ib]);
-                         });
+                         Spread<T, decltype(adding)::value>{static_cast<T>(scale), dy.ptr<T>(), dx.grad.ptr<T>()});
     });
   });
 }

@@ -5,6 +5,7 @@
 
 #include "engine/core/device.h"
 #include "engine/core/error.h"
+#include "engine/cuda/runtime.h"
 
 namespace mld {
 namespace sim {
@@ -65,8 +66,12 @@ void poison(void* block, std::size_t bytes) {
 
 void synchronize(Device device) {
   if (device.kind == DeviceKind::sim) sim::run_queue();
+  if constexpr (kCudaBuilt)
+    if (device.kind == DeviceKind::cuda) cuda::synchronize(device);
 }
 
-bool pending(Device device) { return device.kind == DeviceKind::sim && !sim::queue_empty(); }
+bool pending(Device device) {
+  return device.kind == DeviceKind::cuda || (device.kind == DeviceKind::sim && !sim::queue_empty());
+}
 
 }  // namespace mld

@@ -1,8 +1,44 @@
 #include "engine/runtime/step_state.h"
 
-#include <cstring>
+#include "engine/core/drivers.h"
 
 namespace mld {
+namespace {
+
+struct Tick {
+  StepState* s;
+  LrPlan plan;
+  double beta1, beta2;
+  MLD_HD void operator()(std::int64_t) const {
+    s->step += 1;
+    s->ok = 1;
+    s->lr = plan.at(s->updates);
+    const double k = static_cast<double>(s->updates + 1);
+    s->bias1 = 1 - std::pow(beta1, k);
+    s->bias2 = 1 - std::pow(beta2, k);
+  }
+};
+
+template <class T>
+struct Judge {
+  StepState* s;
+  const T* loss;
+  MLD_HD void operator()(std::int64_t) const {
+    const double value = static_cast<double>(*loss);
+    s->loss[s->step % kLossRing] = value;
+    s->ok = std::isfinite(value) ? 1 : 0;
+  }
+};
+
+struct Commit {
+  StepState* s;
+  MLD_HD void operator()(std::int64_t) const {
+    s->updates += s->ok ? 1 : 0;
+    s->bad_steps = s->ok ? 0 : s->bad_steps + 1;
+  }
+};
+
+}  // namespace
 
 StepCounter::StepCounter(std::uint64_t seed, LrPlan plan, double beta1, double beta2, Device device)
     : plan_(plan), beta1_(beta1), beta2_(beta2) {
@@ -12,47 +48,21 @@ StepCounter::StepCounter(std::uint64_t seed, LrPlan plan, double beta1, double b
   write(state);
 }
 
-void StepCounter::tick() {
-  auto* s = reinterpret_cast<StepState*>(memory_.raw());
-  for_each(memory_.device(), 1, [s, plan = plan_, b1 = beta1_, b2 = beta2_](std::int64_t) {
-    s->step += 1;
-    s->ok = 1;
-    s->lr = plan.at(s->updates);
-    const double k = static_cast<double>(s->updates + 1);
-    s->bias1 = 1 - std::pow(b1, k);
-    s->bias2 = 1 - std::pow(b2, k);
-  });
-}
+void StepCounter::tick() { for_each(memory_.device(), 1, Tick{ptr(), plan_, beta1_, beta2_}); }
 
 void StepCounter::judge(const Tensor& loss) {
-  auto* s = reinterpret_cast<StepState*>(memory_.raw());
-  dispatch_float(loss.dtype(), "judge", [&]<class T>() {
-    for_each(memory_.device(), 1, [s, l = loss.ptr<T>()](std::int64_t) {
-      const double value = static_cast<double>(*l);
-      s->loss[s->step % kLossRing] = value;
-      s->ok = std::isfinite(value) ? 1 : 0;
-    });
-  });
+  dispatch_float(loss.dtype(), "judge",
+                 [&]<class T>() { for_each(memory_.device(), 1, Judge<T>{ptr(), loss.ptr<T>()}); });
 }
 
-void StepCounter::commit() {
-  auto* s = reinterpret_cast<StepState*>(memory_.raw());
-  for_each(memory_.device(), 1, [s](std::int64_t) {
-    s->updates += s->ok ? 1 : 0;
-    s->bad_steps = s->ok ? 0 : s->bad_steps + 1;
-  });
-}
+void StepCounter::commit() { for_each(memory_.device(), 1, Commit{ptr()}); }
 
 StepState StepCounter::read() const {
-  synchronize(memory_.device());
   StepState state;
-  std::memcpy(static_cast<void*>(&state), memory_.raw(), sizeof state);
+  memory_.download(&state);
   return state;
 }
 
-void StepCounter::write(const StepState& state) {
-  synchronize(memory_.device());
-  std::memcpy(memory_.raw(), &state, sizeof state);
-}
+void StepCounter::write(const StepState& state) { memory_.upload(&state); }
 
 }  // namespace mld

@@ -9,7 +9,7 @@
 #include <cmath>
 #include <cstdint>
 
-#include "engine/core/drivers.h"
+#include "engine/core/hd.h"
 #include "engine/core/tensor.h"
 
 namespace mld {
@@ -25,7 +25,7 @@ struct LrPlan {
   std::int64_t warmup = 0;
   std::int64_t total = 1;
 
-  double at(std::int64_t k) const {
+  MLD_HD double at(std::int64_t k) const {
     if (k < warmup) return lr * static_cast<double>(k + 1) / static_cast<double>(warmup);
     if (schedule == LrSchedule::constant) return lr;
     const double span = static_cast<double>(total > warmup ? total - warmup : 1);

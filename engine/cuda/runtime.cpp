@@ -1,0 +1,167 @@
+#include "engine/cuda/runtime.h"
+
+#include <array>
+#include <mutex>
+
+#include "engine/cuda/stream.h"
+
+namespace mld::cuda {
+namespace {
+
+constexpr int kMaxDevices = 16;
+
+// Never destroyed: tensors with static storage duration may outlive any order of destruction.
+struct Streams {
+  std::mutex mutex;
+  std::array<cudaStream_t, kMaxDevices> of{};
+};
+Streams& streams() {
+  static auto* all = new Streams;
+  return *all;
+}
+
+int count_or_error(cudaError_t& error) noexcept {
+  int count = 0;
+  error = cudaGetDeviceCount(&count);
+  if (error == cudaSuccess) return count;
+  (void)cudaGetLastError();
+  return 0;
+}
+
+}  // namespace
+
+void fail_call(const char* call, cudaError_t error) {
+  // Asked again after a sticky error, the runtime still reports it.
+  (void)cudaGetLastError();
+  const bool sticky = error != cudaErrorMemoryAllocation && cudaPeekAtLastError() != cudaSuccess;
+  fail(ErrorKind::device, "cuda: ", call, ": ", cudaGetErrorString(error), " (", cudaGetErrorName(error), ")",
+       sticky ? "; the GPU cannot be used by this process any more. Start again from the last checkpoint; "
+                "`compute-sanitizer` names the kernel"
+              : "");
+}
+
+int device_count() noexcept {
+  cudaError_t error{};
+  return count_or_error(error);
+}
+
+std::string why_no_device() {
+  cudaError_t error{};
+  if (count_or_error(error) > 0) return {};
+  if (error == cudaSuccess || error == cudaErrorNoDevice) return "no NVIDIA GPU was found";
+  if (driver_version() == 0) return "no NVIDIA driver is installed";
+  if (error == cudaErrorInsufficientDriver)
+    return cat("the NVIDIA driver supports CUDA ", driver_version() / 1000, ".", driver_version() % 1000 / 10,
+               ", this program was built with ", runtime_version() / 1000, ".", runtime_version() % 1000 / 10,
+               "; update the driver or build with an older toolkit");
+  return cat("the NVIDIA driver reports: ", cudaGetErrorString(error));
+}
+
+DeviceInfo device_info(int index) {
+  cudaDeviceProp properties{};
+  MLD_CUDA_CALL(cudaGetDeviceProperties(&properties, index));
+  DeviceInfo info{properties.name, properties.major, properties.minor, properties.multiProcessorCount, 0, 0,
+                  static_cast<std::size_t>(properties.l2CacheSize)};
+  (void)stream({DeviceKind::cuda, index});
+  MLD_CUDA_CALL(cudaMemGetInfo(&info.free_bytes, &info.total_bytes));
+  return info;
+}
+
+int driver_version() noexcept {
+  int version = 0;
+  return cudaDriverGetVersion(&version) == cudaSuccess ? version : 0;
+}
+
+int runtime_version() noexcept { return CUDART_VERSION; }
+
+cudaStream_t stream(Device device) {
+  MLD_CHECK(device.kind == DeviceKind::cuda && device.index >= 0 && device.index < kMaxDevices, "cuda: ", device,
+            " is no cuda device");
+  static thread_local int current = -1;
+  Streams& all = streams();
+  const std::lock_guard lock(all.mutex);
+  cudaStream_t& mine = all.of[static_cast<std::size_t>(device.index)];
+  if (!mine) {
+    const int count = device_count();
+    MLD_CHECK_AS(ErrorKind::device, device.index < count, "device ", device, ": ",
+                 count == 0 ? why_no_device() : cat("this machine has ", count, " GPU(s), numbered from 0"));
+    MLD_CUDA_CALL(cudaSetDevice(device.index));
+    MLD_CUDA_CALL(cudaStreamCreateWithFlags(&mine, cudaStreamNonBlocking));
+    current = device.index;
+  }
+  if (current != device.index) {
+    MLD_CUDA_CALL(cudaSetDevice(device.index));
+    current = device.index;
+  }
+  return mine;
+}
+
+void* allocate(Device device, std::size_t bytes) {
+  (void)stream(device);
+  void* block = nullptr;
+  const cudaError_t error = cudaMalloc(&block, bytes);
+  if (error == cudaErrorMemoryAllocation) {
+    (void)cudaGetLastError();
+    return nullptr;
+  }
+  MLD_CUDA_CALL(error);
+  return block;
+}
+
+void release(Device device, void* block) noexcept {
+  try {
+    (void)stream(device);
+  } catch (const Error&) {
+    return;
+  }
+  (void)cudaFree(block);
+}
+
+void copy(Device device, void* to, const void* from, std::size_t bytes) {
+  MLD_CUDA_CALL(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, stream(device)));
+}
+
+void zero(Device device, void* to, std::size_t bytes) {
+  MLD_CUDA_CALL(cudaMemsetAsync(to, 0, bytes, stream(device)));
+}
+
+void upload(Device device, void* to, const void* host, std::size_t bytes) {
+  // From pageable memory the call returns once the bytes are staged.
+  MLD_CUDA_CALL(cudaMemcpyAsync(to, host, bytes, cudaMemcpyHostToDevice, stream(device)));
+}
+
+void download(Device device, void* host, const void* from, std::size_t bytes) {
+  MLD_CUDA_CALL(cudaMemcpyAsync(host, from, bytes, cudaMemcpyDeviceToHost, stream(device)));
+  MLD_CUDA_CALL(cudaStreamSynchronize(stream(device)));
+}
+
+void synchronize(Device device) { MLD_CUDA_CALL(cudaStreamSynchronize(stream(device))); }
+
+void begin_capture(Device device) {
+  MLD_CUDA_CALL(cudaStreamBeginCapture(stream(device), cudaStreamCaptureModeThreadLocal));
+}
+
+Recording end_capture(Device device) {
+  cudaGraph_t graph = nullptr;
+  MLD_CUDA_CALL(cudaStreamEndCapture(stream(device), &graph));
+  cudaGraphExec_t executable = nullptr;
+  const cudaError_t error = cudaGraphInstantiate(&executable, graph, 0);
+  (void)cudaGraphDestroy(graph);
+  check(error, "cudaGraphInstantiate");
+  return {executable, [](void* e) { (void)cudaGraphExecDestroy(static_cast<cudaGraphExec_t>(e)); }};
+}
+
+void abandon_capture(Device device) noexcept {
+  cudaGraph_t graph = nullptr;
+  try {
+    if (cudaStreamEndCapture(stream(device), &graph) == cudaSuccess && graph) (void)cudaGraphDestroy(graph);
+  } catch (const Error&) {
+  }
+  (void)cudaGetLastError();
+}
+
+void replay(Device device, const Recording& recording) {
+  MLD_CUDA_CALL(cudaGraphLaunch(static_cast<cudaGraphExec_t>(recording.get()), stream(device)));
+}
+
+}  // namespace mld::cuda
