@@ -1,6 +1,6 @@
 // A small network of every kind of layer, trained for some steps: on the cpu, on a queued device, and there
-// captured and replayed. Replay and eager run must agree in every bit of parameters and running statistics, and
-// on sim with the cpu as well.
+// captured and replayed. Replay and eager run must agree in every bit of parameters and running statistics,
+// and on sim with the cpu as well.
 
 #include <doctest/doctest.h>
 #include <cmath>

@@ -266,7 +266,8 @@ TEST_CASE("float sums are as good as their order promises, and do not depend on 
 TEST_CASE("fold: the order of a row kernel is that of a reduction") {
   const Tensor x = test::random({1, 1000}, 32).to(DType::f32);
   const float* v = x.data<float>();
-  const float folded = OneThread{}.fold(1000, 0.0f, [v](std::int64_t i) { return v[i]; }, Plus{});
+  const float folded = OneThread{}.fold(
+      1000, 0.0f, [v](std::int64_t i) { return v[i]; }, Plus{});
   CHECK(folded == sum(Var(x)).value.data<float>()[0]);
 }
 
