@@ -25,7 +25,7 @@ void draw_row(const DrawKey& key, std::uint32_t row, i64 n, F values, float* out
   fill_row(out, n, seed_of(key), key.site, step_of(key), row, values);
 }
 
-// The words of four elements of a row, for a thread of their own.
+// The words of four elements of a row.
 MLD_HD Words draw_block(const DrawKey& key, i64 row, i64 block) {
   return draw(seed_of(key), key.site, step_of(key), static_cast<std::uint32_t>(row),
               static_cast<std::uint32_t>(block));
@@ -145,7 +145,7 @@ struct DropoutSample {
   }
 };
 
-// Every row draws the mask again: cheaper than to share it.
+// Every row draws its mask again, so that rows are independent.
 template <class T>
 struct DropoutBlock {
   Dropout<T> drop;
