@@ -14,14 +14,27 @@ namespace {
 
 constexpr std::int64_t kDecodeChunk = 256;
 
+struct NoiseOfVelocity {
+  const float *r, *f;
+  float* n;
+  float a, s;
+  MLD_HD void operator()(std::int64_t i) const { n[i] = -(s * r[i] + a * f[i]); }
+};
+
+struct CopyColumns {
+  const float* from;
+  float* to;
+  std::int64_t from_width, to_width, from_first, to_first, count;
+  MLD_HD void operator()(std::int64_t i) const {
+    to[i / count * to_width + to_first + i % count] = from[i / count * from_width + from_first + i % count];
+  }
+};
+
 // n = -(sigma r + a F): what a velocity F stands for as a noise prediction (score_batch.h).
 Tensor noise_of_velocity(const Tensor& r, const Tensor& f, double t) {
   const Tensor n = Tensor::empty(r.shape(), DType::f32, r.device());
   const auto a = static_cast<float>(VpSde::mean(t)), s = static_cast<float>(VpSde::std_dev(t));
-  for_each(r.device(), r.numel(),
-           [out = n.ptr<float>(), x = r.ptr<float>(), v = f.ptr<float>(), a, s](std::int64_t i) {
-             out[i] = -(s * x[i] + a * v[i]);
-           });
+  for_each(r.device(), r.numel(), NoiseOfVelocity{r.ptr<float>(), f.ptr<float>(), n.ptr<float>(), a, s});
   return n;
 }
 
@@ -37,12 +50,9 @@ Tensor level_times(const Schedule& schedule, int modalities, Subset given) {
 
 void copy_columns(const Tensor& from, std::int64_t from_first, const Tensor& to, std::int64_t to_first,
                   std::int64_t count) {
-  const std::int64_t from_width = from.shape()[1], to_width = to.shape()[1];
   for_each(from.device(), from.shape()[0] * count,
-           [=, x = from.ptr<float>(), y = to.ptr<float>()](std::int64_t i) {
-             y[i / count * to_width + to_first + i % count] =
-                 x[i / count * from_width + from_first + i % count];
-           });
+           CopyColumns{from.ptr<float>(), to.ptr<float>(), from.shape()[1], to.shape()[1], from_first,
+                       to_first, count});
 }
 
 }  // namespace
