@@ -16,6 +16,17 @@ elseif(MLD_CUDA)
   set(CMAKE_CUDA_EXTENSIONS OFF)
   set(CMAKE_CUDA_FLAGS_RELEASE "-O3")
   target_compile_definitions(mld_flags INTERFACE MLD_CUDA=1)
+
+  # cuDNN has no CMake package. CUDNN_ROOT may be a folder that holds no more than cudnn.h and libcudnn.so.9.
+  find_path(CUDNN_INCLUDE_DIR cudnn.h HINTS ${CUDNN_ROOT} ENV CUDNN_ROOT ${CUDAToolkit_INCLUDE_DIRS}
+    PATH_SUFFIXES include REQUIRED)
+  find_library(CUDNN_LIBRARY NAMES cudnn libcudnn.so.9 HINTS ${CUDNN_ROOT} ENV CUDNN_ROOT ${CUDAToolkit_LIBRARY_DIR}
+    PATH_SUFFIXES lib lib64 REQUIRED)
+  add_library(mld_cudnn INTERFACE)
+  target_include_directories(mld_cudnn SYSTEM INTERFACE $<BUILD_INTERFACE:${CUDNN_INCLUDE_DIR}>)
+  target_link_libraries(mld_cudnn INTERFACE ${CUDNN_LIBRARY})
+  install(TARGETS mld_cudnn EXPORT mld)
+
   string(REPLACE ";" "," host_options "${MLD_HOST_OPTIONS}")
   target_compile_options(mld_build INTERFACE $<$<COMPILE_LANGUAGE:CUDA>:
     --expt-relaxed-constexpr -Xcompiler=${host_options},-Wno-restrict,-Wno-unknown-pragmas

@@ -21,10 +21,10 @@ class BatchOrder {
   }
 
   std::int64_t batch() const { return batch_; }
-  std::int64_t steps_per_epoch() const { return count_ / batch_; }
+  MLD_HD std::int64_t steps_per_epoch() const { return count_ / batch_; }
 
   // Place i of the batch of step 0, 1, 2, ...
-  std::int64_t row(std::int64_t step, std::int64_t i) const {
+  MLD_HD std::int64_t row(std::int64_t step, std::int64_t i) const {
     const std::int64_t epoch = step / steps_per_epoch(), first = step % steps_per_epoch() * batch_;
     const Permutation order(static_cast<std::uint64_t>(count_), seed_, static_cast<std::uint64_t>(epoch));
     return static_cast<std::int64_t>(order(static_cast<std::uint64_t>(first + i)));

@@ -8,6 +8,15 @@
 namespace mld {
 namespace {
 
+struct OneHot {
+  float* y;
+  const std::int32_t* token;
+  std::int64_t categories;
+  MLD_HD void operator()(std::int64_t i) const {
+    y[i] = token[i / categories] == i % categories ? 1.0f : 0.0f;
+  }
+};
+
 Shape with_batch(std::int64_t batch, const Shape& sample) {
   Shape shape{batch};
   for (std::int64_t extent : sample.extents()) shape.push_back(extent);
@@ -30,10 +39,7 @@ ItemBatch make_item_batch(const data::Modality& modality, std::int64_t batch) {
 
 void one_hot(const Tensor& tokens, const Tensor& out) {
   const std::int64_t categories = out.shape()[-1];
-  for_each(out.device(), out.numel(),
-           [y = out.ptr<float>(), t = tokens.ptr<std::int32_t>(), categories](std::int64_t i) {
-             y[i] = t[i / categories] == i % categories ? 1.0f : 0.0f;
-           });
+  for_each(out.device(), out.numel(), OneHot{out.ptr<float>(), tokens.ptr<std::int32_t>(), categories});
 }
 
 void fill_items(const data::Split& split, int modality, const data::Modality& info,

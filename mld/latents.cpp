@@ -16,6 +16,26 @@ using MatrixView = Eigen::Map<const RowMajor>;
 // Of an axis, relative to the largest: what varies less is not blown up to unit variance.
 constexpr double kLeastVariance = 1e-6;
 
+// z - mean, then over std; a null leaves its part out.
+struct Standardise {
+  float* z;
+  std::int64_t dim;
+  const float *mean, *std;
+  MLD_HD void operator()(std::int64_t k) const {
+    const float centred = mean ? z[k] - mean[k % dim] : z[k];
+    z[k] = std ? centred / std[k % dim] : centred;
+  }
+};
+struct Destandardise {
+  float* z;
+  std::int64_t dim;
+  const float *mean, *std;
+  MLD_HD void operator()(std::int64_t k) const {
+    const float scaled = std ? z[k] * std[k % dim] : z[k];
+    z[k] = mean ? scaled + mean[k % dim] : scaled;
+  }
+};
+
 Tensor axes_of(const LatentStats& stats, const LatentLayout& layout, int i) {
   const std::int64_t dim = layout.dims[static_cast<std::size_t>(i)];
   return stats.axes.rows(layout.squares(i), dim * dim).reshape({dim, dim});
@@ -115,27 +135,20 @@ void standardise_rows(const Tensor& rows, const LatentStats& stats, const Latent
   const std::int64_t dim = rows.shape()[1], offset = layout.offsets[static_cast<std::size_t>(i)];
   const float *mean = stats.mean.ptr<float>() + offset, *std = stats.std.ptr<float>() + offset;
   const bool turned = stats.axes.defined();
-  for_each(rows.device(), rows.numel(), [=, z = rows.ptr<float>()](std::int64_t k) {
-    const float centred = z[k] - mean[k % dim];
-    z[k] = turned ? centred : centred / std[k % dim];
-  });
+  for_each(rows.device(), rows.numel(), Standardise{rows.ptr<float>(), dim, mean, turned ? nullptr : std});
   if (!turned) return;
   rows.copy_from(matmul(rows, axes_of(stats, layout, i)).value);
-  for_each(rows.device(), rows.numel(), [=, z = rows.ptr<float>()](std::int64_t k) { z[k] /= std[k % dim]; });
+  for_each(rows.device(), rows.numel(), Standardise{rows.ptr<float>(), dim, nullptr, std});
 }
 
 void destandardise_rows(const Tensor& rows, const LatentStats& stats, const LatentLayout& layout, int i) {
   const std::int64_t dim = rows.shape()[1], offset = layout.offsets[static_cast<std::size_t>(i)];
   const float *mean = stats.mean.ptr<float>() + offset, *std = stats.std.ptr<float>() + offset;
   const bool turned = stats.axes.defined();
-  for_each(rows.device(), rows.numel(), [=, z = rows.ptr<float>()](std::int64_t k) {
-    const float scaled = z[k] * std[k % dim];
-    z[k] = turned ? scaled : scaled + mean[k % dim];
-  });
+  for_each(rows.device(), rows.numel(), Destandardise{rows.ptr<float>(), dim, turned ? nullptr : mean, std});
   if (!turned) return;
   rows.copy_from(matmul(rows, axes_of(stats, layout, i), false, true).value);
-  for_each(rows.device(), rows.numel(),
-           [=, z = rows.ptr<float>()](std::int64_t k) { z[k] += mean[k % dim]; });
+  for_each(rows.device(), rows.numel(), Destandardise{rows.ptr<float>(), dim, mean, nullptr});
 }
 
 }  // namespace mld

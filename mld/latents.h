@@ -27,6 +27,10 @@ struct LatentLayout {
 struct LatentStats {
   Tensor mean, std;  // [D]
   Tensor axes;       // [sum D_i^2]: for each modality [D_i,D_i], a column per axis; or undefined
+
+  LatentStats to(Device device) const {
+    return {mean.to(device), std.to(device), axes.defined() ? axes.to(device) : Tensor()};
+  }
 };
 
 enum class StatsOver : int { whole, first_batch };

@@ -14,14 +14,27 @@ namespace {
 
 constexpr std::int64_t kDecodeChunk = 256;
 
+struct NoiseOfVelocity {
+  const float *r, *f;
+  float* n;
+  float a, s;
+  MLD_HD void operator()(std::int64_t i) const { n[i] = -(s * r[i] + a * f[i]); }
+};
+
+struct CopyColumns {
+  const float* from;
+  float* to;
+  std::int64_t from_width, to_width, from_first, to_first, count;
+  MLD_HD void operator()(std::int64_t i) const {
+    to[i / count * to_width + to_first + i % count] = from[i / count * from_width + from_first + i % count];
+  }
+};
+
 // n = -(sigma r + a F): what a velocity F stands for as a noise prediction (score_batch.h).
 Tensor noise_of_velocity(const Tensor& r, const Tensor& f, double t) {
   const Tensor n = Tensor::empty(r.shape(), DType::f32, r.device());
   const auto a = static_cast<float>(VpSde::mean(t)), s = static_cast<float>(VpSde::std_dev(t));
-  for_each(r.device(), r.numel(),
-           [out = n.ptr<float>(), x = r.ptr<float>(), v = f.ptr<float>(), a, s](std::int64_t i) {
-             out[i] = -(s * x[i] + a * v[i]);
-           });
+  for_each(r.device(), r.numel(), NoiseOfVelocity{r.ptr<float>(), f.ptr<float>(), n.ptr<float>(), a, s});
   return n;
 }
 
@@ -37,12 +50,9 @@ Tensor level_times(const Schedule& schedule, int modalities, Subset given) {
 
 void copy_columns(const Tensor& from, std::int64_t from_first, const Tensor& to, std::int64_t to_first,
                   std::int64_t count) {
-  const std::int64_t from_width = from.shape()[1], to_width = to.shape()[1];
   for_each(from.device(), from.shape()[0] * count,
-           [=, x = from.ptr<float>(), y = to.ptr<float>()](std::int64_t i) {
-             y[i / count * to_width + to_first + i % count] =
-                 x[i / count * from_width + from_first + i % count];
-           });
+           CopyColumns{from.ptr<float>(), to.ptr<float>(), from.shape()[1], to.shape()[1], from_first,
+                       to_first, count});
 }
 
 }  // namespace
@@ -56,24 +66,27 @@ SampleSettings sample_settings(const Config& config) {
           .chunk = s.chunk};
 }
 
-Model::Model(Config config, data::Description dataset)
-    : config_(std::move(config)), dataset_(std::move(dataset)), layout_(latent_layout(config_)) {
+Model::Model(Config config, data::Description dataset, Device device)
+    : config_(std::move(config)),
+      dataset_(std::move(dataset)),
+      device_(device),
+      layout_(latent_layout(config_)) {
   for (const ModalityConfig& m : config_.modalities)
     infos_.push_back(dataset_.modalities[static_cast<std::size_t>(dataset_.modality(m.name))]);
   nets_.resize(infos_.size());
 }
 
-Model Model::open(const std::filesystem::path& path) {
+Model Model::open(const std::filesystem::path& path, Device device) {
   MLD_CHECK_AS(ErrorKind::model, std::filesystem::exists(path), path.string(), ": no such run or model file");
-  return std::filesystem::is_directory(path) ? open_run(path) : open_file(path);
+  return std::filesystem::is_directory(path) ? open_run(path, device) : open_file(path, device);
 }
 
-Model Model::open_run(const std::filesystem::path& folder) {
+Model Model::open_run(const std::filesystem::path& folder, Device device) {
   const RunFiles files{folder};
-  Model model(read_run_config(files), read_run_dataset(files));
-  const auto load = [](const std::filesystem::path& file, auto& slot, auto make) {
+  Model model(read_run_config(files), read_run_dataset(files), device);
+  const auto load = [device](const std::filesystem::path& file, auto& slot, auto make) {
     if (!std::filesystem::exists(file)) return;
-    slot = std::make_unique<typename std::decay_t<decltype(slot)>::element_type>(make());
+    slot = std::make_unique<typename std::decay_t<decltype(slot)>::element_type>(make(), device);
     load_finished(file, slot->store);
   };
   for (int i = 0; i < model.modalities(); ++i) {
@@ -87,17 +100,17 @@ Model Model::open_run(const std::filesystem::path& folder) {
   return model;
 }
 
-Model Model::open_file(const std::filesystem::path& path) {
+Model Model::open_file(const std::filesystem::path& path, Device device) {
   const SafetensorsFile file(path);
   Model model(parse_config(file.metadata("config"), path.string()),
-              data::parse_description(file.metadata("dataset"), path.string()));
+              data::parse_description(file.metadata("dataset"), path.string()), device);
   std::vector<nn::StoredModel> parts;
   const auto add = [&](const std::string& prefix, auto& slot, auto make) {
     const bool there = std::any_of(file.tensors().begin(), file.tensors().end(), [&](const TensorInfo& t) {
       return t.name.starts_with("model/" + prefix);
     });
     if (!there) return;
-    slot = std::make_unique<typename std::decay_t<decltype(slot)>::element_type>(make());
+    slot = std::make_unique<typename std::decay_t<decltype(slot)>::element_type>(make(), device);
     parts.push_back({prefix, &slot->store});
   };
   for (int i = 0; i < model.modalities(); ++i) {
@@ -163,30 +176,34 @@ const ScoreModel& Model::score() const {
   return score_->model;
 }
 
+Tensor Model::on_device(const Tensor& x, const std::function<Tensor(const Tensor&)>& f) const {
+  return map_rows(x, kDecodeChunk, [&](const Tensor& part) { return f(part.to(device_)).to(kCpu); });
+}
+
 Tensor Model::encode(int i, const Tensor& x) const {
   const Autoencoder& net = autoencoder(i);
-  const Tensor z = map_rows(x, kDecodeChunk, [&](const Tensor& part) { return net.encode(part).value; });
-  standardise_rows(z, score().stats(), layout_, i);
+  const Tensor z = on_device(x, [&](const Tensor& part) { return net.encode(part).value; });
+  standardise_rows(z, score().stats().to(kCpu), layout_, i);
   return z;
 }
 
 Tensor Model::decode(int i, const Tensor& z) const {
   const Autoencoder& net = autoencoder(i);
   const Tensor raw = z.clone();
-  destandardise_rows(raw, score().stats(), layout_, i);
-  return map_rows(raw, kDecodeChunk, [&](const Tensor& part) { return net.decode(part).value; });
+  destandardise_rows(raw, score().stats().to(kCpu), layout_, i);
+  return on_device(raw, [&](const Tensor& part) { return net.decode(part).value; });
 }
 
 Tensor Model::reconstruct(int i, const Tensor& x) const {
   const Autoencoder& net = autoencoder(i);
-  return map_rows(x, kDecodeChunk, [&](const Tensor& part) { return net.decode(net.encode(part)).value; });
+  return on_device(x, [&](const Tensor& part) { return net.decode(net.encode(part)).value; });
 }
 
 std::vector<std::int32_t> Model::classify(int i, const Tensor& x) const {
   MLD_CHECK_AS(ErrorKind::model, has_classifier(i), "modality '", modality(i).name,
                "' has no trained classifier");
   const Classifier& net = nets_[static_cast<std::size_t>(i)].classifier->model;
-  const Tensor scores = map_rows(x, kDecodeChunk, [&](const Tensor& part) { return net(part).value; });
+  const Tensor scores = on_device(x, [&](const Tensor& part) { return net(part).value; });
   const std::int64_t classes = scores.shape()[1];
   std::vector<std::int32_t> labels;
   for (std::int64_t row = 0; row < scores.shape()[0]; ++row) {
@@ -207,18 +224,20 @@ Tensor Model::sample_latents(Subset given, const Tensor& z, std::span<const std:
             ",", layout_.total, "]");
   const ScoreNetwork& network = score().network;
   const Schedule& schedule = settings.sampler.schedule;
-  const ScoreNetwork::TimePath path = network.time_path(level_times(schedule, modalities(), given));
+  const ScoreNetwork::TimePath path =
+      network.time_path(level_times(schedule, modalities(), given).to(device_));
   const bool velocity = config_.score.prediction == Prediction::velocity;
   const auto score_at = [&](const Tensor& r, int level) {
     const Tensor n = network(r, ScoreNetwork::row(path, level - 1)).value;
     return velocity ? noise_of_velocity(r, n, schedule.time(level)) : n;
   };
-  Tensor mask = Tensor::zeros({layout_.total}, DType::u8);
+  const Tensor mask = Tensor::zeros({layout_.total}, DType::u8);
   for (int i = 0; i < modalities(); ++i)
     if (contains(given, i))
       std::fill_n(mask.data<std::uint8_t>() + layout_.offsets[static_cast<std::size_t>(i)],
                   layout_.dims[static_cast<std::size_t>(i)], std::uint8_t{1});
 
+  const Tensor given_mask = mask.to(device_);
   PhiloxNoise noise(settings.seed);
   const std::int64_t per_chunk = count(schedule.walk()).reverse;
   const std::int64_t chunks = (count_all + settings.chunk - 1) / settings.chunk;
@@ -231,7 +250,9 @@ Tensor Model::sample_latents(Subset given, const Tensor& z, std::span<const std:
     const auto step = [&](std::int64_t done, std::int64_t) {
       return !progress || progress(c * per_chunk + done, chunks * per_chunk);
     };
-    out.rows(first, n).copy_from(sample(score_at, known, mask, rows, noise, settings.sampler, step));
+    const Tensor drawn =
+        sample(score_at, known.to(device_), given_mask, rows.to(device_), noise, settings.sampler, step);
+    out.rows(first, n).copy_from(drawn.to(kCpu));
   }
   return out;
 }

@@ -1,8 +1,10 @@
 // A trained model, for inference: opened from a run directory or from an exported file, it encodes, decodes,
-// classifies and samples. Works on tensors; mld/mld.h is the same for programs that embed it.
+// classifies and samples. Works on tensors of the cpu, whatever device the networks are on; mld/mld.h is the
+// same for programs that embed it.
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -30,7 +32,7 @@ class Model {
  public:
   // A run directory (stages that are not there are left out) or a file made by save(). ErrorKind::model if it
   // is neither, or is damaged.
-  static Model open(const std::filesystem::path& path);
+  static Model open(const std::filesystem::path& path, Device device = kCpu);
   // One file for inference, with the final weights of everything there is.
   void save(const std::filesystem::path& file) const;
 
@@ -68,21 +70,24 @@ class Model {
   struct Loaded {
     M model;
     nn::ParameterStore store;
-    explicit Loaded(M m) : model(std::move(m)), store(model, {.training = false}) {}
+    Loaded(M m, Device device) : model(std::move(m)), store(model, {.device = device, .training = false}) {}
   };
   struct Nets {
     std::unique_ptr<Loaded<Autoencoder>> autoencoder;
     std::unique_ptr<Loaded<Classifier>> classifier;
   };
 
-  Model(Config config, data::Description dataset);
-  static Model open_run(const std::filesystem::path& folder);
-  static Model open_file(const std::filesystem::path& file);
+  Model(Config config, data::Description dataset, Device device);
+  static Model open_run(const std::filesystem::path& folder, Device device);
+  static Model open_file(const std::filesystem::path& file, Device device);
+  // f on chunks of x, moved to the networks' device and back.
+  Tensor on_device(const Tensor& x, const std::function<Tensor(const Tensor&)>& f) const;
   const Autoencoder& autoencoder(int i) const;
   const ScoreModel& score() const;
 
   Config config_;
   data::Description dataset_;
+  Device device_;
   std::vector<data::Modality> infos_;
   LatentLayout layout_;
   std::vector<Nets> nets_;

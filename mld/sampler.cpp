@@ -32,21 +32,22 @@ Transition forward_transition(const Schedule& schedule, int level, Renoise kind)
 }
 
 template <class T>
-struct Advance {  // one element of a transition; given coordinates stay at z
+struct Advance {  // one row of a transition; given coordinates stay at z
   T *r, *zeta;
   const T *n, *z;
   const std::uint8_t* given;
   std::int64_t dim;
   T keep, push, spread;
-  void operator()(std::int64_t row) const {
+  template <class Team>
+  MLD_HD void operator()(std::int64_t row, const Team& team) const {
     const std::int64_t first = row * dim;
-    for (std::int64_t d = 0; d < dim; ++d) {
+    team.each(dim, [f = *this, first](std::int64_t d) {
       const std::int64_t i = first + d;
-      T x = keep * r[i];
-      if (n) x += push * n[i];
-      if (zeta) x += spread * zeta[i];
-      r[i] = given[d] ? z[i] : x;
-    }
+      T x = f.keep * f.r[i];
+      if (f.n) x += f.push * f.n[i];
+      if (f.zeta) x += f.spread * f.zeta[i];
+      f.r[i] = f.given[d] ? f.z[i] : x;
+    });
   }
 };
 

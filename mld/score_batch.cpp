@@ -1,6 +1,5 @@
 #include "mld/score_batch.h"
 
-#include <array>
 #include <cmath>
 
 #include "engine/core/drivers.h"
@@ -15,17 +14,17 @@ namespace {
 
 // Raw views of the latent store; plain data, copied into functors.
 struct StoreView {
-  std::array<const float*, kMaxModalities> latents{};
-  std::array<std::int64_t, kMaxModalities> dims{}, offsets{};
-  std::array<float, kMaxModalities> weights{};
+  const float* latents[kMaxModalities] = {};
+  std::int64_t dims[kMaxModalities] = {}, offsets[kMaxModalities] = {};
+  float weights[kMaxModalities] = {};
   const std::int32_t* samples = nullptr;
   int modalities = 0;
   std::int64_t total = 0;
 
-  std::int32_t item(std::int32_t sample, int modality) const {
+  MLD_HD std::int32_t item(std::int32_t sample, int modality) const {
     return samples[static_cast<std::int64_t>(sample) * modalities + modality];
   }
-  Subset present(std::int32_t sample) const {
+  MLD_HD Subset present(std::int32_t sample) const {
     Subset set = 0;
     for (int i = 0; i < modalities; ++i)
       if (item(sample, i) >= 0) set |= Subset{1} << i;
@@ -40,10 +39,10 @@ StoreView view(const LatentStore& store, const ScoreBatchOptions& options) {
   v.samples = store.samples().ptr<std::int32_t>();
   for (int i = 0; i < v.modalities; ++i) {
     const auto k = static_cast<std::size_t>(i);
-    v.latents[k] = store.latents(i).ptr<float>();
-    v.dims[k] = store.layout().dims[k];
-    v.offsets[k] = store.layout().offsets[k];
-    v.weights[k] = options.modality_weights.empty() ? 1.0f : static_cast<float>(options.modality_weights[k]);
+    v.latents[i] = store.latents(i).ptr<float>();
+    v.dims[i] = store.layout().dims[k];
+    v.offsets[i] = store.layout().offsets[k];
+    v.weights[i] = options.modality_weights.empty() ? 1.0f : static_cast<float>(options.modality_weights[k]);
   }
   return v;
 }
@@ -59,7 +58,7 @@ struct DrawRow {  // choices of one row of the batch
   std::int32_t *sample, *conditioning;
   float* t;
 
-  void operator()(std::int64_t b) const {
+  MLD_HD void operator()(std::int64_t b) const {
     sample[b] = static_cast<std::int32_t>(order.row(state->step, b));
     const auto row = static_cast<std::uint32_t>(b), step32 = static_cast<std::uint32_t>(state->step);
     const Words subset = draw(seed, kSiteSubset, step32, per_batch ? 0 : row, 0);
@@ -81,7 +80,8 @@ struct PerturbRow {
   Prediction prediction;
   float *r, *tau, *target, *weight;
 
-  void operator()(std::int64_t b) const {
+  template <class Team>
+  MLD_HD void operator()(std::int64_t b, const Team& team) const {
     const double t = static_cast<double>(time[b]);
     const auto a = static_cast<float>(VpSde::mean(t)), s = static_cast<float>(VpSde::std_dev(t));
     const Subset present = store.present(sample[b]);
@@ -89,25 +89,31 @@ struct PerturbRow {
     const Subset diffused = present & ~given;
     std::int64_t dim_present = 0, dim_diffused = 0;
     for (int i = 0; i < store.modalities; ++i) {
-      const std::int64_t dim = store.dims[static_cast<std::size_t>(i)];
-      dim_present += contains(present, i) ? dim : 0;
-      dim_diffused += contains(diffused, i) ? dim : 0;
+      dim_present += contains(present, i) ? store.dims[i] : 0;
+      dim_diffused += contains(diffused, i) ? store.dims[i] : 0;
     }
     const float omega = static_cast<float>(dim_present) / static_cast<float>(dim_diffused);
     for (int i = 0; i < store.modalities; ++i) {
-      const auto k = static_cast<std::size_t>(i);
-      const std::int64_t first = b * store.total + store.offsets[k];
-      const float* z =
-          contains(present, i) ? store.latents[k] + store.item(sample[b], i) * store.dims[k] : nullptr;
-      const bool on = contains(diffused, i);
-      tau[b * store.modalities + i] = on ? time[b] : z ? 0.0f : 1.0f;
-      for (std::int64_t j = 0; j < store.dims[k]; ++j) {
-        const float eps = noise[first + j];
-        r[first + j] = on ? a * z[j] + s * eps : z ? z[j] : eps;
-        target[first + j] = !on ? 0.0f : prediction == Prediction::noise ? -eps : a * eps - s * z[j];
-        weight[first + j] = on ? omega * store.weights[k] : 0.0f;
-      }
+      const bool on = contains(diffused, i), there = contains(present, i);
+      const float* z = there ? store.latents[i] + store.item(sample[b], i) * store.dims[i] : nullptr;
+      team.once([&] { tau[b * store.modalities + i] = on ? time[b] : there ? 0.0f : 1.0f; });
+      modality(team, b * store.total + store.offsets[i], store.dims[i], z, on, a, s,
+               on ? omega * store.weights[i] : 0.0f);
     }
+  }
+
+  // The slice of one modality: diffused, given (z, not on) or absent (no z).
+  template <class Team>
+  MLD_HD void modality(const Team& team, std::int64_t first, std::int64_t dim, const float* z, bool on,
+                       float a, float s, float w) const {
+    const float* eps = noise + first;
+    float *r_out = r + first, *target_out = target + first, *weight_out = weight + first;
+    const bool of_noise = prediction == Prediction::noise;
+    team.each(dim, [=](std::int64_t j) {
+      r_out[j] = on ? a * z[j] + s * eps[j] : z ? z[j] : eps[j];
+      target_out[j] = !on ? 0.0f : of_noise ? -eps[j] : a * eps[j] - s * z[j];
+      weight_out[j] = w;
+    });
   }
 };
 
@@ -143,7 +149,7 @@ BatchDraw ScoreBatcher::draw(const StepState* state) const {
                   out.sample.ptr<std::int32_t>(),
                   out.conditioning.ptr<std::int32_t>(),
                   out.time.ptr<float>()};
-  for_each_row(device_, batch, 256, f);
+  for_each(device_, batch, f);
   fill_normal(out.noise, DrawKey{.state = state, .site = kSiteNoise});
   return out;
 }

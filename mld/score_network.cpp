@@ -28,7 +28,7 @@ struct TimeFeatures {  // [tau, 1[tau=0], sin, cos(pi 2^k tau)...] of one time
   const float* tau;
   float* out;
   std::int64_t fourier;
-  void operator()(std::int64_t i) const {
+  MLD_HD void operator()(std::int64_t i) const {
     const double t = static_cast<double>(tau[i]);
     float* f = out + i * (2 + 2 * fourier);
     *f++ = tau[i];

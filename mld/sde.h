@@ -4,22 +4,24 @@
 
 #include <cmath>
 
+#include "engine/core/hd.h"
+
 namespace mld {
 
 struct VpSde {
   static constexpr double kBetaMin = 0.1;
   static constexpr double kBetaMax = 20.0;
 
-  static double beta(double t) { return kBetaMin + t * (kBetaMax - kBetaMin); }
+  MLD_HD static double beta(double t) { return kBetaMin + t * (kBetaMax - kBetaMin); }
   // B(t), the integral of beta from 0 to t, and its inverse.
-  static double integral(double t) { return kBetaMin * t + 0.5 * (kBetaMax - kBetaMin) * t * t; }
-  static double time_of_integral(double b) {
+  MLD_HD static double integral(double t) { return kBetaMin * t + 0.5 * (kBetaMax - kBetaMin) * t * t; }
+  MLD_HD static double time_of_integral(double b) {
     constexpr double c = kBetaMax - kBetaMin;
     return (std::sqrt(kBetaMin * kBetaMin + 2 * c * b) - kBetaMin) / c;
   }
-  static double mean(double t) { return std::exp(-0.5 * integral(t)); }             // a(t)
-  static double std_dev(double t) { return std::sqrt(-std::expm1(-integral(t))); }  // sigma(t)
-  static double diffusion(double t) { return std::sqrt(beta(t)); }                  // g(t)
+  MLD_HD static double mean(double t) { return std::exp(-0.5 * integral(t)); }             // a(t)
+  MLD_HD static double std_dev(double t) { return std::sqrt(-std::expm1(-integral(t))); }  // sigma(t)
+  MLD_HD static double diffusion(double t) { return std::sqrt(beta(t)); }                  // g(t)
 };
 
 }  // namespace mld

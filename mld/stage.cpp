@@ -15,6 +15,8 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr int kBadStepsAllowed = 10;
+// On a queued device the host runs ahead and looks at the losses every so many steps.
+constexpr std::int64_t kPollSteps = kLossRing / 2;
 constexpr double kReportSeconds = 1;  // between progress reports
 
 double seconds_since(Clock::time_point start) {
@@ -46,7 +48,8 @@ class Runner {
         hooks_(hooks),
         total_(total_steps(stage.train, stage.steps_per_epoch)),
         train_(*stage.store, stage.seed, plan_of(stage.train, total_), adam_of(stage.train), stage.loss),
-        model_{"", stage.store} {}
+        model_{"", stage.store},
+        poll_every_(stage.store->options().device.kind == DeviceKind::cpu ? 1 : kPollSteps) {}
 
   StageEnd run() {
     if (load()) return StageEnd::finished;
@@ -56,15 +59,19 @@ class Runner {
     first_ = done_;
     while (done_ < total_ && !out_of_time()) {
       if (hooks_.stop && hooks_.stop()) {
+        look();
         save(metrics, false);
         return StageEnd::stopped;
       }
       one_step();
-      if (done_ % stage_.run.log_every == 0 || done_ == total_) log(metrics);
-      if (seconds_since(reported_) >= kReportSeconds) report();
+      const bool line = done_ % stage_.run.log_every == 0 || done_ == total_;
       const bool due = stage_.run.checkpoint_every > 0 && done_ % stage_.run.checkpoint_every == 0;
+      if (line || due || done_ - seen_ >= poll_every_) look();
+      if (line) log(metrics);
+      if (seconds_since(reported_) >= kReportSeconds) report();
       if (due && done_ < total_ && state_.bad_steps == 0) save(metrics, false);
     }
+    look();
     report();
     save(metrics, true);
     return StageEnd::finished;
@@ -81,7 +88,7 @@ class Runner {
     MLD_CHECK_AS(ErrorKind::model, notes.training.has_value(), stage_.checkpoint.string(),
                  ": holds weights but no training state; it cannot be continued");
     train_.resume(*notes.training);
-    done_ = notes.training->step + 1;
+    done_ = seen_ = notes.training->step + 1;
     const auto entry = [&](const char* key, double missing) {
       const auto it = notes.extra.find(key);
       return it == notes.extra.end() ? missing : std::strtod(it->second.c_str(), nullptr);
@@ -107,9 +114,14 @@ class Runner {
     if (stage_.before) stage_.before(done_);
     train_();
     ++done_;
+  }
+
+  // Reads what the steps since the last look left in the ring; waits for them.
+  void look() {
     state_ = train_.state();
-    const double loss = state_.loss[(done_ - 1) % kLossRing];
-    if (std::isfinite(loss)) {
+    for (; seen_ < done_; ++seen_) {
+      const double loss = state_.loss[seen_ % kLossRing];
+      if (!std::isfinite(loss)) continue;
       sum_ += loss;
       ++count_;
     }
@@ -147,6 +159,8 @@ class Runner {
   nn::StoredModel model_;
   StepState state_;
   std::int64_t done_ = 0, first_ = 0, count_ = 0;
+  std::int64_t seen_ = 0;  // steps whose loss has been read
+  std::int64_t poll_every_;
   double sum_ = 0, spent_ = 0, last_mean_ = 0;
   Clock::time_point start_, reported_;
 };

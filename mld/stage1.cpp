@@ -60,7 +60,7 @@ Var reconstruction_loss(const ModalityConfig& config, const Var& output, const I
 }
 
 Tensor encode_items(const Autoencoder& net, const data::Split& split, int modality,
-                    const data::Modality& info) {
+                    const data::Modality& info, Device device) {
   const std::int64_t total = split.num_items(modality);
   Tensor all = Tensor::empty({total, net.encoder.output().numel()});
   for (std::int64_t first = 0; first < total; first += kEncodeChunk) {
@@ -68,7 +68,7 @@ Tensor encode_items(const Autoencoder& net, const data::Split& split, int modali
     std::iota(items.begin(), items.end(), static_cast<std::int32_t>(first));
     const ItemBatch batch = make_item_batch(info, static_cast<std::int64_t>(items.size()));
     fill_items(split, modality, info, items, batch);
-    put_rows(all, total, first, net.encode(batch.x).value);
+    put_rows(all, total, first, net.encode(batch.x.to(device)).value.to(kCpu));
   }
   return all;
 }

@@ -21,9 +21,10 @@ void apply_init(WeightInit init, const nn::Visitor& walked);
 // gradient (method.md section 2). Shape [1].
 Var reconstruction_loss(const ModalityConfig& config, const Var& output, const ItemBatch& batch);
 
-// Encodings of all items of a split, [items, latent], not standardised; in inference mode.
+// Encodings of all items of a split, [items, latent] on the cpu, not standardised; in inference mode.
+// `device` is the network's.
 Tensor encode_items(const Autoencoder& net, const data::Split& split, int modality,
-                    const data::Modality& info);
+                    const data::Modality& info, Device device);
 
 // Applies f to row chunks of x and stacks the results: inference with bounded memory.
 Tensor map_rows(const Tensor& x, std::int64_t chunk, const std::function<Tensor(const Tensor&)>& f);

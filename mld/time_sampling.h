@@ -17,14 +17,14 @@ enum class TimeSampling : std::int32_t { uniform, importance, lognormal };
 // Time density of the importance sampler with its normaliser and inverse distribution function.
 struct ImportanceTime {
   static constexpr double kTruncation = 1e-3;
-  static double log_expm1(double b) { return b > 30 ? b : std::log(std::expm1(b)); }
-  static double lambda(double t) { return log_expm1(VpSde::integral(t)); }
-  static double rate() {  // rho_eps
+  MLD_HD static double log_expm1(double b) { return b > 30 ? b : std::log(std::expm1(b)); }
+  MLD_HD static double lambda(double t) { return log_expm1(VpSde::integral(t)); }
+  MLD_HD static double rate() {  // rho_eps
     const double s = VpSde::std_dev(kTruncation);
     return VpSde::beta(kTruncation) / (s * s);
   }
-  static double normaliser() { return rate() * kTruncation + lambda(1) - lambda(kTruncation); }
-  static double inverse(double u) {
+  MLD_HD static double normaliser() { return rate() * kTruncation + lambda(1) - lambda(kTruncation); }
+  MLD_HD static double inverse(double u) {
     const double z = normaliser(), head = rate() * kTruncation;
     if (u * z <= head) return u * z / rate();
     const double y = z * u + lambda(kTruncation) - head;
@@ -39,7 +39,7 @@ struct TimeDistribution {
   double log_mean = 0, log_std = 1;  // of log(sigma/a), lognormal only
 
   // u in [0,1); z a standard normal, read by lognormal only.
-  double draw(double u, double z) const {
+  MLD_HD double draw(double u, double z) const {
     switch (kind) {
       case TimeSampling::uniform:
         return (1 - t_min) * u + t_min;

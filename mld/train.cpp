@@ -258,9 +258,9 @@ class Trainer {
                    files_.autoencoder(m.name).string(),
                    ": missing; train the autoencoders first (--stage ae)");
       Autoencoder net = make_autoencoder(m, store_.modality(index_[i]));
-      nn::ParameterStore parameters(net, {.training = false});
+      nn::ParameterStore parameters(net, {.device = request_.device, .training = false});
       load_finished(files_.autoencoder(m.name), parameters);
-      latents.push_back(encode_items(net, train_, index_[i], store_.modality(index_[i])));
+      latents.push_back(encode_items(net, train_, index_[i], store_.modality(index_[i]), request_.device));
     }
     const std::int64_t columns = store_.num_modalities();
     Tensor samples =
@@ -284,13 +284,9 @@ class Trainer {
   ItemBatch on_device(const ItemBatch& host) const {
     return {host.x.to(request_.device), host.tokens.defined() ? host.tokens.to(request_.device) : Tensor()};
   }
+  // On the cpu the batch is filled where it is used.
   static void upload(const Tensor& from, const Tensor& to) {
-    if (from.device() == to.device()) {
-      if (from.raw() != to.raw()) to.copy_from(from);
-      return;
-    }
-    synchronize(to.device());
-    std::copy_n(from.raw(), from.bytes(), to.raw());
+    if (from.raw() != to.raw()) to.upload(from.raw());
   }
   static void upload(const ItemBatch& from, const ItemBatch& to) {
     upload(from.x, to.x);

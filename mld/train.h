@@ -18,7 +18,7 @@ struct TrainRequest {
   StageChoice stages = StageChoice::all;
   std::string modality = {};         // only this one's stage 1; empty: all
   std::filesystem::path reuse = {};  // run whose autoencoders and classifiers are taken over; empty: none
-  bool resume = false;          // continue what `out` holds
+  bool resume = false;               // continue what `out` holds
   Device device = kCpu;
 };
 

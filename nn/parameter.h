@@ -96,19 +96,19 @@ class Visitor {
   void operator()(std::string_view name, Buffer& buffer);
   void operator()(std::string_view name, DrawSite& site);
   template <class M>
-  void operator()(std::string_view name, std::vector<M>& modules) {
+  void operator()(std::string_view name, std::vector<M>& parts) {
     const std::size_t kept = enter(name);
-    for (std::size_t i = 0; i < modules.size(); ++i) (*this)(std::to_string(i), modules[i]);
+    for (std::size_t i = 0; i < parts.size(); ++i) (*this)(std::to_string(i), parts[i]);
     path_.resize(kept);
   }
   template <class M>
-  void operator()(std::string_view name, std::optional<M>& module) {
-    if (module) (*this)(name, *module);
+  void operator()(std::string_view name, std::optional<M>& part) {
+    if (part) (*this)(name, *part);
   }
   template <class M>
-  void operator()(std::string_view name, M& module) {
+  void operator()(std::string_view name, M& part) {
     const std::size_t kept = enter(name);
-    module.visit(*this);
+    part.visit(*this);
     path_.resize(kept);
   }
 

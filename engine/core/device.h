@@ -3,8 +3,8 @@
 // On the cpu and sim devices every kernel goes through submit(device, closure): the cpu runs it at once; the
 // sim device, host memory that behaves like a GPU, queues it until a synchronisation (engine/runtime/sim.h),
 // so that whatever would break on a stream (a host read before the work ran, a freed block still in use, an
-// allocation inside a capture) breaks in a test on any laptop. Closures capture raw pointers and scalars only,
-// as a kernel launch does. On a cuda device the drivers launch their functors (engine/cuda/drivers.h).
+// allocation inside a capture) breaks in a test on any laptop. Closures capture raw pointers and scalars
+// only, as a kernel launch does. On a cuda device the drivers launch their functors (engine/cuda/drivers.h).
 #pragma once
 
 #include <cstdint>

@@ -1,8 +1,8 @@
 // MLD_HD marks a function that compiles for the host and, in a CUDA build, for the device as well, so that a
 // formula is written once for both. This is the only header that knows which compiler reads it.
 //
-// MLD_CUDA is 1 in a build with CUDA (CMake's MLD_CUDA=ON or emulated) and 0 otherwise; with MLD_CUDA_EMULATED
-// the very same kernels are compiled by the host compiler and run by tests/cuda_emulation.
+// MLD_CUDA is 1 in a build with CUDA (CMake's MLD_CUDA=ON or emulated) and 0 otherwise; with
+// MLD_CUDA_EMULATED the very same kernels are compiled by the host compiler and run by tests/cuda_emulation.
 #pragma once
 
 #ifndef MLD_CUDA

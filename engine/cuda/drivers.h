@@ -10,13 +10,13 @@
 
 namespace mld::cuda {
 
-constexpr std::int64_t kMaxBlocks = 2048;      // enough to fill any GPU; larger work loops
-constexpr std::int64_t kWarpRow = 512;         // rows up to this size are one warp's work
-constexpr std::int64_t kReduceChunk = 8192;    // elements of one part of a long reduction
+constexpr std::int64_t kMaxBlocks = 2048;    // enough to fill any GPU; larger work loops
+constexpr std::int64_t kWarpRow = 512;       // rows up to this size are one warp's work
+constexpr std::int64_t kReduceChunk = 8192;  // elements of one part of a long reduction
 constexpr std::int64_t kMaxParts = 256;
-constexpr std::int64_t kColumnChunk = 128;     // rows of one part of reduce_columns
+constexpr std::int64_t kColumnChunk = 128;  // rows of one part of reduce_columns
 constexpr std::int64_t kMaxColumnParts = 512;
-constexpr int kColumns = kWarp;                // columns of a block of reduce_columns
+constexpr int kColumns = kWarp;  // columns of a block of reduce_columns
 constexpr int kColumnLanes = kThreads / kColumns;
 
 inline std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
@@ -111,17 +111,18 @@ void reduce(Device device, std::int64_t outs, std::int64_t extent, const R& r) {
   const std::int64_t parts = std::max<std::int64_t>(1, ceil_div(extent, chunk));
   const Workspace partial(device, parts > 1 ? static_cast<std::size_t>(outs * parts) * sizeof(Acc) : 0);
   if (chunk <= kWarpRow)
-    launch(device, reduce_kernel<kWarp, R>, std::min(ceil_div(outs * parts, kThreads / kWarp), kMaxBlocks), outs,
-           extent, chunk, parts, r, partial.as<Acc>());
+    launch(device, reduce_kernel<kWarp, R>, std::min(ceil_div(outs * parts, kThreads / kWarp), kMaxBlocks),
+           outs, extent, chunk, parts, r, partial.as<Acc>());
   else
-    launch(device, reduce_kernel<kThreads, R>, std::min(outs * parts, kMaxBlocks), outs, extent, chunk, parts, r,
-           partial.as<Acc>());
+    launch(device, reduce_kernel<kThreads, R>, std::min(outs * parts, kMaxBlocks), outs, extent, chunk, parts,
+           r, partial.as<Acc>());
   if (parts > 1)
-    launch(device, reduce_parts_kernel<R>, std::min(ceil_div(outs, kThreads / kWarp), kMaxBlocks), outs, parts, r,
-           static_cast<const Acc*>(partial.as<Acc>()));
+    launch(device, reduce_parts_kernel<R>, std::min(ceil_div(outs, kThreads / kWarp), kMaxBlocks), outs,
+           parts, r, static_cast<const Acc*>(partial.as<Acc>()));
 }
 
-// A block takes kColumns columns of one part of the rows of one array; its threads are kColumnLanes rows high.
+// A block takes kColumns columns of one part of the rows of one array; its threads are kColumnLanes rows
+// high.
 template <class Make, class Acc>
 __global__ void __launch_bounds__(kThreads)
     reduce_columns_kernel(std::int64_t batch, std::int64_t rows, std::int64_t columns, std::int64_t chunk,
@@ -167,17 +168,20 @@ struct JoinColumnParts {
 };
 
 template <class Make>
-void reduce_columns(Device device, std::int64_t batch, std::int64_t rows, std::int64_t columns, const Make& make) {
+void reduce_columns(Device device, std::int64_t batch, std::int64_t rows, std::int64_t columns,
+                    const Make& make) {
   using Acc = typename decltype(make(batch))::Acc;
   const std::int64_t wanted = std::clamp<std::int64_t>(ceil_div(rows, kColumnChunk), 1, kMaxColumnParts);
   const std::int64_t chunk = std::max<std::int64_t>(1, ceil_div(rows, wanted));
   const std::int64_t parts = std::max<std::int64_t>(1, ceil_div(rows, chunk));
-  const Workspace partial(device, parts > 1 ? static_cast<std::size_t>(batch * parts * columns) * sizeof(Acc) : 0);
+  const Workspace partial(device,
+                          parts > 1 ? static_cast<std::size_t>(batch * parts * columns) * sizeof(Acc) : 0);
   launch(device, reduce_columns_kernel<Make, Acc>,
-         std::min(batch * parts * ceil_div(columns, kColumns), kMaxBlocks), batch, rows, columns, chunk, parts, make,
-         partial.as<Acc>());
+         std::min(batch * parts * ceil_div(columns, kColumns), kMaxBlocks), batch, rows, columns, chunk,
+         parts, make, partial.as<Acc>());
   if (parts > 1)
-    cuda::for_each(device, batch * columns, JoinColumnParts<Make, Acc>{make, parts, columns, partial.as<Acc>()});
+    cuda::for_each(device, batch * columns,
+                   JoinColumnParts<Make, Acc>{make, parts, columns, partial.as<Acc>()});
 }
 
 }  // namespace mld::cuda

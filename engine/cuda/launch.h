@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <tuple>
 
 #include "engine/cuda/stream.h"
 
@@ -22,9 +23,16 @@ void launch(Device device, void (*kernel)(P...), std::int64_t blocks, A... argum
 #if MLD_CUDA_EMULATED
   emulation::launch(stream(device), grid, kThreads, [=] { kernel(arguments...); });
 #else
-  kernel<<<grid, kThreads, 0, stream(device)>>>(arguments...);
+  std::tuple<P...> parameters(arguments...);
+  std::apply(
+      [&](P&... parameter) {
+        void* addresses[] = {&parameter...};
+        check(cudaLaunchKernel(reinterpret_cast<const void*>(kernel), dim3(grid), dim3(kThreads), addresses, 0,
+                               stream(device)),
+              "kernel launch");
+      },
+      parameters);
 #endif
-  check(cudaGetLastError(), "kernel launch");
 }
 
 }  // namespace mld::cuda

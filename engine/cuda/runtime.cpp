@@ -60,7 +60,12 @@ std::string why_no_device() {
 DeviceInfo device_info(int index) {
   cudaDeviceProp properties{};
   MLD_CUDA_CALL(cudaGetDeviceProperties(&properties, index));
-  DeviceInfo info{properties.name, properties.major, properties.minor, properties.multiProcessorCount, 0, 0,
+  DeviceInfo info{properties.name,
+                  properties.major,
+                  properties.minor,
+                  properties.multiProcessorCount,
+                  0,
+                  0,
                   static_cast<std::size_t>(properties.l2CacheSize)};
   (void)stream({DeviceKind::cuda, index});
   MLD_CUDA_CALL(cudaMemGetInfo(&info.free_bytes, &info.total_bytes));
@@ -75,8 +80,8 @@ int driver_version() noexcept {
 int runtime_version() noexcept { return CUDART_VERSION; }
 
 cudaStream_t stream(Device device) {
-  MLD_CHECK(device.kind == DeviceKind::cuda && device.index >= 0 && device.index < kMaxDevices, "cuda: ", device,
-            " is no cuda device");
+  MLD_CHECK(device.kind == DeviceKind::cuda && device.index >= 0 && device.index < kMaxDevices,
+            "cuda: ", device, " is no cuda device");
   static thread_local int current = -1;
   Streams& all = streams();
   const std::lock_guard lock(all.mutex);

@@ -102,8 +102,8 @@ void sum_runs(const Tensor& x, AxisRuns runs, const Tensor& out, double scale, b
   const bool final = runs.sums() <= 1;
   const Tensor to = final ? out : Tensor::empty({s.p * s.r}, x.dtype(), x.device());
   dispatch_float(x.dtype(), "sum", [&]<class T>() {
-    sum_axis<T>(x.device(), s.p, s.q, s.r, Element<T>{x.ptr<T>()}, to.ptr<T>(), final ? static_cast<T>(scale) : T(1),
-                final && add);
+    sum_axis<T>(x.device(), s.p, s.q, s.r, Element<T>{x.ptr<T>()}, to.ptr<T>(),
+                final ? static_cast<T>(scale) : T(1), final && add);
   });
   if (final) return;
   // The last summed run is gone, and what stood beside it is one kept run.

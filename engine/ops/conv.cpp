@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "engine/cuda/conv.h"
 #include "engine/ops/conv_kernel.h"
 #include "engine/ops/conv_naive.h"
 #include "engine/ops/fused_epilogue.h"
@@ -9,8 +10,6 @@
 
 namespace mld {
 namespace {
-
-using cpu::ConvDims;
 
 // The three kernels, queued on the device of the result. w is always [out,kh,kw,in] in the terms of ConvDims;
 // a transposed convolution is backward_data, with the roles of its input and output exchanged.
@@ -22,6 +21,12 @@ const T* optional(const Tensor& t) {
 void run_forward(const ConvDims& s, const Tensor& x, const Tensor& w, const Tensor& bias, Activation act,
                  const Tensor& y) {
   dispatch_float(y.dtype(), "conv", [&]<class T>() {
+    if constexpr (kCudaBuilt)
+      if (y.device().kind == DeviceKind::cuda) {
+        cuda::conv_forward<T>(y.device(), s, x.ptr<T>(), w.ptr<T>(), optional<T>(bias), y.ptr<T>());
+        if (act.kind != Act::none) fused::apply_activation(y, act, y);
+        return;
+      }
     submit(y.device(), [=, x = x.ptr<T>(), w = w.ptr<T>(), b = optional<T>(bias), y = y.ptr<T>()] {
       if constexpr (std::is_same_v<T, float>)
         cpu::conv_forward(s, x, w, b, act, y);
@@ -34,6 +39,13 @@ void run_forward(const ConvDims& s, const Tensor& x, const Tensor& w, const Tens
 void run_backward_data(const ConvDims& s, const Tensor& dy, const Tensor& w, const Tensor& bias,
                        Activation act, bool add, const Tensor& dx) {
   dispatch_float(dx.dtype(), "conv", [&]<class T>() {
+    if constexpr (kCudaBuilt)
+      if (dx.device().kind == DeviceKind::cuda) {
+        cuda::conv_backward_data<T>(dx.device(), s, dy.ptr<T>(), w.ptr<T>(), optional<T>(bias), add,
+                                    dx.ptr<T>());
+        if (act.kind != Act::none) fused::apply_activation(dx, act, dx);
+        return;
+      }
     submit(dx.device(), [=, dy = dy.ptr<T>(), w = w.ptr<T>(), b = optional<T>(bias), dx = dx.ptr<T>()] {
       if constexpr (std::is_same_v<T, float>)
         cpu::conv_backward_data(s, dy, w, b, act, add, dx);
@@ -45,6 +57,9 @@ void run_backward_data(const ConvDims& s, const Tensor& dy, const Tensor& w, con
 
 void run_backward_weights(const ConvDims& s, const Tensor& x, const Tensor& dy, bool add, const Tensor& dw) {
   dispatch_float(dw.dtype(), "conv", [&]<class T>() {
+    if constexpr (kCudaBuilt)
+      if (dw.device().kind == DeviceKind::cuda)
+        return cuda::conv_backward_weights<T>(dw.device(), s, x.ptr<T>(), dy.ptr<T>(), add, dw.ptr<T>());
     submit(dw.device(), [=, x = x.ptr<T>(), dy = dy.ptr<T>(), dw = dw.ptr<T>()] {
       if constexpr (std::is_same_v<T, float>)
         cpu::conv_backward_weights(s, x, dy, add, dw);

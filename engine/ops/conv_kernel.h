@@ -14,19 +14,9 @@
 #include <cstdint>
 
 #include "engine/ops/activation.h"
+#include "engine/ops/conv_dims.h"
 
 namespace mld::cpu {
-
-struct ConvDims {
-  std::int64_t n = 0, h = 0, w = 0, in = 0;  // x
-  std::int64_t out = 0;                      // channels of y
-  std::int64_t kh = 1, kw = 1;
-  std::int64_t sh = 1, sw = 1;
-  std::int64_t ph = 0, pw = 0;
-
-  std::int64_t out_h() const { return (h + 2 * ph - kh) / sh + 1; }
-  std::int64_t out_w() const { return (w + 2 * pw - kw) / sw + 1; }
-};
 
 // Throws ErrorKind::internal unless sizes are positive and every output size is at least 1.
 void check_conv(const ConvDims& s);

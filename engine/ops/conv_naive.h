@@ -13,7 +13,7 @@ namespace mld::naive {
 // Calls f(x_row, w_tap) for every tap of output position (p, q) that lies inside the image: x_row counts
 // pixels of x, w_tap counts taps (r * kw + t).
 template <class F>
-void for_each_tap(const cpu::ConvDims& s, std::int64_t n, std::int64_t p, std::int64_t q, const F& f) {
+void for_each_tap(const ConvDims& s, std::int64_t n, std::int64_t p, std::int64_t q, const F& f) {
   for (std::int64_t r = 0; r < s.kh; ++r)
     for (std::int64_t t = 0; t < s.kw; ++t) {
       const std::int64_t i = p * s.sh + r - s.ph, j = q * s.sw + t - s.pw;
@@ -23,7 +23,7 @@ void for_each_tap(const cpu::ConvDims& s, std::int64_t n, std::int64_t p, std::i
 
 // y = act(conv(x, w) + bias).
 template <class T>
-void conv_forward(const cpu::ConvDims& s, const T* x, const T* w, const T* bias, Activation activation,
+void conv_forward(const ConvDims& s, const T* x, const T* w, const T* bias, Activation activation,
                   T* y) {
   const std::int64_t rows = s.n * s.out_h(), ow = s.out_w(), taps = s.kh * s.kw;
 #pragma omp parallel for schedule(static)
@@ -42,7 +42,7 @@ void conv_forward(const cpu::ConvDims& s, const T* x, const T* w, const T* bias,
 
 // dx = act(conv_transposed(dy, w) + bias), or dx += conv_transposed(dy, w).
 template <class T>
-void conv_backward_data(const cpu::ConvDims& s, const T* dy, const T* w, const T* bias, Activation activation,
+void conv_backward_data(const ConvDims& s, const T* dy, const T* w, const T* bias, Activation activation,
                         bool accumulate, T* dx) {
   const std::int64_t oh = s.out_h(), ow = s.out_w(), taps = s.kh * s.kw, size = s.h * s.w * s.in;
 #pragma omp parallel for schedule(static)
@@ -66,7 +66,7 @@ void conv_backward_data(const cpu::ConvDims& s, const T* dy, const T* w, const T
 // dw = gradient of the weights, or dw += ...; each output channel sums over samples and pixels in index
 // order.
 template <class T>
-void conv_backward_weights(const cpu::ConvDims& s, const T* x, const T* dy, bool accumulate, T* dw) {
+void conv_backward_weights(const ConvDims& s, const T* x, const T* dy, bool accumulate, T* dw) {
   const std::int64_t oh = s.out_h(), ow = s.out_w(), taps = s.kh * s.kw, size = taps * s.in;
 #pragma omp parallel for schedule(static)
   for (std::int64_t o = 0; o < s.out; ++o) {

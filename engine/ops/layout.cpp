@@ -23,11 +23,52 @@ struct Rows {
   std::int64_t stride;
 };
 
+// kBytes bytes that a thread of a GPU moves at once. An array of bytes may overlay any type.
+template <int kBytes>
+struct alignas(kBytes) Word {
+  std::byte bytes[kBytes];
+};
+
+// All in words: element i of `rows` runs of `width`.
+template <int kBytes>
+struct CopyWord {
+  Rows<const Word<kBytes>> from;
+  Rows<Word<kBytes>> to;
+  std::int64_t width;
+  MLD_HD void operator()(std::int64_t i) const {
+    const std::int64_t row = i / width, j = i % width;
+    to.data[row * to.stride + j] = from.data[row * from.stride + j];
+  }
+};
+
+template <int kBytes>
+void copy_words(Device device, std::int64_t rows, std::int64_t width, Rows<const std::byte> from,
+                Rows<std::byte> to) {
+  for_each(device, rows * (width / kBytes),
+           CopyWord<kBytes>{{reinterpret_cast<const Word<kBytes>*>(from.data), from.stride / kBytes},
+                            {reinterpret_cast<Word<kBytes>*>(to.data), to.stride / kBytes},
+                            width / kBytes});
+}
+
+// In the largest words that everything is a multiple of.
+void copy_rows_cuda(Device device, std::int64_t rows, std::int64_t width, Rows<const std::byte> from,
+                    Rows<std::byte> to) {
+  const auto all = static_cast<std::uintptr_t>(width | from.stride | to.stride) |
+                   reinterpret_cast<std::uintptr_t>(from.data) | reinterpret_cast<std::uintptr_t>(to.data);
+  if (all % 16 == 0)
+    copy_words<16>(device, rows, width, from, to);
+  else if (all % 4 == 0)
+    copy_words<4>(device, rows, width, from, to);
+  else
+    copy_words<1>(device, rows, width, from, to);
+}
+
 void copy_rows(Device device, std::int64_t rows, std::int64_t width, Rows<const std::byte> from,
                Rows<std::byte> to) {
   if (from.stride == width && to.stride == width) width *= std::exchange(rows, 1);
+  if (device.kind == DeviceKind::cuda) return copy_rows_cuda(device, rows, width, from, to);
   const std::int64_t pieces = std::max<std::int64_t>(1, (width + kPieceBytes - 1) / kPieceBytes);
-  for_each_row(device, rows * pieces, std::min(width, kPieceBytes), [=](std::int64_t task) {
+  for_each_host_row(device, rows * pieces, std::min(width, kPieceBytes), [=](std::int64_t task) {
     const std::int64_t row = task / pieces, first = task % pieces * kPieceBytes;
     const auto count = static_cast<std::size_t>(std::min(kPieceBytes, width - first));
     if (count > 0)
@@ -35,13 +76,26 @@ void copy_rows(Device device, std::int64_t rows, std::int64_t width, Rows<const 
   });
 }
 
+// Element i of `rows` runs of `width`.
+template <class T>
+struct AddElement {
+  Rows<const T> from;
+  Rows<T> to;
+  std::int64_t width;
+  MLD_HD void operator()(std::int64_t i) const {
+    const std::int64_t row = i / width, j = i % width;
+    put<true>(to.data[row * to.stride + j], from.data[row * from.stride + j]);
+  }
+};
+
 template <class T>
 void add_rows(Device device, std::int64_t rows, std::int64_t width, Rows<const T> from, Rows<T> to) {
-  for_each_row(device, rows, width, [=](std::int64_t row) {
+  if (device.kind == DeviceKind::cuda) return for_each(device, rows * width, AddElement<T>{from, to, width});
+  for_each_host_row(device, rows, width, [=](std::int64_t row) {
     const T* source = from.data + row * from.stride;
     T* target = to.data + row * to.stride;
 #pragma GCC ivdep
-    for (std::int64_t j = 0; j < width; ++j) target[j] = target[j] + source[j];
+    for (std::int64_t j = 0; j < width; ++j) put<true>(target[j], source[j]);
   });
 }
 
@@ -76,21 +130,42 @@ void pull_part(const Tensor& dy, const Shape& part, const Piece& piece, Slot slo
   });
 }
 
-// The gradient of a sliced tensor is dy in its place and 0 elsewhere; only the first contribution writes the
-// zeros.
+// dy in the place that was sliced and 0 elsewhere.
+template <class T>
+struct UnsliceElement {
+  Piece piece;
+  const T* dy;
+  T* dx;
+  MLD_HD void operator()(std::int64_t i) const {
+    const std::int64_t row = i / piece.stride, j = i % piece.stride - piece.first;
+    dx[i] = j >= 0 && j < piece.width ? dy[row * piece.width + j] : T(0);
+  }
+};
+
+template <class T>
+struct UnsliceRow {
+  Piece piece;
+  const T* dy;
+  T* dx;
+  void operator()(std::int64_t row) const {
+    T* begin = dx + row * piece.stride;
+    T* middle = std::fill_n(begin, piece.first, T(0));
+    middle = std::copy_n(dy + row * piece.width, piece.width, middle);
+    std::fill(middle, begin + piece.stride, T(0));
+  }
+};
+
+// The gradient of a sliced tensor; only the first contribution writes the zeros.
 void pull_slice(const Tensor& dy, const Shape& shape, const Piece& piece, Slot slot, Tape& tape) {
   const Tape::Target to = tape.target(slot, shape, dy.dtype(), dy.device());
   dispatch_float(dy.dtype(), "backward", [&]<class T>() {
+    T* const dx = to.grad.ptr<T>();
     if (to.add)
       return add_rows<T>(dy.device(), piece.rows, piece.width, {dy.ptr<T>(), piece.width},
-                         {to.grad.ptr<T>() + piece.first, piece.stride});
-    for_each_row(dy.device(), piece.rows, piece.stride,
-                 [piece, from = dy.ptr<T>(), out = to.grad.ptr<T>()](std::int64_t row) {
-                   T* begin = out + row * piece.stride;
-                   T* middle = std::fill_n(begin, piece.first, T(0));
-                   middle = std::copy_n(from + row * piece.width, piece.width, middle);
-                   std::fill(middle, begin + piece.stride, T(0));
-                 });
+                         {dx + piece.first, piece.stride});
+    if (dy.device().kind == DeviceKind::cuda)
+      return for_each(dy.device(), piece.rows * piece.stride, UnsliceElement<T>{piece, dy.ptr<T>(), dx});
+    for_each_host_row(dy.device(), piece.rows, piece.stride, UnsliceRow<T>{piece, dy.ptr<T>(), dx});
   });
 }
 
@@ -122,19 +197,33 @@ PermutePlan permute_plan(const Shape& in, std::span<const int> order) {
   return padded;
 }
 
+template <bool kAdd, class T>
+struct PermuteElement {
+  PermutePlan plan;
+  const T* from;
+  T* to;
+  MLD_HD void operator()(std::int64_t i) const {
+    std::int64_t place = 0, rest = i;
+    for (std::size_t k = plan.rank; --k > 0; rest /= plan.extent[k])
+      place += rest % plan.extent[k] * plan.stride[k];
+    put<kAdd>(to[i], from[place + rest * plan.stride[0]]);
+  }
+};
+
 // Square tiles of the last two output axes, so that lines of the cache are used whole on both sides.
 template <bool kAdd, class T>
-void permute_tiles(Device device, const PermutePlan& plan, T* from, T* to) {
-  constexpr std::int64_t kTile = 16;
-  const std::size_t mid = plan.rank - 2;
-  std::int64_t outer = 1;
-  for (std::size_t k = 0; k < mid; ++k) outer *= plan.extent[k];
-  const std::int64_t rows = plan.extent[mid], columns = plan.extent[mid + 1],
-                     strips = (rows + kTile - 1) / kTile;
-  for_each_row(device, outer * strips, std::min(rows, kTile) * columns, [=](std::int64_t task) {
+struct PermuteTiles {
+  static constexpr std::int64_t kTile = 16;
+  PermutePlan plan;
+  std::int64_t strips;
+  const T* from;
+  T* to;
+  void operator()(std::int64_t task) const {
+    const std::size_t mid = plan.rank - 2;
     std::int64_t start = 0, rest = task / strips;
     for (std::size_t k = mid; k-- > 0; rest /= plan.extent[k])
       start += rest % plan.extent[k] * plan.stride[k];
+    const std::int64_t rows = plan.extent[mid], columns = plan.extent[mid + 1];
     const std::int64_t row_step = plan.stride[mid], column_step = plan.stride[mid + 1];
     const std::int64_t first = task % strips * kTile, last = std::min(rows, first + kTile);
     T* out = to + task / strips * rows * columns;
@@ -146,11 +235,25 @@ void permute_tiles(Device device, const PermutePlan& plan, T* from, T* to) {
         for (std::int64_t c = c0; c < c1; ++c) put<kAdd>(out[r * columns + c], in[c * column_step]);
       }
     }
-  });
+  }
+};
+
+template <bool kAdd, class T>
+void permute_to(Device device, const PermutePlan& plan, const T* from, T* to) {
+  const std::size_t mid = plan.rank - 2;
+  const std::int64_t rows = plan.extent[mid], columns = plan.extent[mid + 1];
+  std::int64_t outer = 1;
+  for (std::size_t k = 0; k < mid; ++k) outer *= plan.extent[k];
+  if (device.kind == DeviceKind::cuda)
+    return for_each(device, outer * rows * columns, PermuteElement<kAdd, T>{plan, from, to});
+  using Tiles = PermuteTiles<kAdd, T>;
+  const std::int64_t strips = (rows + Tiles::kTile - 1) / Tiles::kTile;
+  for_each_host_row(device, outer * strips, std::min(rows, Tiles::kTile) * columns,
+                    Tiles{plan, strips, from, to});
 }
 
 void permute_forward(const Tensor& x, const PermutePlan& plan, const Tensor& y) {
-  const auto copy = [&]<class T>() { permute_tiles<false>(x.device(), plan, x.ptr<T>(), y.ptr<T>()); };
+  const auto copy = [&]<class T>() { permute_to<false, T>(x.device(), plan, x.ptr<T>(), y.ptr<T>()); };
   switch (x.dtype()) {
     case DType::f32:
       return copy.template operator()<float>();
@@ -163,21 +266,79 @@ void permute_forward(const Tensor& x, const PermutePlan& plan, const Tensor& y) 
   }
 }
 
-// table[index[i]] += dy[i] in the order of i; threads share the columns, not the rows.
+// Row i of the result is row index[i] of the table.
+template <class T>
+struct GatherRow {
+  const T* table;
+  const std::int32_t* index;
+  T* out;
+  std::int64_t table_rows, width;
+  template <class Team>
+  MLD_HD void operator()(std::int64_t i, const Team& team) const {
+    const bool known = index[i] >= 0 && index[i] < table_rows;
+    const T* from = table + (known ? index[i] * width : 0);
+    T* to = out + i * width;
+    if (known)
+      team.each(width, [=](std::int64_t j) { to[j] = from[j]; });
+    else
+      team.each(width, [=](std::int64_t j) { to[j] = std::numeric_limits<T>::quiet_NaN(); });
+  }
+};
+
+// table[index[i]] += dy[i] in the order of i.
+template <class T>
+struct Scatter {
+  const T* dy;
+  const std::int32_t* index;
+  T* table;
+  std::int64_t count, table_rows, width;
+  MLD_HD bool known(std::int64_t i) const { return index[i] >= 0 && index[i] < table_rows; }
+};
+
+// Threads share the columns, not the rows.
+template <class T>
+struct ScatterStrip {
+  static constexpr std::int64_t kColumns = 64;
+  Scatter<T> scatter;
+  void operator()(std::int64_t strip) const {
+    const Scatter<T> s = scatter;
+    const std::int64_t first = strip * kColumns, last = std::min(s.width, first + kColumns);
+    for (std::int64_t i = 0; i < s.count; ++i) {
+      if (!s.known(i)) continue;
+      T* row = s.table + s.index[i] * s.width;
+#pragma GCC ivdep
+      for (std::int64_t j = first; j < last; ++j) row[j] = row[j] + s.dy[i * s.width + j];
+    }
+  }
+};
+
+// Column j of index i: the first place of an index adds up all of them, so that nobody else writes that row.
+template <class T>
+struct ScatterElement {
+  Scatter<T> scatter;
+  MLD_HD void operator()(std::int64_t element) const {
+    const Scatter<T>& s = scatter;
+    const std::int64_t i = element / s.width, j = element % s.width;
+    if (!s.known(i)) return;
+    const std::int32_t row = s.index[i];
+    for (std::int64_t before = i; before-- > 0;)
+      if (s.index[before] == row) return;
+    T sum = s.table[row * s.width + j];
+    for (std::int64_t k = i; k < s.count; ++k)
+      if (s.index[k] == row) sum = sum + s.dy[k * s.width + j];
+    s.table[row * s.width + j] = sum;
+  }
+};
+
 template <class T>
 void scatter_add(const Tensor& dy, const Tensor& index, std::int64_t table_rows, const Tensor& to) {
-  constexpr std::int64_t kColumns = 64;
   const std::int64_t count = index.numel(), width = count > 0 ? dy.numel() / count : 0;
-  for_each_row(dy.device(), (width + kColumns - 1) / kColumns, count * kColumns,
-               [=, d = dy.ptr<T>(), at = index.ptr<std::int32_t>(), out = to.ptr<T>()](std::int64_t strip) {
-                 const std::int64_t first = strip * kColumns, last = std::min(width, first + kColumns);
-                 for (std::int64_t i = 0; i < count; ++i) {
-                   if (at[i] < 0 || at[i] >= table_rows) continue;
-                   T* row = out + at[i] * width;
-#pragma GCC ivdep
-                   for (std::int64_t j = first; j < last; ++j) row[j] = row[j] + d[i * width + j];
-                 }
-               });
+  const Scatter<T> scatter{dy.ptr<T>(), index.ptr<std::int32_t>(), to.ptr<T>(), count, table_rows, width};
+  if (dy.device().kind == DeviceKind::cuda)
+    return for_each(dy.device(), count * width, ScatterElement<T>{scatter});
+  constexpr std::int64_t kColumns = ScatterStrip<T>::kColumns;
+  for_each_host_row(dy.device(), (width + kColumns - 1) / kColumns, count * kColumns,
+                    ScatterStrip<T>{scatter});
 }
 
 }  // namespace
@@ -279,7 +440,7 @@ Var permute(const Var& x, std::initializer_list<int> order) {
             const Tape::Target dx = tape.target(slot, from, dy.dtype(), dy.device());
             dispatch_float(dy.dtype(), "backward", [&]<class T>() {
               with_flag(dx.add, [&](auto adding) {
-                permute_tiles<decltype(adding)::value>(dy.device(), back, dy.ptr<T>(), dx.grad.ptr<T>());
+                permute_to<decltype(adding)::value, T>(dy.device(), back, dy.ptr<T>(), dx.grad.ptr<T>());
               });
             });
           })};
@@ -296,14 +457,8 @@ Var gather_rows(const Var& table, const Tensor& index) {
   for (int axis = 1; axis < table.shape().rank(); ++axis) shape.push_back(table.shape()[axis]);
   const Tensor y = Tensor::empty(shape, table.dtype(), table.device());
   dispatch_float(y.dtype(), "gather_rows", [&]<class T>() {
-    for_each_row(
-        y.device(), index.numel(), width,
-        [=, from = table.value.ptr<T>(), at = index.ptr<std::int32_t>(), out = y.ptr<T>()](std::int64_t i) {
-          if (at[i] >= 0 && at[i] < rows)
-            std::copy_n(from + at[i] * width, width, out + i * width);
-          else
-            std::fill_n(out + i * width, width, std::numeric_limits<T>::quiet_NaN());
-        });
+    for_each_row(y.device(), index.numel(), width,
+                 GatherRow<T>{table.value.ptr<T>(), index.ptr<std::int32_t>(), y.ptr<T>(), rows, width});
   });
   if (!needs_grad(table)) return y;
   return {y, Tape::current()->record(Op::gather_rows, [index, shape = table.shape(), slot = table.slot](

@@ -1,5 +1,6 @@
 #include "engine/ops/linear.h"
 
+#include "engine/cuda/gemm.h"
 #include "engine/ops/fused_epilogue.h"
 #include "engine/ops/gemm_kernel.h"
 #include "engine/ops/gemm_naive.h"
@@ -21,6 +22,24 @@ void product(std::int64_t batch, std::int64_t m, std::int64_t n, std::int64_t k,
              const Operand& b, const Tensor& c, const naive::Epilogue<T>& e) {
   const naive::Matrix<T> ma{a.t.ptr<T>(), a.columns, a.transposed}, mb{b.t.ptr<T>(), b.columns, b.transposed};
   const std::int64_t step_a = a.rows * a.columns, step_b = b.rows * b.columns, step_c = m * n;
+  if constexpr (kCudaBuilt)
+    if (c.device().kind == DeviceKind::cuda) {
+      cuda::gemm<T>(c.device(), {.batch = batch,
+                                 .m = m,
+                                 .n = n,
+                                 .k = k,
+                                 .a = {ma.data, ma.ld, ma.transposed},
+                                 .b = {mb.data, mb.ld, mb.transposed},
+                                 .c = c.ptr<T>(),
+                                 .ldc = n,
+                                 .add = e.add,
+                                 .bias = e.bias,
+                                 .stride_a = step_a,
+                                 .stride_b = step_b,
+                                 .stride_c = step_c});
+      if (e.activation.kind != Act::none) fused::apply_activation(c, e.activation, c);
+      return;
+    }
   submit(c.device(), [=, out = c.ptr<T>()] {
     if constexpr (std::is_same_v<T, float>) {
       cpu::gemm_batched(batch, m, n, k, {ma.data, ma.ld, ma.transposed}, {mb.data, mb.ld, mb.transposed}, out,

@@ -13,10 +13,12 @@ namespace mld {
 namespace {
 
 // Probabilities of the categorical likelihood are kept this far from 0 and 1.
-constexpr fn::Clamp kProbability{1.19e-7, 1 - 1.19e-7};
+constexpr fn::Clamp probability() { return {1.19e-7, 1 - 1.19e-7}; }
 
 template <class T>
-constexpr T kNaN = std::numeric_limits<T>::quiet_NaN();
+constexpr T not_a_number() {
+  return std::numeric_limits<T>::quiet_NaN();
+}
 
 // The loss of one element with its derivative with respect to x, for a target t.
 template <class F>
@@ -62,43 +64,66 @@ bool weight_per_row(const char* op, const Var& x, const Tensor& weight) {
 }
 
 template <class T, class F>
+struct Term {
+  F f;
+  const T *x, *target;
+  MLD_HD T operator()(std::int64_t i) const { return f.value(x[i], target[i]); }
+};
+
+template <class T, class Load>
+struct Weighted {
+  const T* weight;
+  Load load;
+  MLD_HD T operator()(std::int64_t i) const { return weight[i] * load(i); }
+};
+
+// Weighted terms come with the place of their weight.
+template <class T, class F, bool kAdd>
+struct TermPull {
+  F f;
+  const T *dy, *x, *target, *weight;
+  T* dx;
+  T scale;
+  MLD_HD void operator()(std::int64_t i) const { write(i, dy[0] * scale); }
+  MLD_HD void operator()(std::int64_t i, std::int64_t, std::int64_t iw) const {
+    write(i, dy[0] * scale * weight[iw]);
+  }
+  MLD_HD void write(std::int64_t i, T upstream) const {
+    put<kAdd>(dx[i], upstream * f.derivative(x[i], target[i]));
+  }
+};
+
+template <class T, class F>
 void loss_forward(F f, const Tensor& x, const Tensor& target, double scale, const Tensor& weight,
                   bool per_row, const Tensor& y) {
-  const T *v = x.ptr<T>(), *t = target.ptr<T>(), *w = weight.defined() ? weight.ptr<T>() : nullptr;
-  const auto plain = [=](std::int64_t i) { return f.value(v[i], t[i]); };
-  const auto weighted = [=](std::int64_t i) { return w[i] * f.value(v[i], t[i]); };
+  using OneTerm = Term<T, F>;
+  const OneTerm term{f, x.ptr<T>(), target.ptr<T>()};
+  const T* w = weight.defined() ? weight.ptr<T>() : nullptr;
   const std::int64_t n = x.numel();
   if (per_row) {
     const std::int64_t rows = x.shape()[0];
     const Tensor sums = Tensor::empty({rows}, x.dtype(), x.device());
-    sum_rows(x.device(), rows, rows > 0 ? n / rows : 0, plain, sums.ptr<T>());
-    const auto of_row = [w, s = sums.ptr<T>()](std::int64_t i) { return w[i] * s[i]; };
-    sum_rows(x.device(), 1, rows, of_row, y.ptr<T>(), static_cast<T>(scale));
+    sum_rows(x.device(), rows, rows > 0 ? n / rows : 0, term, sums.ptr<T>());
+    sum_rows(x.device(), 1, rows, Weighted<T, Element<T>>{w, {sums.ptr<T>()}}, y.ptr<T>(),
+             static_cast<T>(scale));
   } else if (w) {
-    sum_rows(x.device(), 1, n, weighted, y.ptr<T>(), static_cast<T>(scale));
+    sum_rows(x.device(), 1, n, Weighted<T, OneTerm>{w, term}, y.ptr<T>(), static_cast<T>(scale));
   } else {
-    sum_rows(x.device(), 1, n, plain, y.ptr<T>(), static_cast<T>(scale));
+    sum_rows(x.device(), 1, n, term, y.ptr<T>(), static_cast<T>(scale));
   }
 }
 
 template <class T, class F>
 void loss_backward(F f, const Tensor& dy, const Tensor& x, const Tensor& target, double scale,
                    const Tensor& weight, const Tape::Target& dx) {
-  const T *d = dy.ptr<T>(), *v = x.ptr<T>(), *t = target.ptr<T>();
   const T* w = weight.defined() ? weight.ptr<T>() : nullptr;
   with_flag(dx.add, [&](auto adding) {
-    constexpr bool kAdd = decltype(adding)::value;
-    const auto plain = [=, s = static_cast<T>(scale), out = dx.grad.ptr<T>()](std::int64_t i) {
-      put<kAdd>(out[i], d[0] * s * f.derivative(v[i], t[i]));
-    };
-    const auto weighted = [=, s = static_cast<T>(scale), out = dx.grad.ptr<T>()](std::int64_t i, std::int64_t,
-                                                                                 std::int64_t iw) {
-      put<kAdd>(out[i], d[0] * s * w[iw] * f.derivative(v[i], t[i]));
-    };
+    const TermPull<T, F, decltype(adding)::value> pull{
+        f, dy.ptr<T>(), x.ptr<T>(), target.ptr<T>(), w, dx.grad.ptr<T>(), static_cast<T>(scale)};
     if (w)
-      for_each_broadcast(x.device(), broadcast_plan(x.shape(), x.shape(), weight.shape()), weighted);
+      for_each_broadcast(x.device(), broadcast_plan(x.shape(), x.shape(), weight.shape()), pull);
     else
-      for_each(x.device(), x.numel(), plain);
+      for_each(x.device(), x.numel(), pull);
   });
 }
 
@@ -125,25 +150,42 @@ struct CategoricalRow {
   const std::int32_t* target;
   std::int64_t k;
 
-  T total(std::int64_t row) const {
-    return driver::fold(
-        k, T(0), [q = p + row * k](std::int64_t j) { return q[j]; }, [](T a, T b) { return a + b; });
+  template <class Team>
+  MLD_HD T total(std::int64_t row, const Team& team) const {
+    return team.fold(
+        k, T(0), [q = p + row * k](std::int64_t j) { return q[j]; }, Plus{});
   }
-  bool known(std::int64_t row) const { return target[row] >= 0 && target[row] < k; }
+  MLD_HD T of_target(std::int64_t row) const {
+    return target[row] >= 0 && target[row] < k ? p[row * k + target[row]] : not_a_number<T>();
+  }
+};
 
-  T loss(std::int64_t row) const {
-    if (!known(row)) return kNaN<T>;
-    return -math::log(kProbability.value(p[row * k + target[row]] / total(row)));
+template <class T>
+struct CategoricalLoss {
+  CategoricalRow<T> of;
+  T* out;
+  template <class Team>
+  MLD_HD void operator()(std::int64_t row, const Team& team) const {
+    const T share = of.of_target(row) / of.total(row, team);
+    team.once([=, to = out + row] { *to = -math::log(probability().value(share)); });
   }
-  // d loss / dp_j = 1/total - [j is the target]/p_target, or 0 where the clamp is active.
-  template <bool kAdd>
-  void gradient(std::int64_t row, T dy, T* out) const {
-    const T sum = total(row);
-    const T own = known(row) ? p[row * k + target[row]] : kNaN<T>;
-    const bool active = kProbability.derivative(own / sum, T(0)) == T(0);
-    const T all = active ? T(0) : dy / sum, of_target = active ? T(0) : dy / own;
-    for (std::int64_t j = 0; j < k; ++j)
-      put<kAdd>(out[row * k + j], j == target[row] ? all - of_target : all);
+};
+
+// d loss / dp_j = 1/total - [j is the target]/p_target, or 0 where the clamp is active.
+template <class T, bool kAdd>
+struct CategoricalPull {
+  CategoricalRow<T> of;
+  const T* dy;
+  T* dp;
+  T scale;
+  template <class Team>
+  MLD_HD void operator()(std::int64_t row, const Team& team) const {
+    const T sum = of.total(row, team), own = of.of_target(row), g = dy[0] * scale;
+    const bool active = probability().derivative(own / sum, T(0)) == T(0);
+    const T all = active ? T(0) : g / sum, of_target = active ? T(0) : g / own;
+    const std::int32_t target = of.target[row];
+    T* const out = dp + row * of.k;
+    team.each(of.k, [=](std::int64_t j) { put<kAdd>(out[j], j == target ? all - of_target : all); });
   }
 };
 
@@ -170,10 +212,8 @@ Var categorical_nll(const Var& probabilities, const Tensor& target, double scale
   const Tensor losses = Tensor::empty({rows}, p.dtype(), p.device());
   dispatch_float(p.dtype(), "categorical_nll", [&]<class T>() {
     const CategoricalRow<T> of{p.ptr<T>(), target.ptr<std::int32_t>(), k};
-    for_each_row(p.device(), rows, k,
-                 [of, out = losses.ptr<T>()](std::int64_t row) { out[row] = of.loss(row); });
-    const auto load = [l = losses.ptr<T>()](std::int64_t i) { return l[i]; };
-    sum_rows(p.device(), 1, rows, load, y.ptr<T>(), static_cast<T>(scale));
+    for_each_row(p.device(), rows, k, CategoricalLoss<T>{of, losses.ptr<T>()});
+    sum_rows(p.device(), 1, rows, Element<T>{losses.ptr<T>()}, y.ptr<T>(), static_cast<T>(scale));
   });
   if (!needs_grad(probabilities)) return y;
   const auto pull = [=, slot = probabilities.slot](const Tensor& dy, Tape& tape) {
@@ -181,11 +221,9 @@ Var categorical_nll(const Var& probabilities, const Tensor& target, double scale
     dispatch_float(dy.dtype(), "backward", [&]<class T>() {
       const CategoricalRow<T> of{p.ptr<T>(), target.ptr<std::int32_t>(), k};
       with_flag(dp.add, [&](auto adding) {
-        for_each_row(
-            dy.device(), rows, k,
-            [of, d = dy.ptr<T>(), s = static_cast<T>(scale), out = dp.grad.ptr<T>()](std::int64_t row) {
-              of.template gradient<decltype(adding)::value>(row, d[0] * s, out);
-            });
+        for_each_row(dy.device(), rows, k,
+                     CategoricalPull<T, decltype(adding)::value>{of, dy.ptr<T>(), dp.grad.ptr<T>(),
+                                                                 static_cast<T>(scale)});
       });
     });
   };

@@ -13,7 +13,9 @@ struct Spread {
   T scale;
   const T* dy;
   T* dx;
-  MLD_HD void operator()(std::int64_t i, std::int64_t, std::int64_t ib) const { put<kAdd>(dx[i], scale * dy[ib]); }
+  MLD_HD void operator()(std::int64_t i, std::int64_t, std::int64_t ib) const {
+    put<kAdd>(dx[i], scale * dy[ib]);
+  }
 };
 
 // dx = scale * dy, repeated over the summed axes; `kept` is the shape of dy with those axes as extents of 1.
@@ -22,8 +24,9 @@ void pull_sum(const Tensor& dy, const Shape& shape, const Shape& kept, Slot slot
   const BroadcastPlan plan = broadcast_plan(shape, shape, kept);
   dispatch_float(dy.dtype(), "backward", [&]<class T>() {
     with_flag(dx.add, [&](auto adding) {
-      for_each_broadcast(dy.device(), plan,
-                         Spread<T, decltype(adding)::value>{static_cast<T>(scale), dy.ptr<T>(), dx.grad.ptr<T>()});
+      for_each_broadcast(
+          dy.device(), plan,
+          Spread<T, decltype(adding)::value>{static_cast<T>(scale), dy.ptr<T>(), dx.grad.ptr<T>()});
     });
   });
 }

@@ -11,7 +11,9 @@ namespace mld {
 namespace {
 
 template <class T>
-constexpr T kMinusInf = -std::numeric_limits<T>::infinity();
+constexpr T minus_inf() {
+  return -std::numeric_limits<T>::infinity();
+}
 
 // One row of K logits; mask is looked at if kMasked only.
 template <class T, bool kMasked>
@@ -20,17 +22,18 @@ struct Row {
   const std::uint8_t* mask;
   std::int64_t k;
 
-  bool out(std::int64_t j) const { return kMasked && mask[j] == 0; }
-  T max() const {
-    return driver::fold(
-        k, kMinusInf<T>, [row = *this](std::int64_t j) { return row.out(j) ? kMinusInf<T> : row.x[j]; },
-        [](T a, T b) { return a > b ? a : b; });
+  MLD_HD bool out(std::int64_t j) const { return kMasked && mask[j] == 0; }
+  MLD_HD T shifted_exp(std::int64_t j, T max) const { return out(j) ? T(0) : math::exp(x[j] - max); }
+  template <class Team>
+  MLD_HD T max(const Team& team) const {
+    return team.fold(
+        k, minus_inf<T>(), [row = *this](std::int64_t j) { return row.out(j) ? minus_inf<T>() : row.x[j]; },
+        Larger{});
   }
-  T shifted_exp(std::int64_t j, T max) const { return out(j) ? T(0) : math::exp(x[j] - max); }
-  T sum_exp(T max) const {
-    return driver::fold(
-        k, T(0), [row = *this, max](std::int64_t j) { return row.shifted_exp(j, max); },
-        [](T a, T b) { return a + b; });
+  template <class Team>
+  MLD_HD T sum_exp(T max, const Team& team) const {
+    return team.fold(
+        k, T(0), [row = *this, max](std::int64_t j) { return row.shifted_exp(j, max); }, Plus{});
   }
 };
 
@@ -40,15 +43,15 @@ struct SoftmaxRow {
   const std::uint8_t* mask;
   T* y;
   std::int64_t k;
-  void operator()(std::int64_t index) const {
+  template <class Team>
+  MLD_HD void operator()(std::int64_t index, const Team& team) const {
     const Row<T, kMasked> row{x + index * k, kMasked ? mask + index * k : nullptr, k};
     T* out = y + index * k;
-    const T max = row.max();
-#pragma GCC ivdep
-    for (std::int64_t j = 0; j < k; ++j) out[j] = row.shifted_exp(j, max);
-    const T total = driver::fold(
-        k, T(0), [out](std::int64_t j) { return out[j]; }, [](T a, T b) { return a + b; });
-    for (std::int64_t j = 0; j < k; ++j) out[j] = out[j] / total;
+    const T max = row.max(team);
+    team.each(k, [=](std::int64_t j) { out[j] = row.shifted_exp(j, max); });
+    const T total = team.fold(
+        k, T(0), [=](std::int64_t j) { return out[j]; }, Plus{});  // each thread reads what it wrote
+    team.each(k, [=](std::int64_t j) { out[j] = out[j] / total; });
   }
 };
 
@@ -58,12 +61,12 @@ struct LogSoftmaxRow {
   const std::uint8_t* mask;
   T* y;
   std::int64_t k;
-  void operator()(std::int64_t index) const {
+  template <class Team>
+  MLD_HD void operator()(std::int64_t index, const Team& team) const {
     const Row<T, kMasked> row{x + index * k, kMasked ? mask + index * k : nullptr, k};
     T* out = y + index * k;
-    const T max = row.max(), log_sum = math::log(row.sum_exp(max));
-#pragma GCC ivdep
-    for (std::int64_t j = 0; j < k; ++j) out[j] = row.out(j) ? kMinusInf<T> : (row.x[j] - max) - log_sum;
+    const T max = row.max(team), log_sum = math::log(row.sum_exp(max, team));
+    team.each(k, [=](std::int64_t j) { out[j] = row.out(j) ? minus_inf<T>() : (row.x[j] - max) - log_sum; });
   }
 };
 
@@ -74,13 +77,13 @@ struct SoftmaxPull {
   const std::uint8_t* mask;
   T* dx;
   std::int64_t k;
-  void operator()(std::int64_t index) const {
+  template <class Team>
+  MLD_HD void operator()(std::int64_t index, const Team& team) const {
     const T *d = dy + index * k, *p = y + index * k;
     T* out = dx + index * k;
-    const T dot = driver::fold(
-        k, T(0), [d, p](std::int64_t j) { return d[j] * p[j]; }, [](T a, T b) { return a + b; });
-#pragma GCC ivdep
-    for (std::int64_t j = 0; j < k; ++j) put<kAdd>(out[j], p[j] * (d[j] - dot));
+    const T dot = team.fold(
+        k, T(0), [=](std::int64_t j) { return d[j] * p[j]; }, Plus{});
+    team.each(k, [=](std::int64_t j) { put<kAdd>(out[j], p[j] * (d[j] - dot)); });
   }
 };
 
@@ -91,16 +94,16 @@ struct LogSoftmaxPull {
   const std::uint8_t* mask;
   T* dx;
   std::int64_t k;
-  void operator()(std::int64_t index) const {
+  template <class Team>
+  MLD_HD void operator()(std::int64_t index, const Team& team) const {
     const T *d = dy + index * k, *log_p = y + index * k;
     const Row<T, kMasked> row{log_p, kMasked ? mask + index * k : nullptr, k};
     T* out = dx + index * k;
-    const T total = driver::fold(
-        k, T(0), [d, row](std::int64_t j) { return row.out(j) ? T(0) : d[j]; },
-        [](T a, T b) { return a + b; });
-#pragma GCC ivdep
-    for (std::int64_t j = 0; j < k; ++j)
+    const T total = team.fold(
+        k, T(0), [=](std::int64_t j) { return row.out(j) ? T(0) : d[j]; }, Plus{});
+    team.each(k, [=](std::int64_t j) {
       put<kAdd>(out[j], row.out(j) ? T(0) : d[j] - math::exp(log_p[j]) * total);
+    });
   }
 };
 
@@ -135,24 +138,42 @@ Var over_last_axis(Op op, const Var& x, const Tensor& mask) {
           })};
 }
 
+// stats [B,2]: maximum of the row, sum of exp(x - maximum).
+template <class T>
+struct SoftmaxStats {
+  const T* x;
+  T* stats;
+  std::int64_t k;
+  template <class Team>
+  MLD_HD void operator()(std::int64_t index, const Team& team) const {
+    const Row<T, false> row{x + index * k, nullptr, k};
+    const T max = row.max(team), sum = row.sum_exp(max, team);
+    T* const to = stats + 2 * index;
+    team.once([=] {
+      to[0] = max;
+      to[1] = sum;
+    });
+  }
+};
+
 // Sum over labelled rows of -log softmax(x)[label], and their number.
 template <class T>
 struct MeanNll {
   struct Acc {
     T loss, count;
   };
-  const T *x, *stats;  // stats [B,2]: maximum of the row, sum of exp(x - maximum)
+  const T *x, *stats;
   const std::int32_t* labels;
   T *y, *inverse_count;
   std::int64_t k;
-  Acc zero() const { return {T(0), T(0)}; }
-  Acc load(std::int64_t, std::int64_t row) const {
+  MLD_HD Acc zero() const { return {T(0), T(0)}; }
+  MLD_HD Acc load(std::int64_t, std::int64_t row) const {
     const std::int32_t label = labels[row];
     if (label < 0 || label >= k) return zero();
     return {(stats[2 * row] - x[row * k + label]) + math::log(stats[2 * row + 1]), T(1)};
   }
-  Acc join(Acc a, Acc b) const { return {a.loss + b.loss, a.count + b.count}; }
-  void store(std::int64_t, Acc a) const {
+  MLD_HD Acc join(Acc a, Acc b) const { return {a.loss + b.loss, a.count + b.count}; }
+  MLD_HD void store(std::int64_t, Acc a) const {
     inverse_count[0] = a.count > T(0) ? T(1) / a.count : T(0);
     y[0] = a.count > T(0) ? a.loss / a.count : T(0);
   }
@@ -165,16 +186,17 @@ struct CrossEntropyPull {
   const std::int32_t* labels;
   T* dx;
   std::int64_t k;
-  void operator()(std::int64_t index) const {
+  template <class Team>
+  MLD_HD void operator()(std::int64_t index, const Team& team) const {
     const T* v = x + index * k;
     T* out = dx + index * k;
     const T max = stats[2 * index], inverse_sum = T(1) / stats[2 * index + 1], g = dy[0] * inverse_count[0];
     const std::int32_t label = labels[index];
     const bool known = label >= 0 && label < k;
-#pragma GCC ivdep
-    for (std::int64_t j = 0; j < k; ++j)
+    team.each(k, [=](std::int64_t j) {
       put<kAdd>(out[j],
                 known ? g * (math::exp(v[j] - max) * inverse_sum - (j == label ? T(1) : T(0))) : T(0));
+    });
   }
 };
 
@@ -197,11 +219,7 @@ Var cross_entropy(const Var& logits, const Tensor& labels) {
   const Tensor stats = Tensor::empty({rows, 2}, x.dtype(), x.device());
   const auto* label = labels.ptr<std::int32_t>();
   dispatch_float(x.dtype(), "cross_entropy", [&]<class T>() {
-    for_each_row(x.device(), rows, k, [v = x.ptr<T>(), s = stats.ptr<T>(), k](std::int64_t index) {
-      const Row<T, false> row{v + index * k, nullptr, k};
-      s[2 * index] = row.max();
-      s[2 * index + 1] = row.sum_exp(s[2 * index]);
-    });
+    for_each_row(x.device(), rows, k, SoftmaxStats<T>{x.ptr<T>(), stats.ptr<T>(), k});
     reduce(x.device(), 1, rows,
            MeanNll<T>{x.ptr<T>(), stats.ptr<T>(), label, y.ptr<T>(), inverse_count.ptr<T>(), k});
   });

@@ -51,8 +51,9 @@ StepCounter::StepCounter(std::uint64_t seed, LrPlan plan, double beta1, double b
 void StepCounter::tick() { for_each(memory_.device(), 1, Tick{ptr(), plan_, beta1_, beta2_}); }
 
 void StepCounter::judge(const Tensor& loss) {
-  dispatch_float(loss.dtype(), "judge",
-                 [&]<class T>() { for_each(memory_.device(), 1, Judge<T>{ptr(), loss.ptr<T>()}); });
+  dispatch_float(loss.dtype(), "judge", [&]<class T>() {
+    for_each(memory_.device(), 1, Judge<T>{ptr(), loss.ptr<T>()});
+  });
 }
 
 void StepCounter::commit() { for_each(memory_.device(), 1, Commit{ptr()}); }

@@ -20,7 +20,6 @@
 namespace {
 
 using namespace mld;
-using cpu::ConvDims;
 using i64 = std::int64_t;
 using test::Floats;
 using test::integers;

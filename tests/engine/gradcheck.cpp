@@ -138,18 +138,25 @@ void check_against_numeric(const Tensor& got, const Tensor& numeric, double fact
   }
 }
 
-void check_close(const Tensor& f32, const Tensor& f64, double tolerance) {
-  REQUIRE(f32.defined() == f64.defined());
-  if (!f64.defined()) return;
-  REQUIRE(f32.shape() == f64.shape());
+// |got - want| <= tolerance * max(1, largest |want|); `got` may be f32, `want` is f64.
+void check_close(const Tensor& found, const Tensor& want, double tolerance) {
+  REQUIRE(found.defined() == want.defined());
+  if (!want.defined()) return;
+  REQUIRE(found.shape() == want.shape());
+  const Tensor got = found.to(DType::f64);
   double scale = 1, worst = 0;
-  for (std::int64_t j = 0; j < f64.numel(); ++j) {
-    const double want = f64.data<double>()[j];
-    const double error = std::abs(static_cast<double>(f32.data<float>()[j]) - want);
-    scale = std::max(scale, std::abs(want));
+  for (std::int64_t j = 0; j < want.numel(); ++j) {
+    const double exact = want.data<double>()[j];
+    const double error = std::abs(got.data<double>()[j] - exact);
+    scale = std::max(scale, std::abs(exact));
     worst = error <= worst ? worst : error;  // keeps a NaN
   }
   CHECK(worst <= tolerance * scale);
+}
+
+void check_close(const Result& got, const Result& want, double tolerance) {
+  check_close(got.value, want.value, tolerance);
+  for (std::size_t i = 0; i < want.grads.size(); ++i) check_close(got.grads[i], want.grads[i], tolerance);
 }
 
 void check_same_bits(const Tensor& a, const Tensor& b) {
@@ -172,6 +179,17 @@ void check_inference(const GradCase& c, const Tensor& value) {
   const Var y = c.program(make_args(c, c.inputs, {}));
   CHECK(y.slot.constant());
   CHECK(tape.recorded().empty());
+}
+
+// Every way of the cpu on a cuda device, in double and in float; the same program twice gives the same bits.
+void check_cuda(const GradCase& c, const Tensor& upstream, const Result& once, const Result& twice) {
+  INFO("cuda");
+  check_close(differentiate(c, upstream, {.device = kCuda}), once, kCudaF64Tolerance);
+  check_close(differentiate(c, upstream, {.device = kCuda, .entry = Entry::parameter, .twice = true}), twice,
+              kCudaF64Tolerance);
+  const Result f32 = differentiate(c, upstream, {.dtype = DType::f32, .device = kCuda});
+  check_close(f32, once, c.f32_tolerance);
+  check_same_result(differentiate(c, upstream, {.dtype = DType::f32, .device = kCuda}), f32);
 }
 
 }  // namespace
@@ -236,8 +254,8 @@ void check_gradients(const GradCase& c) {
   check_same_result(differentiate(c, upstream, {.device = kSim}), once);
   const Result f32 = differentiate(c, upstream, {.dtype = DType::f32});
   check_same_result(differentiate(c, upstream, {.dtype = DType::f32, .device = kSim}), f32);
-  check_close(f32.value, once.value, c.f32_tolerance);
-  for (std::size_t i = 0; i < c.inputs.size(); ++i) check_close(f32.grads[i], once.grads[i], c.f32_tolerance);
+  check_close(f32, once, c.f32_tolerance);
+  if (has_cuda()) check_cuda(c, upstream, once, twice);
 }
 
 }  // namespace mld::test

@@ -1,7 +1,7 @@
 // Gradient checks. A GradCase is a small program around one operator; check_gradients runs it in double
 // against central differences, and then every other way in which the engine may run the same program:
 // gradients into parameters, an input used twice (a diamond, with aliased upstream gradients), every subset
-// of one differentiated input, float, and the sim device.
+// of one differentiated input, float, and the sim and cuda devices.
 //
 // Cases register themselves (static objects), and gradcheck_test.cpp fails for every entry of kAllOps that
 // has no case. To add cases, in any file of this folder:
@@ -20,11 +20,9 @@
 
 #include "engine/core/op_list.h"
 #include "engine/core/tape.h"
+#include "tests/devices.h"
 
 namespace mld::test {
-
-// The devices every test body runs on.
-inline std::vector<Device> test_devices() { return {kCpu, kSim}; }
 
 // Seeded values, exactly representable in float so that float and double runs see the same numbers.
 Tensor random(const Shape& shape, std::uint64_t seed, double lo = -1, double hi = 1);  // f64, uniform
@@ -58,6 +56,10 @@ struct GradCase {
   // roundings (eps = 1.2e-7); operators that sum many terms or divide by small numbers state a larger one.
   double f32_tolerance = 2e-6;
 };
+
+// Of a cuda run in double against the cpu's: the same formulas, but sums in another order, fused
+// multiply-adds, and another C library (a few ulp).
+constexpr double kCudaF64Tolerance = 1e-12;
 
 using CaseList = std::vector<GradCase>;
 

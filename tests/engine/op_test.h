@@ -72,7 +72,8 @@ inline std::vector<Tensor> evaluate(const Program& program, const std::vector<Te
   return all;
 }
 
-// f32 stays close to f64; f32 has the same bits on the sim device and with one or two threads.
+// f32 stays close to f64; f32 has the same bits on the sim device and with one or two threads. On a cuda
+// device f32 stays as close and a second run has the same bits.
 inline void check_precision_and_bits(const Program& program, const std::vector<Tensor>& inputs,
                                      double tolerance) {
   const int threads = omp_get_max_threads();
@@ -88,6 +89,14 @@ inline void check_precision_and_bits(const Program& program, const std::vector<T
     check_near(one[i], reference[i], tolerance);
     CHECK(same_bits(one[i], two[i]));
     CHECK(same_bits(two[i], sim[i]));
+  }
+  if (!has_cuda()) return;
+  const auto cuda = evaluate(program, inputs, DType::f32, kCuda),
+             again = evaluate(program, inputs, DType::f32, kCuda);
+  for (std::size_t i = 0; i < reference.size(); ++i) {
+    CAPTURE(i);
+    check_near(cuda[i], reference[i], tolerance);
+    CHECK(same_bits(cuda[i], again[i]));
   }
 }
 

@@ -7,7 +7,7 @@
 #include <functional>
 #include <vector>
 
-#include "engine/core/drivers.h"
+#include "engine/core/team.h"
 #include "engine/ops/layout.h"
 #include "engine/ops/pointwise.h"
 #include "engine/runtime/threads.h"
@@ -266,8 +266,8 @@ TEST_CASE("float sums are as good as their order promises, and do not depend on 
 TEST_CASE("fold: the order of a row kernel is that of a reduction") {
   const Tensor x = test::random({1, 1000}, 32).to(DType::f32);
   const float* v = x.data<float>();
-  const float folded = driver::fold(
-      1000, 0.0f, [v](std::int64_t i) { return v[i]; }, [](float a, float b) { return a + b; });
+  const float folded = OneThread{}.fold(
+      1000, 0.0f, [v](std::int64_t i) { return v[i]; }, Plus{});
   CHECK(folded == sum(Var(x)).value.data<float>()[0]);
 }
 

@@ -28,8 +28,8 @@ TEST_CASE("work runs at a synchronisation, in order; host reads before it are re
   CHECK(contains(error_of(ErrorKind::internal, [&] { t.data<float>(); }), "synchronize"));
   CHECK(contains(error_of(ErrorKind::internal, [&] { t.view(0, {1}).item(); }), "synchronize"));
   float* p = t.ptr<float>();
-  for_each(kSim, 2, [p](std::int64_t i) { p[i] = p[i] + 1; });
-  for_each(kSim, 2, [p](std::int64_t i) { p[i] = p[i] * 10; });
+  submit(kSim, [p] { p[0] = p[0] + 1; });
+  submit(kSim, [p] { p[0] = p[0] * 10; });
   synchronize(kSim);
   CHECK_FALSE(pending(kSim));
   CHECK(t.data<float>()[0] == 20);
@@ -42,7 +42,7 @@ TEST_CASE("a value read after its block was freed is NaN") {
     const Tensor t = Tensor::full({1}, 5, DType::f32, kSim);
     dangling = t.ptr<float>();
   }
-  for_each(kSim, 1, [dangling, out = seen.ptr<float>()](std::int64_t) { out[0] = *dangling; });
+  submit(kSim, [dangling, out = seen.ptr<float>()] { out[0] = *dangling; });
   synchronize(kSim);
   CHECK(std::isnan(seen.item()));
 }
@@ -63,7 +63,7 @@ TEST_CASE("by-value arguments of a recorded step freeze, addresses are read agai
   synchronize(kSim);
   float host = 10;
   sim::begin_capture();
-  for_each(kSim, 1, [a = in.ptr<float>(), b = out.ptr<float>(), host](std::int64_t) { b[0] = a[0] + host; });
+  submit(kSim, [a = in.ptr<float>(), b = out.ptr<float>(), host] { b[0] = a[0] + host; });
   const sim::Queue recorded = sim::end_capture();
   synchronize(kSim);
   CHECK(out.item() == 0);  // recorded, not run
@@ -73,6 +73,13 @@ TEST_CASE("by-value arguments of a recorded step freeze, addresses are read agai
   synchronize(kSim);
   CHECK(out.item() == 12);
 }
+
+struct Descend {
+  float* p;
+  const float* g;
+  const StepState* s;
+  MLD_HD void operator()(std::int64_t i) const { p[i] = p[i] - static_cast<float>(s->lr) * g[i]; }
+};
 
 // A small train step: forward with temporaries, backward into a parameter, update from a rate in device
 // memory.
@@ -105,9 +112,7 @@ struct Program {
       tape.backward(result);
       loss.copy_from(result.value);
     }
-    for_each(device, 8, [p = w.ptr<float>(), g = sink.grad.ptr<float>(), s = counter.ptr()](std::int64_t i) {
-      p[i] = p[i] - static_cast<float>(s->lr) * g[i];
-    });
+    for_each(device, 8, Descend{w.ptr<float>(), sink.grad.ptr<float>(), counter.ptr()});
     counter.commit();
   }
 
@@ -123,14 +128,15 @@ struct Program {
 
 TEST_CASE("a captured step equals the eager one bit for bit, on every device") {
   constexpr int kSteps = 10;
-  Program eager(kCpu);
-  std::vector<std::vector<float>> want;
-  for (int i = 0; i < kSteps; ++i) {
-    eager.step();
-    want.push_back(eager.state());
-  }
-  CHECK(want.back()[16] < want.front()[16]);  // it learns
   for (const Device device : test::test_devices()) {
+    // On sim the bits are the cpu's; on cuda those of an eager run there.
+    Program eager(device.kind == DeviceKind::cuda ? device : kCpu);
+    std::vector<std::vector<float>> want;
+    for (int i = 0; i < kSteps; ++i) {
+      eager.step();
+      want.push_back(eager.state());
+    }
+    CHECK(want.back()[16] < want.front()[16]);  // it learns
     Program program(device);
     CapturedStep step(device, [&] { program.step(); });
     int replayed = 0;
@@ -147,43 +153,52 @@ TEST_CASE("a captured step equals the eager one bit for bit, on every device") {
 }
 
 TEST_CASE("replays allocate nothing, and nobody else gets the step's memory") {
-  const auto outside = active_pool(kSim);
-  Program program(kSim);
-  CapturedStep step(kSim, [&] { program.step(); });
-  while (!step.captured()) step();
-  synchronize(kSim);
-  const PoolStats before = outside->stats();
-  step();
-  step();
-  CHECK(outside->stats().hits + outside->stats().misses == before.hits + before.misses);
-  const std::vector<float> state = program.state();
-  const Tensor other = Tensor::full({16, 8}, 1e9, DType::f32, kSim);
-  step();
-  synchronize(kSim);
-  CHECK(other.data<float>()[127] == 1e9f);
-  CHECK(program.state() != state);
+  for (const Device device : test::queued_devices()) {
+    const auto outside = active_pool(device);
+    Program program(device);
+    CapturedStep step(device, [&] { program.step(); });
+    while (!step.captured()) step();
+    synchronize(device);
+    const PoolStats before = outside->stats();
+    step();
+    step();
+    CHECK(outside->stats().hits + outside->stats().misses == before.hits + before.misses);
+    const std::vector<float> state = program.state();
+    const Tensor other = Tensor::full({16, 8}, 1e9, DType::f32, device);
+    step();
+    CHECK(other.to(kCpu).data<float>()[127] == 1e9f);
+    CHECK(program.state() != state);
+  }
 }
 
 TEST_CASE("a step that keeps asking for new memory is never recorded") {
-  std::vector<Tensor> hoard;
-  CapturedStep step(kSim, [&] { hoard.push_back(Tensor::zeros({4}, DType::f32, kSim)); });
-  for (int i = 0; i < 5; ++i) step();
-  CHECK_FALSE(step.captured());
-  synchronize(kSim);
+  for (const Device device : test::queued_devices()) {
+    std::vector<Tensor> hoard;
+    CapturedStep step(device, [&] { hoard.push_back(Tensor::zeros({4}, DType::f32, device)); });
+    for (int i = 0; i < 5; ++i) step();
+    CHECK_FALSE(step.captured());
+    synchronize(device);
+  }
 }
 
 TEST_CASE("an error inside a recording ends it") {
-  int calls = 0;
-  CapturedStep step(kSim, [&] {
-    const Tensor t = Tensor::zeros({4}, DType::f32, kSim);
-    if (++calls == 3) synchronize(kSim);
-  });
-  step();
-  step();
-  CHECK(contains(error_of(ErrorKind::internal, [&] { step(); }), "inside a captured step"));
-  CHECK_FALSE(sim::capturing());
-  step();
-  CHECK(step.captured());
+  for (const Device device : test::queued_devices()) {
+    int calls = 0;
+    CapturedStep step(device, [&] {
+      const Tensor t = Tensor::zeros({4}, DType::f32, device);
+      if (++calls == 3) synchronize(device);
+    });
+    step();
+    step();
+    if (device == kSim)
+      CHECK(contains(error_of(ErrorKind::internal, [&] { step(); }), "inside a captured step"));
+    else
+      CHECK(contains(error_of(ErrorKind::device, [&] { step(); }), "capturing"));
+    CHECK_FALSE(sim::capturing());
+    step();
+    CHECK(step.captured());
+    synchronize(device);
+  }
 }
 
 }  // namespace

@@ -106,7 +106,7 @@ TEST_CASE("twenty updates equal the reference: warm-up, weight decay, clipping, 
       {.beta1 = 0.5, .beta2 = 0.9, .eps = 1e-3, .clip_norm = 100, .ema_decay = 0.7},
   };
   for (const AdamOptions& options : all)
-    for (Device device : {kCpu, kSim}) {
+    for (Device device : test::test_devices()) {
       // In double only the order of operations differs; in float 20 updates of roundings add up.
       run_against_reference(options, {.device = device, .dtype = DType::f64}, 1e-13);
       run_against_reference(options, {.device = device}, 3e-6);

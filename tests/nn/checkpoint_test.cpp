@@ -59,7 +59,7 @@ FileNotes notes() {
 TEST_CASE("a checkpoint brings everything back") {
   const TemporaryFolder folder("checkpoint");
   const auto file = folder / "a.safetensors";
-  for (Device device : {kCpu, kSim}) {
+  for (Device device : test::test_devices()) {
     Model saved(small_net(), {.device = device, .ema = true}),
         loaded(small_net(), {.device = device, .ema = true}, 2);
     FileNotes written = notes();

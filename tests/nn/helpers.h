@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "engine/core/tensor.h"
+#include "tests/devices.h"
 
 namespace mld::test {
 

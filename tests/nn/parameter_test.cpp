@@ -173,7 +173,7 @@ TEST_CASE("a failed packing leaves the model free") {
 }
 
 TEST_CASE("gradients: overwritten in every step, summed over uses, zero where nothing was touched") {
-  for (Device device : {kCpu, kSim}) {
+  for (Device device : test::test_devices()) {
     Branches model;
     ParameterStore store(model, {.device = device, .dtype = DType::f64});
     store.initialize(1);

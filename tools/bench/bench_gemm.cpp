@@ -54,7 +54,7 @@ void add_layer(std::vector<Case>& cases, i64 batch, i64 in, i64 out, const Float
                    }});
 }
 
-void add_convolution(std::vector<Case>& cases, const std::string& name, const cpu::ConvDims& s, Floats& x,
+void add_convolution(std::vector<Case>& cases, const std::string& name, const ConvDims& s, Floats& x,
                      Floats& w, Floats& y) {
   const double flops = 2.0 * static_cast<double>(s.n * s.out_h() * s.out_w() * s.out * s.kh * s.kw * s.in);
   float *const px = x.data(), *const pw = w.data(), *const py = y.data();

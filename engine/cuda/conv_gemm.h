@@ -1,0 +1,17 @@
+// The im2col caller of engine/cuda/conv.h.
+#pragma once
+
+#include "engine/core/device.h"
+#include "engine/ops/conv_dims.h"
+
+namespace mld::cuda::by_gemm {
+
+template <class T>
+void conv_forward(Device device, const ConvDims& s, const T* x, const T* w, const T* bias, T* y);
+template <class T>
+void conv_backward_data(Device device, const ConvDims& s, const T* dy, const T* w, const T* bias, bool add,
+                        T* dx);
+template <class T>
+void conv_backward_weights(Device device, const ConvDims& s, const T* x, const T* dy, bool add, T* dw);
+
+}  // namespace mld::cuda::by_gemm

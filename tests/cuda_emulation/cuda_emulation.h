@@ -1,0 +1,28 @@
+// Kernels on the host: the threads of a block are fibers of one thread, run one after the other between
+// barriers, the blocks of a grid likewise. `__shared__` memory is static, so a kernel that forgets to write
+// it reads what the previous block left; a barrier that some threads do not reach stops the program. With
+// MLD_EMULATION_ORDER=reverse the threads of a block run last to first: a missing barrier changes results.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+
+#include "cuda_runtime.h"
+
+inline thread_local dim3 threadIdx, blockIdx, gridDim;
+
+namespace mld::cuda::emulation {
+
+enum class Barrier { warp, block };
+void wait_at(Barrier barrier);  // called by a kernel's thread
+
+void enqueue(cudaStream_t stream, std::function<void()> work);
+void launch(cudaStream_t stream, unsigned grid, unsigned threads, std::function<void()> kernel);
+
+void set_memory_limit(std::size_t bytes);  // of all devices together; 0: none
+std::uint64_t launches();                  // kernels run so far, replays included
+
+}  // namespace mld::cuda::emulation
+
+inline void __syncthreads() { mld::cuda::emulation::wait_at(mld::cuda::emulation::Barrier::block); }
+inline void __syncwarp() { mld::cuda::emulation::wait_at(mld::cuda::emulation::Barrier::warp); }

@@ -1,0 +1,209 @@
+#include <atomic>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <map>
+#include <mutex>
+#include <vector>
+
+#include "cuda_emulation.h"
+
+using Queue = std::vector<std::function<void()>>;
+
+struct CUstream_st {
+  Queue queue, recorded;
+  bool capturing = false, invalidated = false;
+};
+struct CUgraph_st {
+  Queue work;
+};
+struct CUgraphExec_st {
+  Queue work;
+};
+
+namespace {
+
+constexpr std::size_t kTotalBytes = std::size_t{16} << 30;
+
+struct Memory {
+  std::mutex mutex;
+  std::map<void*, std::size_t> blocks;
+  std::size_t used = 0, limit = kTotalBytes;
+};
+Memory& memory() {
+  static auto* m = new Memory;
+  return *m;
+}
+
+std::atomic<int> capturing{0};
+thread_local cudaError_t last = cudaSuccess;
+
+cudaError_t report(cudaError_t error) {
+  if (error != cudaSuccess) last = error;
+  return error;
+}
+
+// What a capture does not allow spoils it.
+cudaError_t refuse(cudaStream_t stream) {
+  stream->invalidated = true;
+  return report(cudaErrorStreamCaptureUnsupported);
+}
+
+}  // namespace
+
+namespace mld::cuda::emulation {
+
+void enqueue(cudaStream_t stream, std::function<void()> work) {
+  (stream->capturing ? stream->recorded : stream->queue).push_back(std::move(work));
+}
+
+void set_memory_limit(std::size_t bytes) { memory().limit = bytes > 0 ? bytes : kTotalBytes; }
+
+}  // namespace mld::cuda::emulation
+
+cudaError_t cudaGetDeviceCount(int* count) {
+  *count = 1;
+  return cudaSuccess;
+}
+
+cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int) {
+  std::memset(properties, 0, sizeof *properties);
+  std::strcpy(properties->name, "host emulation of CUDA");
+  properties->major = 9;
+  properties->multiProcessorCount = 1;
+  return cudaSuccess;
+}
+
+cudaError_t cudaDriverGetVersion(int* version) {
+  *version = CUDART_VERSION;
+  return cudaSuccess;
+}
+
+cudaError_t cudaSetDevice(int device) { return report(device == 0 ? cudaSuccess : cudaErrorInvalidValue); }
+
+cudaError_t cudaMemGetInfo(std::size_t* free, std::size_t* total) {
+  *total = memory().limit;
+  *free = memory().limit - memory().used;
+  return cudaSuccess;
+}
+
+cudaError_t cudaMalloc(void** block, std::size_t bytes) {
+  if (capturing > 0) return report(cudaErrorStreamCaptureUnsupported);
+  Memory& m = memory();
+  const std::lock_guard lock(m.mutex);
+  if (m.used + bytes > m.limit) return report(cudaErrorMemoryAllocation);
+  *block = std::aligned_alloc(256, (bytes + 255) / 256 * 256);
+  if (!*block) return report(cudaErrorMemoryAllocation);
+  std::memset(*block, 0xff, bytes);
+  m.blocks[*block] = bytes;
+  m.used += bytes;
+  return cudaSuccess;
+}
+
+cudaError_t cudaFree(void* block) {
+  if (capturing > 0) return report(cudaErrorStreamCaptureUnsupported);
+  Memory& m = memory();
+  const std::lock_guard lock(m.mutex);
+  const auto it = m.blocks.find(block);
+  if (it == m.blocks.end()) return report(cudaErrorInvalidValue);
+  m.used -= it->second;
+  m.blocks.erase(it);
+  std::free(block);
+  return cudaSuccess;
+}
+
+cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaMemcpyKind kind,
+                            cudaStream_t stream) {
+  using mld::cuda::emulation::enqueue;
+  if (stream->capturing && kind != cudaMemcpyDeviceToDevice) return refuse(stream);
+  if (kind == cudaMemcpyHostToDevice) {
+    const auto* bytes_from = static_cast<const char*>(from);
+    enqueue(stream, [to, staged = std::vector<char>(bytes_from, bytes_from + bytes)] {
+      std::memcpy(to, staged.data(), staged.size());
+    });
+  } else {
+    enqueue(stream, [=] { std::memcpy(to, from, bytes); });
+  }
+  return cudaSuccess;
+}
+
+cudaError_t cudaMemsetAsync(void* to, int value, std::size_t bytes, cudaStream_t stream) {
+  mld::cuda::emulation::enqueue(stream, [=] { std::memset(to, value, bytes); });
+  return cudaSuccess;
+}
+
+cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
+  *stream = new CUstream_st;
+  return cudaSuccess;
+}
+
+cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
+  if (stream->capturing) return refuse(stream);
+  for (const auto& work : stream->queue) work();
+  stream->queue.clear();
+  return cudaSuccess;
+}
+
+cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode) {
+  if (stream->capturing) return report(cudaErrorInvalidValue);
+  stream->capturing = true;
+  stream->invalidated = false;
+  ++capturing;
+  return cudaSuccess;
+}
+
+cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
+  if (!stream->capturing) return report(cudaErrorInvalidValue);
+  stream->capturing = false;
+  --capturing;
+  Queue work = std::exchange(stream->recorded, {});
+  *graph = nullptr;
+  if (stream->invalidated) return report(cudaErrorStreamCaptureInvalidated);
+  *graph = new CUgraph_st{std::move(work)};
+  return cudaSuccess;
+}
+
+cudaError_t cudaGraphInstantiate(cudaGraphExec_t* executable, cudaGraph_t graph, unsigned long long) {
+  *executable = new CUgraphExec_st{graph->work};
+  return cudaSuccess;
+}
+
+cudaError_t cudaGraphDestroy(cudaGraph_t graph) {
+  delete graph;
+  return cudaSuccess;
+}
+
+cudaError_t cudaGraphExecDestroy(cudaGraphExec_t executable) {
+  delete executable;
+  return cudaSuccess;
+}
+
+cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t stream) {
+  if (stream->capturing) return refuse(stream);
+  for (const auto& work : executable->work) stream->queue.push_back(work);
+  return cudaSuccess;
+}
+
+cudaError_t cudaGetLastError() { return std::exchange(last, cudaSuccess); }
+cudaError_t cudaPeekAtLastError() { return last; }
+
+const char* cudaGetErrorString(cudaError_t error) {
+  switch (error) {
+    case cudaSuccess:
+      return "no error";
+    case cudaErrorInvalidValue:
+      return "invalid argument";
+    case cudaErrorMemoryAllocation:
+      return "out of memory";
+    case cudaErrorInsufficientDriver:
+      return "CUDA driver version is insufficient for CUDA runtime version";
+    case cudaErrorNoDevice:
+      return "no CUDA-capable device is detected";
+    case cudaErrorStreamCaptureUnsupported:
+      return "operation not permitted when stream is capturing";
+    case cudaErrorStreamCaptureInvalidated:
+      return "operation failed due to a previous error during capture";
+  }
+  return "unknown error";
+}
+const char* cudaGetErrorName(cudaError_t) { return "emulated"; }
