@@ -8,7 +8,8 @@
 namespace mld::nn {
 namespace {
 
-constexpr std::int64_t kChunk = 8192;  // elements that share one reading of the scalars
+constexpr std::int64_t kChunk = 8192;  // elements that share one reading of the scalars on the CPU
+constexpr int kPack = 4;               // elements of a GPU thread; an arena's parts are padded to multiples
 
 // One element: Adam with L2 or decoupled weight decay, then the EMA. All coefficients were computed in
 // double.
@@ -16,17 +17,17 @@ template <class T>
 struct Update {
   T clip, l2, c1, c2, rate, scale, eps, decay, c_ema;
 
-  void adam(T& p, T& m, T& v, T g) const {
+  MLD_HD void adam(T& p, T& m, T& v, T g) const {
     g = clip * g + l2 * p;
     m = m + c1 * (g - m);
     v = v + c2 * (g * g - v);
     p = p - (rate * m / (std::sqrt(v) * scale + eps) + decay * p);
   }
-  void ema(T& e, T p) const { e = e + c_ema * (p - e); }
+  MLD_HD void ema(T& e, T p) const { e = e + c_ema * (p - e); }
 };
 
 template <class T>
-Update<T> coefficients(const AdamOptions& o, const StepState& s, double clip) {
+MLD_HD Update<T> coefficients(const AdamOptions& o, const StepState& s, double clip) {
   return {.clip = static_cast<T>(clip),
           .l2 = static_cast<T>(o.decoupled ? 0 : o.weight_decay),
           .c1 = static_cast<T>(1 - o.beta1),
@@ -37,6 +38,24 @@ Update<T> coefficients(const AdamOptions& o, const StepState& s, double clip) {
           .decay = static_cast<T>(o.decoupled ? s.lr * o.weight_decay : 0),
           .c_ema = static_cast<T>(1 - o.ema_decay)};
 }
+
+// On a GPU: the coefficients of a step, computed once for all threads.
+template <class T>
+struct MakeUpdate {
+  AdamOptions options;
+  const StepState* state;
+  const double* clip;  // or null
+  Update<T>* update;
+  MLD_HD void operator()(std::int64_t) const {
+    *update = coefficients<T>(options, *state, clip ? *clip : 1.0);
+  }
+};
+
+template <class T>
+struct Arenas {
+  T *p, *m, *v, *e;  // e: null without EMA
+  const T* g;
+};
 
 // The arenas from the first element of a chunk on.
 template <class T, bool kEma>
@@ -49,20 +68,72 @@ void update_chunk(const Update<T>& u, std::int64_t n, T* __restrict p, T* __rest
 }
 
 template <class T, bool kEma>
+struct UpdateChunk {
+  Arenas<T> a;
+  std::int64_t n;
+  AdamOptions options;
+  const StepState* state;
+  const double* clip;  // or null
+  void operator()(std::int64_t chunk) const {
+    if (!state->ok) return;
+    const std::int64_t i = chunk * kChunk;
+    update_chunk<T, kEma>(coefficients<T>(options, *state, clip ? *clip : 1.0), std::min(kChunk, n - i),
+                          a.p + i, a.m + i, a.v + i, kEma ? a.e + i : nullptr, a.g + i);
+  }
+};
+
+// Read and written 16 bytes at a time.
+template <class T>
+struct alignas(16) Pack {
+  T x[kPack];
+};
+template <class T>
+MLD_HD Pack<T>& pack(T* arena, std::int64_t i) {
+  return reinterpret_cast<Pack<T>*>(arena)[i];
+}
+template <class T>
+MLD_HD const Pack<T>& pack(const T* arena, std::int64_t i) {
+  return reinterpret_cast<const Pack<T>*>(arena)[i];
+}
+
+template <class T, bool kEma>
+struct UpdatePack {
+  Arenas<T> a;
+  const StepState* state;
+  const Update<T>* update;
+  MLD_HD void operator()(std::int64_t i) const {
+    if (!state->ok) return;
+    const Update<T> u = *update;
+    const Pack<T> g = pack(a.g, i);
+    Pack<T> p = pack(a.p, i), m = pack(a.m, i), v = pack(a.v, i), e{};
+    if constexpr (kEma) e = pack(a.e, i);
+    for (int k = 0; k < kPack; ++k) {
+      u.adam(p.x[k], m.x[k], v.x[k], g.x[k]);
+      if constexpr (kEma) u.ema(e.x[k], p.x[k]);
+    }
+    pack(a.p, i) = p;
+    pack(a.m, i) = m;
+    pack(a.v, i) = v;
+    if constexpr (kEma) pack(a.e, i) = e;
+  }
+};
+
+template <class T, bool kEma>
 void update_arenas(const ParameterStore& store, const AdamOptions& options, const StepState* state,
                    const double* clip) {
+  const Device device = store.options().device;
   const std::int64_t n = store.value().numel();
-  T* e = nullptr;
-  if constexpr (kEma) e = store.ema().ptr<T>();
-  for_each_row(store.options().device, (n + kChunk - 1) / kChunk, kChunk,
-               [=, p = store.value().ptr<T>(), m = store.adam_m().ptr<T>(), v = store.adam_v().ptr<T>(),
-                g = store.grad().ptr<T>()](std::int64_t chunk) {
-                 if (!state->ok) return;
-                 const std::int64_t i = chunk * kChunk;
-                 update_chunk<T, kEma>(coefficients<T>(options, *state, clip ? *clip : 1.0),
-                                       std::min(kChunk, n - i), p + i, m + i, v + i, kEma ? e + i : nullptr,
-                                       g + i);
-               });
+  const Arenas<T> arenas{store.value().ptr<T>(), store.adam_m().ptr<T>(), store.adam_v().ptr<T>(),
+                         kEma ? store.ema().ptr<T>() : nullptr, store.grad().ptr<T>()};
+  if (device.kind == DeviceKind::cuda) {
+    const Tensor memory = Tensor::empty({static_cast<std::int64_t>(sizeof(Update<T>))}, DType::u8, device);
+    auto* update = reinterpret_cast<Update<T>*>(memory.raw());
+    for_each(device, 1, MakeUpdate<T>{options, state, clip, update});
+    for_each(device, n / kPack, UpdatePack<T, kEma>{arenas, state, update});
+  } else {
+    for_each_host_row(device, (n + kChunk - 1) / kChunk, kChunk,
+                      UpdateChunk<T, kEma>{arenas, n, options, state, clip});
+  }
 }
 
 // *clip = min(1, limit / (norm + 1e-6)); the step is not ok if the norm is not finite.
@@ -74,12 +145,12 @@ struct ClipFactor {
   double* clip;
   StepState* state;
 
-  Acc zero() const { return 0; }
-  Acc load(std::int64_t, std::int64_t j) const {
+  MLD_HD Acc zero() const { return 0; }
+  MLD_HD Acc load(std::int64_t, std::int64_t j) const {
     return static_cast<double>(g[j]) * static_cast<double>(g[j]);
   }
-  Acc join(Acc a, Acc b) const { return a + b; }
-  void store(std::int64_t, Acc a) const {
+  MLD_HD Acc join(Acc a, Acc b) const { return a + b; }
+  MLD_HD void store(std::int64_t, Acc a) const {
     *clip = std::min(1.0, limit / (std::sqrt(a) + 1e-6));
     if (!std::isfinite(a)) state->ok = 0;
   }
@@ -92,10 +163,10 @@ struct FiniteCheck {
   const T* g;
   StepState* state;
 
-  Acc zero() const { return 0; }
-  Acc load(std::int64_t, std::int64_t j) const { return g[j] * 0; }  // NaN of an infinity or a NaN
-  Acc join(Acc a, Acc b) const { return a + b; }
-  void store(std::int64_t, Acc a) const {
+  MLD_HD Acc zero() const { return 0; }
+  MLD_HD Acc load(std::int64_t, std::int64_t j) const { return g[j] * 0; }  // NaN of an infinity or a NaN
+  MLD_HD Acc join(Acc a, Acc b) const { return a + b; }
+  MLD_HD void store(std::int64_t, Acc a) const {
     if (std::isnan(a)) state->ok = 0;
   }
 };

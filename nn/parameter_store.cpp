@@ -64,6 +64,14 @@ Tensor draw(const Parameter::Data& data, const std::string& name, std::uint64_t 
   return values;
 }
 
+template <class T>
+struct RestoreUnlessOk {
+  const StepState* state;
+  T* now;
+  const T* kept;
+  MLD_HD void operator()(std::int64_t i) const { now[i] = state->ok ? now[i] : kept[i]; }
+};
+
 }  // namespace
 
 ParameterStore::ParameterStore(Visitor walked, StoreOptions options)
@@ -149,9 +157,7 @@ void ParameterStore::finish_backward() {
 void ParameterStore::restore_buffers_unless_ok(const StepState* state) {
   dispatch_float(options_.dtype, "parameter store", [&]<class T>() {
     for_each(options_.device, buffer_.numel(),
-             [state, now = buffer_.ptr<T>(), kept = buffer_kept_.ptr<T>()](std::int64_t i) {
-               now[i] = state->ok ? now[i] : kept[i];
-             });
+             RestoreUnlessOk<T>{state, buffer_.ptr<T>(), buffer_kept_.ptr<T>()});
   });
 }
 

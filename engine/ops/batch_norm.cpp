@@ -1,7 +1,9 @@
 #include <cmath>
 
 #include "engine/core/drivers.h"
+#include "engine/ops/broadcast.h"
 #include "engine/ops/norm.h"
+#include "engine/ops/norm_formulas.h"
 #include "engine/ops/op_check.h"
 
 // x is [R, C] with R the product of all axes but the last. Saved for backward: x and the mean and 1/std used,
@@ -18,20 +20,13 @@ struct ColumnMean {
   i64 rows, columns;
   T* mean;
   using Acc = T;
-  Acc zero() const { return T(0); }
-  Acc load(i64 column, i64 row) const { return x[row * columns + column]; }
-  Acc join(Acc a, Acc b) const { return a + b; }
-  void store(i64 column, Acc a) const { mean[column] = a / static_cast<T>(rows); }
+  MLD_HD Acc zero() const { return T(0); }
+  MLD_HD Acc load(i64 column, i64 row) const { return x[row * columns + column]; }
+  MLD_HD Acc join(Acc a, Acc b) const { return a + b; }
+  MLD_HD void store(i64 column, Acc a) const { mean[column] = a / static_cast<T>(rows); }
 };
 
-template <class T>
-struct Pair {
-  T a, b;
-};
-
-// Second pass over the batch: sums of d = x - mean and of d^2. The first corrects the rounding of the mean
-// and of the variance (the corrected two-pass algorithm: Chan, Golub, LeVeque, Am. Stat. 37, 1983, eq. 1.7).
-// Ends with the move of the running statistics.
+// Second pass over the batch: sums of d = x - mean and of d^2. Ends with the move of the running statistics.
 template <class T>
 struct BatchStatistics {
   const T* x;
@@ -39,23 +34,33 @@ struct BatchStatistics {
   T eps, momentum;
   T *mean, *rstd;                 // mean: in and out
   T *running_mean, *running_var;  // or null
-  using Acc = Pair<T>;
-  Acc zero() const { return {T(0), T(0)}; }
-  Acc load(i64 column, i64 row) const {
+  using Acc = norm::Pair<T>;
+  MLD_HD Acc zero() const { return {T(0), T(0)}; }
+  MLD_HD Acc load(i64 column, i64 row) const {
     const T d = x[row * columns + column] - mean[column];
     return {d, d * d};
   }
-  Acc join(Acc p, Acc q) const { return {p.a + q.a, p.b + q.b}; }
-  void store(i64 column, Acc s) const {
+  MLD_HD Acc join(Acc p, Acc q) const { return p + q; }
+  MLD_HD void store(i64 column, Acc sums) const {
     const T n = static_cast<T>(rows);
-    const T squares = s.b - s.a * s.a / n;
-    const T m = mean[column] + s.a / n;
-    mean[column] = m;
-    rstd[column] = T(1) / std::sqrt(squares / n + eps);
-    const T unbiased = squares / (n - T(1));
-    if (running_mean == nullptr || !std::isfinite(m) || !std::isfinite(unbiased)) return;
-    running_mean[column] += momentum * (m - running_mean[column]);
+    const norm::Moments<T> m = norm::moments(mean[column], sums, n);
+    mean[column] = m.mean;
+    rstd[column] = norm::rstd(m.variance, eps);
+    const T unbiased = m.variance * (n / (n - T(1)));
+    if (running_mean == nullptr || !std::isfinite(m.mean) || !std::isfinite(unbiased)) return;
+    running_mean[column] += momentum * (m.mean - running_mean[column]);
     running_var[column] += momentum * (unbiased - running_var[column]);
+  }
+};
+
+template <class T>
+struct RunningStatistics {
+  const T *running_mean, *running_var;
+  T eps;
+  T *mean, *rstd;
+  MLD_HD void operator()(i64 c) const {
+    mean[c] = running_mean[c];
+    rstd[c] = norm::rstd(running_var[c], eps);
   }
 };
 
@@ -64,9 +69,37 @@ template <class T>
 struct Channels {
   i64 columns;
   const T *mean, *rstd, *gamma, *beta;
-  T xhat(T x, i64 c) const { return (x - mean[c]) * rstd[c]; }
-  T affine(T xhat, i64 c) const { return xhat * gamma[c] + beta[c]; }
+  MLD_HD T xhat(T x, i64 c) const { return norm::xhat(x, mean[c], rstd[c]); }
+  MLD_HD T affine(T xhat, i64 c) const { return norm::affine(xhat, gamma[c], beta[c]); }
 };
+
+// F's f.element(i, c) for every element i, which is in channel c: along the rows on the CPU, one thread each
+// on a GPU.
+template <class F>
+struct ElementRow {
+  F f;
+  i64 columns;
+  void operator()(i64 row) const {
+    const F local = f;
+    const i64 first = row * columns;
+#pragma GCC ivdep
+    for (i64 c = 0; c < columns; ++c) local.element(first + c, c);
+  }
+};
+template <class F>
+struct OneElement {
+  F f;
+  i64 columns;
+  MLD_HD void operator()(i64 i) const { f.element(i, i % columns); }
+};
+
+template <class F>
+void for_each_element(Device device, i64 rows, i64 columns, const F& f) {
+  if (device.kind == DeviceKind::cuda)
+    for_each(device, rows * columns, OneElement<F>{f, columns});
+  else
+    for_each_host_row(device, rows, columns, ElementRow<F>{f, columns});
+}
 
 template <class T, class F>
 struct Normalise {
@@ -74,68 +107,45 @@ struct Normalise {
   F f;
   const T* x;
   T* y;
-  void operator()(i64 row) const {
-    const T* from = x + row * p.columns;
-    T* to = y + row * p.columns;
-#pragma GCC ivdep
-    for (i64 c = 0; c < p.columns; ++c) to[c] = f.value(p.affine(p.xhat(from[c], c), c));
-  }
+  MLD_HD void element(i64 i, i64 c) const { y[i] = f.value(p.affine(p.xhat(x[i], c), c)); }
 };
 
-// Sums of dz and dz xhat over the rows, where z is what enters the activation: the gradients of beta and
-// gamma.
+// Gradients of gamma and beta, and the means that InputGradient needs.
 template <class T, class F>
 struct ParameterSums {
   Channels<T> p;
   F f;
   const T *x, *dy;
-  T *sum_dz, *sum_dz_xhat;
-  T *dgamma, *dbeta;  // or null
-  bool add_gamma, add_beta;
-  using Acc = Pair<T>;
-  Acc zero() const { return {T(0), T(0)}; }
-  Acc load(i64 c, i64 row) const {
-    const T h = p.xhat(x[row * p.columns + c], c), z = p.affine(h, c);
-    const T dz = dy[row * p.columns + c] * f.derivative(z, f.value(z));
+  T inverse_rows;
+  T *mean_dz, *mean_dz_xhat;
+  norm::ParameterGradients<T> gradients;
+  using Acc = norm::Pair<T>;
+  MLD_HD Acc zero() const { return {T(0), T(0)}; }
+  MLD_HD Acc load(i64 c, i64 row) const {
+    const T h = p.xhat(x[row * p.columns + c], c);
+    const T dz = norm::dz(f, p.affine(h, c), dy[row * p.columns + c]);
     return {dz, dz * h};
   }
-  Acc join(Acc u, Acc v) const { return {u.a + v.a, u.b + v.b}; }
-  void store(i64 c, Acc s) const {
-    sum_dz[c] = s.a;
-    sum_dz_xhat[c] = s.b;
-    if (dbeta) dbeta[c] = add_beta ? dbeta[c] + s.a : s.a;
-    if (dgamma) dgamma[c] = add_gamma ? dgamma[c] + s.b : s.b;
+  MLD_HD Acc join(Acc u, Acc v) const { return u + v; }
+  MLD_HD void store(i64 c, Acc s) const {
+    mean_dz[c] = s.a * inverse_rows;
+    mean_dz_xhat[c] = s.b * inverse_rows;
+    gradients.store(c, s);
   }
 };
 
 // dx = gamma/std (dz - mean(dz) - xhat mean(dz xhat)), the means being over the batch; without them where the
 // statistics are constants.
-template <class T, class F>
+template <class T, class F, bool kBatch, bool kAdd>
 struct InputGradient {
   Channels<T> p;
   F f;
   const T *x, *dy;
-  const T *sum_dz, *sum_dz_xhat;  // null: constant statistics
-  T inverse_rows;
+  const T *mean_dz, *mean_dz_xhat;
   T* dx;
-  bool add;
-  void operator()(i64 row) const {
-    const T *from = x + row * p.columns, *g = dy + row * p.columns;
-    T* to = dx + row * p.columns;
-    const auto gradient = [&](i64 c, bool batch) {
-      const T h = p.xhat(from[c], c), z = p.affine(h, c);
-      T dz = g[c] * f.derivative(z, f.value(z));
-      if (batch) dz -= (sum_dz[c] + h * sum_dz_xhat[c]) * inverse_rows;
-      return dz * (p.gamma[c] * p.rstd[c]);
-    };
-    const auto run = [&](bool batch, bool onto) {
-#pragma GCC ivdep
-      for (i64 c = 0; c < p.columns; ++c) to[c] = onto ? to[c] + gradient(c, batch) : gradient(c, batch);
-    };
-    if (sum_dz)
-      add ? run(true, true) : run(true, false);
-    else
-      add ? run(false, true) : run(false, false);
+  MLD_HD void element(i64 i, i64 c) const {
+    const T h = p.xhat(x[i], c), scale = p.gamma[c] * p.rstd[c], dz = norm::dz(f, p.affine(h, c), dy[i]);
+    put<kAdd>(dx[i], kBatch ? norm::dx(scale, dz, h, mean_dz[c], mean_dz_xhat[c]) : scale * dz);
   }
 };
 
@@ -155,23 +165,24 @@ template <class T, class F>
 void backward(const Saved& s, F f, const Tensor& dy, Tape& tape) {
   const i64 columns = s.mean.numel(), rows = dy.numel() / columns;
   const Device device = dy.device();
-  const bool wants_gamma = !s.gamma_slot.constant(), wants_beta = !s.beta_slot.constant();
-  const Tensor sums = Tensor::empty({2, columns}, dy.dtype(), device);
-  if (s.training || wants_gamma || wants_beta) {
-    Tape::Target dgamma{}, dbeta{};
-    if (wants_gamma) dgamma = tape.target(s.gamma_slot, {columns}, dy.dtype(), device);
-    if (wants_beta) dbeta = tape.target(s.beta_slot, {columns}, dy.dtype(), device);
+  const Tensor means = Tensor::empty({2, columns}, dy.dtype(), device);
+  T *mean_dz = means.ptr<T>(), *mean_dz_xhat = mean_dz + columns;
+  const T *x = s.x.ptr<T>(), *up = dy.ptr<T>();
+  if (s.training || !s.gamma_slot.constant() || !s.beta_slot.constant()) {
+    const auto gradients = norm::parameter_gradients<T>(s.gamma_slot, s.beta_slot, columns, dy, tape);
     reduce_columns(device, rows, columns,
-                   ParameterSums<T, F>{channels<T>(s), f, s.x.ptr<T>(), dy.ptr<T>(), sums.ptr<T>(),
-                                       sums.ptr<T>() + columns, wants_gamma ? dgamma.grad.ptr<T>() : nullptr,
-                                       wants_beta ? dbeta.grad.ptr<T>() : nullptr, dgamma.add, dbeta.add});
+                   ParameterSums<T, F>{channels<T>(s), f, x, up, T(1) / static_cast<T>(rows), mean_dz,
+                                       mean_dz_xhat, gradients});
   }
   if (s.x_slot.constant()) return;
   const Tape::Target dx = tape.target(s.x_slot, s.x.shape(), dy.dtype(), device);
-  for_each_row(
-      device, rows, columns,
-      InputGradient<T, F>{channels<T>(s), f, s.x.ptr<T>(), dy.ptr<T>(), s.training ? sums.ptr<T>() : nullptr,
-                          sums.ptr<T>() + columns, T(1) / static_cast<T>(rows), dx.grad.ptr<T>(), dx.add});
+  with_flag(s.training, [&](auto batch) {
+    with_flag(dx.add, [&](auto adding) {
+      for_each_element(device, rows, columns,
+                       InputGradient<T, F, decltype(batch)::value, decltype(adding)::value>{
+                           channels<T>(s), f, x, up, mean_dz, mean_dz_xhat, dx.grad.ptr<T>()});
+    });
+  });
 }
 
 // mean and rstd [C]: of the batch, moving the running ones, or copied from the running ones.
@@ -189,10 +200,7 @@ void statistics(const Saved& s, const Tensor& running_mean, const Tensor& runnin
                    BatchStatistics<T>{s.x.ptr<T>(), rows, columns, static_cast<T>(eps),
                                       static_cast<T>(momentum), mean, rstd, rm, rv});
   } else {
-    for_each(device, columns, [=, eps = static_cast<T>(eps)](i64 c) {
-      mean[c] = rm[c];
-      rstd[c] = T(1) / std::sqrt(rv[c] + eps);
-    });
+    for_each(device, columns, RunningStatistics<T>{rm, rv, static_cast<T>(eps), mean, rstd});
   }
 }
 
@@ -226,8 +234,8 @@ Var batch_norm(const Var& x, const Var& gamma, const Var& beta, const Tensor& ru
   dispatch_float(x.dtype(), "batch_norm", [&]<class T>() {
     statistics<T>(s, running_mean, running_var, momentum, eps);
     with_activation(act, [&](auto f) {
-      for_each_row(x.device(), rows, columns,
-                   Normalise<T, decltype(f)>{channels<T>(s), f, x.value.ptr<T>(), y.value.ptr<T>()});
+      for_each_element(x.device(), rows, columns,
+                       Normalise<T, decltype(f)>{channels<T>(s), f, x.value.ptr<T>(), y.value.ptr<T>()});
     });
   });
   if (!needs_grad(x, gamma, beta)) return y;

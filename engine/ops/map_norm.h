@@ -1,11 +1,10 @@
 // Group norm of maps [N, S, C]: S rows of C channels a sample. A group's channels are a short piece of every
 // row, so all loops run along whole rows, over vectors of one value per channel, and sums over a group are
-// taken from those vectors: narrow groups cost no more than wide ones. Formulas as in row_norm.h, which
-// serves S = 1.
+// taken from those vectors: narrow groups cost no more than wide ones. row_norm.h serves S = 1, unit_norm.h a
+// GPU.
 #pragma once
 
 #include <algorithm>
-#include <cmath>
 #include <cstdint>
 
 #include "engine/ops/row_norm.h"
@@ -15,19 +14,22 @@ namespace mld {
 
 struct MapLayout {
   std::int64_t rows, columns, groups;  // S, C, G
-  std::int64_t width() const { return columns / groups; }
-  std::int64_t group_size() const { return rows * width(); }
-  std::int64_t sample_size() const { return rows * columns; }
+  MLD_HD std::int64_t width() const { return columns / groups; }
+  MLD_HD std::int64_t group_size() const { return rows * width(); }
+  MLD_HD std::int64_t sample_size() const { return rows * columns; }
 };
 
-// to[c] = value(g, sum of v over the channels of g) for the channels c of every group g. `to` may be v.
+// Sum of v over the channels of group g.
+template <class T>
+T group_sum(const MapLayout& l, const T* v, std::int64_t g) {
+  return lane_sum<T>(l.width(), [from = v + g * l.width()](std::int64_t j) { return from[j]; });
+}
+
+// to[c] = value(g) for the channels c of every group g; value(g) may look at what `to` has there.
 template <class T, class F>
-void spread_group_sums(const MapLayout& l, const T* v, T* to, const F& value) {
-  for (std::int64_t g = 0; g < l.groups; ++g) {
-    const std::int64_t first = g * l.width();
-    const T sum = lane_sum<T>(l.width(), [from = v + first](std::int64_t j) { return from[j]; });
-    std::fill(to + first, to + first + l.width(), value(g, sum));
-  }
+void spread(const MapLayout& l, T* to, const F& value) {
+  const std::int64_t width = l.width();
+  for (std::int64_t g = 0; g < l.groups; ++g) std::fill_n(to + g * width, width, value(g));
 }
 
 template <class T, class F>
@@ -43,18 +45,18 @@ struct MapNorm {
     T *centre = scratch[0], *scale = scratch[1], *sum = scratch[2], *squares = scratch[3];
     const T* from = x + n * l.sample_size();
     statistics(from, centre, sum, squares);
-    const T size = static_cast<T>(l.group_size());
     T *means = mean + n * l.groups, *rstds = rstd + n * l.groups;
-    // The sum of d = x - mean corrects the rounding of the mean and of the variance (the corrected two-pass
-    // algorithm: Chan, Golub, LeVeque, Am. Stat. 37, 1983, eq. 1.7).
-    spread_group_sums(l, sum, sum, [&](std::int64_t, T d) { return d / size; });
-    spread_group_sums(l, squares, scale, [&](std::int64_t g, T d2) {
-      const T d = sum[g * l.width()];
-      means[g] = centre[g * l.width()] + d;
-      return rstds[g] = T(1) / std::sqrt(d2 / size - d * d + eps);
-    });
+    for (std::int64_t g = 0; g < l.groups; ++g) {
+      const norm::Moments<T> m =
+          norm::moments(centre[g * l.width()], {group_sum(l, sum, g), group_sum(l, squares, g)},
+                        static_cast<T>(l.group_size()));
+      means[g] = m.mean;
+      rstds[g] = norm::rstd(m.variance, eps);
+    }
+    spread(l, centre, [=](std::int64_t g) { return means[g]; });
+    spread(l, scale, [=](std::int64_t g) { return rstds[g]; });
     for (std::int64_t s = 0; s < l.rows; ++s)
-      row(from + s * l.columns, centre, sum, scale, y + n * l.sample_size() + s * l.columns);
+      row(from + s * l.columns, centre, scale, y + n * l.sample_size() + s * l.columns);
   }
 
   // Means per group, and sums of d = x - mean and of d^2 per channel.
@@ -66,8 +68,7 @@ struct MapNorm {
 #pragma GCC ivdep
       for (std::int64_t c = 0; c < l.columns; ++c) sum[c] += row[c];
     }
-    spread_group_sums(l, sum, centre,
-                      [&](std::int64_t, T total) { return total / static_cast<T>(l.group_size()); });
+    spread(l, centre, [&](std::int64_t g) { return group_sum(l, sum, g) / static_cast<T>(l.group_size()); });
     std::fill(sum, sum + l.columns, T(0));
     for (std::int64_t s = 0; s < l.rows; ++s) {
       const T* row = from + s * l.columns;
@@ -80,11 +81,11 @@ struct MapNorm {
     }
   }
 
-  void row(const T* from, const T* centre, const T* correction, const T* scale, T* to) const {
+  void row(const T* from, const T* centre, const T* scale, T* to) const {
     const F act = f;
 #pragma GCC ivdep
     for (std::int64_t c = 0; c < l.columns; ++c)
-      to[c] = act.value((from[c] - (centre[c] + correction[c])) * scale[c] * gamma[c] + beta[c]);
+      to[c] = act.value(norm::affine(norm::xhat(from[c], centre[c], scale[c]), gamma[c], beta[c]));
   }
 };
 
@@ -101,10 +102,8 @@ struct MapNormBackward {
     const Scratch<T> scratch(4 + (add ? l.rows : 1), l.columns);
     T *centre = scratch[0], *scale = scratch[1], *sum = scratch[2], *sum_xhat = scratch[3],
       *spare = scratch[4];
-    for (std::int64_t g = 0; g < l.groups; ++g) {
-      std::fill(centre + g * l.width(), centre + (g + 1) * l.width(), mean[n * l.groups + g]);
-      std::fill(scale + g * l.width(), scale + (g + 1) * l.width(), rstd[n * l.groups + g]);
-    }
+    spread(l, centre, [from = mean + n * l.groups](std::int64_t g) { return from[g]; });
+    spread(l, scale, [from = rstd + n * l.groups](std::int64_t g) { return from[g]; });
     std::fill(sum, sum + l.columns, T(0));
     std::fill(sum_xhat, sum_xhat + l.columns, T(0));
     const std::int64_t origin = n * l.sample_size();
@@ -124,11 +123,9 @@ struct MapNormBackward {
       sum_xhat[c] *= gamma[c];
     }
     if (dx == nullptr) return;
-    const auto mean_of = [size = static_cast<T>(l.group_size())](std::int64_t, T total) {
-      return total / size;
-    };
-    spread_group_sums(l, sum, sum, mean_of);
-    spread_group_sums(l, sum_xhat, sum_xhat, mean_of);
+    const T size = static_cast<T>(l.group_size());
+    spread(l, sum, [=, this](std::int64_t g) { return group_sum(l, sum, g) / size; });
+    spread(l, sum_xhat, [=, this](std::int64_t g) { return group_sum(l, sum_xhat, g) / size; });
     for (std::int64_t s = 0; s < l.rows; ++s) {
       const std::int64_t at = origin + s * l.columns;
       input(x + at, centre, scale, dz(s), sum, sum_xhat, dx + at);
@@ -140,8 +137,8 @@ struct MapNormBackward {
     const F act = f;
 #pragma GCC ivdep
     for (std::int64_t c = 0; c < l.columns; ++c) {
-      const T xhat = (from[c] - centre[c]) * scale[c], z = xhat * gamma[c] + beta[c];
-      const T d = up[c] * act.derivative(z, act.value(z));
+      const T xhat = norm::xhat(from[c], centre[c], scale[c]);
+      const T d = norm::dz(act, norm::affine(xhat, gamma[c], beta[c]), up[c]);
       dz[c] = d;
       sum[c] += d;
       sum_xhat[c] += d * xhat;
@@ -151,8 +148,8 @@ struct MapNormBackward {
   void input(const T* from, const T* centre, const T* scale, const T* dz, const T* mean_h,
              const T* mean_h_xhat, T* to) const {
     const auto gradient = [=, gain = gamma](std::int64_t c) {
-      const T xhat = (from[c] - centre[c]) * scale[c];
-      return scale[c] * (gain[c] * dz[c] - (mean_h[c] + xhat * mean_h_xhat[c]));
+      const T xhat = norm::xhat(from[c], centre[c], scale[c]);
+      return norm::dx(scale[c], gain[c] * dz[c], xhat, mean_h[c], mean_h_xhat[c]);
     };
     if (add) {
 #pragma GCC ivdep

@@ -1,17 +1,17 @@
 // Group norm of vectors [N, C] (no axes between sample and channels), as the score network and layer norm use
 // it: the channels of a group lie side by side and stay in the first-level cache, so that each sum is one
-// more short pass. Maps with more rows per sample are in group_norm.cpp.
+// more short pass. Maps with more rows per sample: map_norm.h; on a GPU: unit_norm.h.
 #pragma once
 
-#include <cmath>
 #include <cstdint>
 
+#include "engine/ops/norm_formulas.h"
 #include "engine/ops/scratch.h"
 
 namespace mld {
 
-// Sum of term(0) .. term(n-1) in lanes that are joined as a tree. As driver::fold, but with the tree written
-// out: groups are so short that its latency counts.
+// Sum of term(0) .. term(n-1) in lanes that are joined as a tree. As driver::fold_lanes, but with the tree
+// written out: groups are so short that its latency counts.
 template <class T, class Term>
 T lane_sum(std::int64_t n, const Term& term) {
   T lanes[16] = {};
@@ -48,16 +48,16 @@ struct RowNorm {
     const T size = static_cast<T>(width);
     const T m = lane_sum<T>(width, [=](std::int64_t j) { return from[j]; }) / size;
     const T squares = lane_sum<T>(width, [=](std::int64_t j) { return (from[j] - m) * (from[j] - m); });
-    const T r = T(1) / std::sqrt(squares / size + eps);
+    const T r = norm::rstd(squares / size, eps);
 #pragma GCC ivdep
-    for (std::int64_t j = 0; j < width; ++j) to[j] = act.value((from[j] - m) * r * gain[j] + shift[j]);
+    for (std::int64_t j = 0; j < width; ++j)
+      to[j] = act.value(norm::affine(norm::xhat(from[j], m, r), gain[j], shift[j]));
     *mean_out = m;
     *rstd_out = r;
   }
 };
 
-// The adjoint for one row. With z what enters the activation, dz its gradient and h = gamma dz:
-//   dx = 1/std (h - mean(h) - xhat mean(h xhat)), the means being over the group.
+// The adjoint for one row.
 template <class T, class F>
 struct RowNormBackward {
   std::int64_t groups, width;
@@ -84,8 +84,8 @@ struct RowNormBackward {
     const F act = f;
 #pragma GCC ivdep
     for (std::int64_t j = 0; j < width; ++j) {
-      const T xhat = (from[j] - m) * r, z = xhat * gain[j] + shift[j];
-      const T dz = up[j] * act.derivative(z, act.value(z));
+      const T xhat = norm::xhat(from[j], m, r);
+      const T dz = norm::dz(act, norm::affine(xhat, gain[j], shift[j]), up[j]);
       dgamma[j] += dz * xhat;
       dbeta[j] += dz;
       h[j] = dz * gain[j];
@@ -96,9 +96,9 @@ struct RowNormBackward {
     const T size = static_cast<T>(width);
     const T mean_h = lane_sum<T>(width, [=](std::int64_t j) { return h[j]; }) / size;
     const T mean_h_xhat =
-        lane_sum<T>(width, [=](std::int64_t j) { return h[j] * ((from[j] - m) * r); }) / size;
+        lane_sum<T>(width, [=](std::int64_t j) { return h[j] * norm::xhat(from[j], m, r); }) / size;
     const auto gradient = [=](std::int64_t j) {
-      return r * (h[j] - (mean_h + (from[j] - m) * r * mean_h_xhat));
+      return norm::dx(r, h[j], norm::xhat(from[j], m, r), mean_h, mean_h_xhat);
     };
     if (add) {
 #pragma GCC ivdep
