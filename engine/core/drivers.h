@@ -123,17 +123,8 @@ void reduce_columns_cpu(std::int64_t batch, std::int64_t rows, std::int64_t colu
 template <class F>
 struct Alone {
   F f;
-  void operator()(std::int64_t row) const {
-    if constexpr (std::is_invocable_v<const F&, std::int64_t>)  // TEMPORARY
-      f(row);
-    else
-      f(row, OneThread{});
-  }
+  void operator()(std::int64_t row) const { f(row, OneThread{}); }
 };
-template <class A, class Load, class Join>  // TEMPORARY
-A fold(std::int64_t n, A neutral, Load source, Join join) {
-  return fold_lanes(0, n, neutral, source, join);
-}
 
 // One array: every batch index has the same reducer.
 template <class R>

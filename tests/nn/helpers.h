@@ -5,6 +5,8 @@
 
 #include <cmath>
 #include <cstdint>
+#include <unistd.h>
+
 #include <filesystem>
 #include <string>
 #include <utility>
@@ -71,7 +73,7 @@ inline bool contains(const std::string& text, const std::string& part) {
 class TemporaryFolder {
  public:
   explicit TemporaryFolder(const std::string& name)
-      : path_(std::filesystem::temp_directory_path() / ("mld-test-nn-" + name)) {
+      : path_(std::filesystem::temp_directory_path() / ("mld-test-" + std::to_string(::getpid()) + "-" + name)) {
     std::filesystem::remove_all(path_);
     std::filesystem::create_directories(path_);
   }
