@@ -11,10 +11,11 @@ elseif(MLD_CUDA)
   endif()
   find_package(CUDAToolkit 12.8 REQUIRED)
   enable_language(CUDA)
-  set(CMAKE_CUDA_STANDARD 20)
-  set(CMAKE_CUDA_STANDARD_REQUIRED ON)
-  set(CMAKE_CUDA_EXTENSIONS OFF)
   set(CMAKE_CUDA_FLAGS_RELEASE "-O3")
+  set(CMAKE_CUDA_EXTENSIONS OFF)
+  if(NOT CMAKE_CUDA20_STANDARD_COMPILE_OPTION)  # CMake 3.25.1 does not know that nvcc has it
+    set(CMAKE_CUDA20_STANDARD_COMPILE_OPTION "-std=c++20")
+  endif()
   target_compile_definitions(mld_flags INTERFACE MLD_CUDA=1)
 
   # cuDNN has no CMake package. CUDNN_ROOT may be a folder that holds no more than cudnn.h and libcudnn.so.9.
@@ -29,9 +30,8 @@ elseif(MLD_CUDA)
 
   string(REPLACE ";" "," host_options "${MLD_HOST_OPTIONS}")
   target_compile_options(mld_build INTERFACE $<$<COMPILE_LANGUAGE:CUDA>:
-    --expt-relaxed-constexpr -Xcompiler=${host_options},-Wno-restrict,-Wno-unknown-pragmas
+    --expt-relaxed-constexpr -Xcompiler=${host_options},${OpenMP_CXX_FLAGS},-Wno-restrict,-Wno-unknown-pragmas
     -diag-suppress=177  # "never referenced": OpenMP pragmas are not seen by the device pass
-   
     $<$<BOOL:${MLD_WERROR}>:-Werror=all-warnings>>)
 endif()
 
