@@ -17,8 +17,12 @@ constexpr std::int64_t kDecodeChunk = 256;
 struct NoiseOfVelocity {
   const float *r, *f;
   float* n;
-  float a, s;
-  MLD_HD void operator()(std::int64_t i) const { n[i] = -(s * r[i] + a * f[i]); }
+  const float* scalars;
+  const std::int32_t* level;
+  MLD_HD void operator()(std::int64_t i) const {
+    const float a = scalars[2 * *level], s = scalars[2 * *level + 1];
+    n[i] = -(s * r[i] + a * f[i]);
+  }
 };
 
 struct CopyColumns {
@@ -30,21 +34,32 @@ struct CopyColumns {
   }
 };
 
-// n = -(sigma r + a F): what a velocity F stands for as a noise prediction (score_batch.h).
-Tensor noise_of_velocity(const Tensor& r, const Tensor& f, double t) {
+// n = -(sigma r + a F): what a velocity F stands for as a noise prediction (score_batch.h). scalars [L,2]
+// holds a and sigma of every level.
+Tensor noise_of_velocity(const Tensor& r, const Tensor& f, const Tensor& scalars, const Tensor& level) {
   const Tensor n = Tensor::empty(r.shape(), DType::f32, r.device());
-  const auto a = static_cast<float>(VpSde::mean(t)), s = static_cast<float>(VpSde::std_dev(t));
-  for_each(r.device(), r.numel(), NoiseOfVelocity{r.ptr<float>(), f.ptr<float>(), n.ptr<float>(), a, s});
+  for_each(r.device(), r.numel(),
+           NoiseOfVelocity{r.ptr<float>(), f.ptr<float>(), n.ptr<float>(), scalars.ptr<float>(),
+                           level.ptr<std::int32_t>()});
   return n;
 }
 
-// tau [N,M] for all levels of a schedule: row k-1 is level k.
+Tensor velocity_scalars(const Schedule& schedule) {
+  Tensor scalars = Tensor::zeros({schedule.levels + 1, 2});
+  for (int level = 0; level <= schedule.levels; ++level) {
+    scalars.data<float>()[2 * level] = static_cast<float>(VpSde::mean(schedule.time(level)));
+    scalars.data<float>()[2 * level + 1] = static_cast<float>(VpSde::std_dev(schedule.time(level)));
+  }
+  return scalars;
+}
+
+// tau [N+1,M]: row k is level k.
 Tensor level_times(const Schedule& schedule, int modalities, Subset given) {
-  Tensor tau = Tensor::zeros({schedule.levels, modalities});
+  Tensor tau = Tensor::zeros({schedule.levels + 1, modalities});
   for (int level = 1; level <= schedule.levels; ++level)
     for (int i = 0; i < modalities; ++i)
       if (!contains(given, i))
-        tau.data<float>()[(level - 1) * modalities + i] = static_cast<float>(schedule.time(level));
+        tau.data<float>()[level * modalities + i] = static_cast<float>(schedule.time(level));
   return tau;
 }
 
@@ -224,12 +239,12 @@ Tensor Model::sample_latents(Subset given, const Tensor& z, std::span<const std:
             ",", layout_.total, "]");
   const ScoreNetwork& network = score().network;
   const Schedule& schedule = settings.sampler.schedule;
-  const ScoreNetwork::TimePath path =
-      network.time_path(level_times(schedule, modalities(), given).to(device_));
+  const Tensor table = network.time_table(level_times(schedule, modalities(), given).to(device_));
   const bool velocity = config_.score.prediction == Prediction::velocity;
-  const auto score_at = [&](const Tensor& r, int level) {
-    const Tensor n = network(r, ScoreNetwork::row(path, level - 1)).value;
-    return velocity ? noise_of_velocity(r, n, schedule.time(level)) : n;
+  const Tensor scalars = velocity_scalars(schedule).to(device_);
+  const ScoreFunction score_at = [&](const Tensor& r, const Tensor& level) {
+    const Tensor n = network(r, network.row(table, level)).value;
+    return velocity ? noise_of_velocity(r, n, scalars, level) : n;
   };
   const Tensor mask = Tensor::zeros({layout_.total}, DType::u8);
   for (int i = 0; i < modalities(); ++i)
@@ -241,18 +256,24 @@ Tensor Model::sample_latents(Subset given, const Tensor& z, std::span<const std:
   PhiloxNoise noise(settings.seed);
   const std::int64_t per_chunk = count(schedule.walk()).reverse;
   const std::int64_t chunks = (count_all + settings.chunk - 1) / settings.chunk;
+  // On a GPU every chunk has the size asked for, whatever the number of samples: cuBLAS chooses its kernels,
+  // and so the last bits, by the size of the batch.
+  const std::int64_t size =
+      device_.kind == DeviceKind::cuda ? settings.chunk : (count_all + chunks - 1) / chunks;
+  Sampler sampler(score_at, noise, settings.sampler, {size, layout_.total}, DType::f32, device_);
   Tensor out = Tensor::empty({count_all, layout_.total});
   for (std::int64_t c = 0; c < chunks; ++c) {
-    const std::int64_t first = c * settings.chunk, n = std::min(settings.chunk, count_all - first);
-    const Tensor rows =
-        Tensor::from(ids.subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(n)), {n});
-    const Tensor known = given == 0 ? Tensor::zeros({n, layout_.total}) : z.rows(first, n);
+    // A chunk that is not full is filled up with samples that are thrown away.
+    const std::int64_t first = c * size, n = std::min(size, count_all - first);
+    const auto mine = ids.subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(n));
+    const Tensor rows = Tensor::zeros({size}, DType::i32), known = Tensor::zeros({size, layout_.total});
+    rows.rows(0, n).copy_from(Tensor::from(mine, {n}));
+    if (given != 0) known.rows(0, n).copy_from(z.rows(first, n));
     const auto step = [&](std::int64_t done, std::int64_t) {
       return !progress || progress(c * per_chunk + done, chunks * per_chunk);
     };
-    const Tensor drawn =
-        sample(score_at, known.to(device_), given_mask, rows.to(device_), noise, settings.sampler, step);
-    out.rows(first, n).copy_from(drawn.to(kCpu));
+    const Tensor drawn = sampler(known.to(device_), given_mask, rows.to(device_), step);
+    out.rows(first, n).copy_from(drawn.to(kCpu).rows(0, n));
   }
   return out;
 }

@@ -12,15 +12,19 @@ namespace mld {
 class NoiseSource {
  public:
   virtual ~NoiseSource() = default;
-  // Fills out [B,D] with independent standard normals for draw `step` of `site`. rows i32 [B] identify the
-  // samples: a sample's values do not depend on the batch it is drawn in.
-  virtual void normal(const Tensor& out, std::uint32_t site, std::uint32_t step, const Tensor& rows) = 0;
+  // Fills out [B,D] with independent standard normals for draw `step` of `site`; step i32 [1] is read when
+  // the work runs. rows i32 [B] identify the samples: a sample's values do not depend on the batch it is
+  // drawn in.
+  virtual void normal(const Tensor& out, std::uint32_t site, const Tensor& step, const Tensor& rows) = 0;
+  // Whether a call may be recorded and replayed: its effect then depends on device memory alone.
+  virtual bool recordable() const { return false; }
 };
 
 class PhiloxNoise : public NoiseSource {
  public:
   explicit PhiloxNoise(std::uint64_t seed) : seed_(seed) {}
-  void normal(const Tensor& out, std::uint32_t site, std::uint32_t step, const Tensor& rows) override;
+  void normal(const Tensor& out, std::uint32_t site, const Tensor& step, const Tensor& rows) override;
+  bool recordable() const override { return true; }
 
  private:
   std::uint64_t seed_;
@@ -30,7 +34,7 @@ class PhiloxNoise : public NoiseSource {
 class RecordedNoise : public NoiseSource {
  public:
   explicit RecordedNoise(std::vector<Tensor> draws) : draws_(std::move(draws)) {}
-  void normal(const Tensor& out, std::uint32_t site, std::uint32_t step, const Tensor& rows) override;
+  void normal(const Tensor& out, std::uint32_t site, const Tensor& step, const Tensor& rows) override;
 
  private:
   std::vector<Tensor> draws_;

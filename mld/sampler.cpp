@@ -31,43 +31,122 @@ Transition forward_transition(const Schedule& schedule, int level, Renoise kind)
   return {1 - 0.5 * beta * dt, 0.0, std::sqrt(beta * dt)};
 }
 
+// First work of a transition: the next place of the walk, its level and its scalars.
+struct NextPlace {
+  std::int32_t *place, *level;
+  double* current;
+  const std::int32_t* levels;
+  const double* coefficients;
+  MLD_HD void operator()(std::int64_t) const {
+    const std::int32_t at = *place + 1;
+    *place = at;
+    *level = levels[at];
+    for (int i = 0; i < 3; ++i) current[i] = coefficients[3 * at + i];
+  }
+};
+
 template <class T>
 struct Advance {  // one row of a transition; given coordinates stay at z
-  T *r, *zeta;
-  const T *n, *z;
+  T* r;
+  const T *n, *zeta, *z;  // n and zeta may be null
   const std::uint8_t* given;
+  const double* coefficients;
   std::int64_t dim;
-  T keep, push, spread;
   template <class Team>
   MLD_HD void operator()(std::int64_t row, const Team& team) const {
     const std::int64_t first = row * dim;
-    team.each(dim, [f = *this, first](std::int64_t d) {
+    const T keep = static_cast<T>(coefficients[0]), push = static_cast<T>(coefficients[1]),
+            spread = static_cast<T>(coefficients[2]);
+    team.each(dim, [f = *this, first, keep, push, spread](std::int64_t d) {
       const std::int64_t i = first + d;
-      T x = f.keep * f.r[i];
-      if (f.n) x += f.push * f.n[i];
-      if (f.zeta) x += f.spread * f.zeta[i];
+      T x = keep * f.r[i];
+      if (f.n) x += push * f.n[i];
+      if (f.zeta) x += spread * f.zeta[i];
       f.r[i] = f.given[d] ? f.z[i] : x;
     });
   }
 };
 
-void advance(const Tensor& r, const Tensor& n, const Tensor& zeta, const Tensor& z, const Tensor& given,
-             Transition c) {
-  dispatch_float(r.dtype(), "sample", [&]<class T>() {
-    const Advance<T> f{r.ptr<T>(),
-                       zeta.defined() ? zeta.ptr<T>() : nullptr,
-                       n.defined() ? n.ptr<T>() : nullptr,
-                       z.ptr<T>(),
-                       given.ptr<std::uint8_t>(),
-                       r.shape()[1],
-                       static_cast<T>(c.keep),
-                       static_cast<T>(c.push),
-                       static_cast<T>(c.spread)};
-    for_each_row(r.device(), r.shape()[0], r.shape()[1], f);
+// Transition 0 is the start: r becomes noise. The others follow the walk.
+constexpr Transition kStart{0, 0, 1};
+
+constexpr int kProgressEvery =
+    16;  // reverse transitions between waits for a device, so that progress is true
+
+}  // namespace
+
+Sampler::Sampler(const ScoreFunction& score, NoiseSource& noise, const SamplerOptions& options,
+                 const Shape& shape, DType dtype, Device device)
+    : score_(score),
+      noise_(noise),
+      walk_(options.schedule.walk()),
+      reverse_count_(count(walk_).reverse),
+      place_(Tensor::empty({1}, DType::i32, device)),
+      level_(Tensor::empty({1}, DType::i32, device)),
+      current_(Tensor::empty({3}, DType::f64, device)),
+      r_(Tensor::empty(shape, dtype, device)),
+      zeta_(Tensor::empty(shape, dtype, device)),
+      z_(Tensor::empty(shape, dtype, device)),
+      given_(Tensor::empty({shape[1]}, DType::u8, device)),
+      rows_(Tensor::empty({shape[0]}, DType::i32, device)),
+      reverse_(device, [this] { transition(Kind::reverse); }),
+      forward_(device, [this] { transition(Kind::forward); }),
+      recordable_(noise.recordable()) {
+  std::vector<std::int32_t> levels{walk_.front()};
+  std::vector<double> coefficients{kStart.keep, kStart.push, kStart.spread};
+  for (std::size_t i = 0; i + 1 < walk_.size(); ++i) {
+    const Transition c = walk_[i + 1] < walk_[i]
+                             ? reverse_transition(options.schedule, walk_[i])
+                             : forward_transition(options.schedule, walk_[i], options.renoise);
+    levels.push_back(walk_[i]);
+    coefficients.insert(coefficients.end(), {c.keep, c.push, c.spread});
+  }
+  const auto transitions = static_cast<std::int64_t>(levels.size());
+  levels_ = Tensor::from(levels, {transitions}, device);
+  coefficients_ = Tensor::from(coefficients, {transitions, 3}, device);
+}
+
+void Sampler::transition(Kind kind) {
+  const Device device = r_.device();
+  for_each(device, 1,
+           NextPlace{place_.ptr<std::int32_t>(), level_.ptr<std::int32_t>(), current_.ptr<double>(),
+                     levels_.ptr<std::int32_t>(), coefficients_.ptr<double>()});
+  const bool reverse = kind == Kind::reverse || kind == Kind::last;
+  const Tensor n = reverse ? score_(r_, level_) : Tensor();
+  if (kind != Kind::last)
+    noise_.normal(zeta_, kind == Kind::start ? kSiteInitial : kSiteTransition, place_, rows_);
+  dispatch_float(r_.dtype(), "sample", [&]<class T>() {
+    const Advance<T> f{
+        r_.ptr<T>(),  n.defined() ? n.ptr<T>() : nullptr, kind != Kind::last ? zeta_.ptr<T>() : nullptr,
+        z_.ptr<T>(),  given_.ptr<std::uint8_t>(),         current_.ptr<double>(),
+        r_.shape()[1]};
+    for_each_row(device, r_.shape()[0], r_.shape()[1], f);
   });
 }
 
-}  // namespace
+Tensor Sampler::operator()(const Tensor& z, const Tensor& given, const Tensor& rows,
+                           const SamplerProgress& progress) {
+  z_.copy_from(z);
+  given_.copy_from(given);
+  rows_.copy_from(rows);
+  r_.zero();
+  place_.copy_from(Tensor::full({1}, -1, DType::i32, place_.device()));
+  transition(Kind::start);
+  std::int64_t done = 0;
+  for (std::size_t i = 0; i + 1 < walk_.size(); ++i) {
+    const bool reverse = walk_[i + 1] < walk_[i];
+    if (walk_[i + 1] == 0)
+      transition(Kind::last);
+    else if (!recordable_)
+      transition(reverse ? Kind::reverse : Kind::forward);
+    else
+      reverse ? reverse_() : forward_();
+    if (!reverse || !progress) continue;
+    if (++done % kProgressEvery == 0) synchronize(r_.device());
+    if (!progress(done, reverse_count_)) throw Cancelled{};
+  }
+  return r_.clone();
+}
 
 Tensor sample(const ScoreFunction& score, const Tensor& z, const Tensor& given, const Tensor& rows,
               NoiseSource& noise, const SamplerOptions& options, const SamplerProgress& progress) {
@@ -75,26 +154,7 @@ Tensor sample(const ScoreFunction& score, const Tensor& z, const Tensor& given, 
                 rows.shape() == Shape({z.shape()[0]}),
             "sample: z ", z.shape(), ", given ", given.shape(), ", rows ", rows.shape(),
             "; expected [B,D], [D], [B]");
-  const std::vector<int> walk = options.schedule.walk();
-  const std::int64_t total = count(walk).reverse;
-  const Tensor r = Tensor::empty(z.shape(), z.dtype(), z.device());
-  const Tensor zeta = Tensor::empty(z.shape(), z.dtype(), z.device());
-  noise.normal(zeta, kSiteInitial, 0, rows);
-  r.zero();
-  advance(r, {}, zeta, z, given, {0, 0, 1});
-
-  std::int64_t done = 0;
-  for (std::size_t i = 0; i + 1 < walk.size(); ++i) {
-    const int level = walk[i];
-    const bool reverse = walk[i + 1] < level;
-    const Transition c = reverse ? reverse_transition(options.schedule, level)
-                                 : forward_transition(options.schedule, level, options.renoise);
-    const Tensor n = reverse ? score(r, level) : Tensor();
-    if (c.spread > 0) noise.normal(zeta, kSiteTransition, static_cast<std::uint32_t>(i), rows);
-    advance(r, n, c.spread > 0 ? zeta : Tensor(), z, given, c);
-    if (reverse && progress && !progress(++done, total)) throw Cancelled{};
-  }
-  return r;
+  return Sampler(score, noise, options, z.shape(), z.dtype(), z.device())(z, given, rows, progress);
 }
 
 }  // namespace mld

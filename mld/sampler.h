@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "engine/core/tensor.h"
+#include "engine/runtime/capture.h"
 #include "mld/noise.h"
 #include "mld/schedule.h"
 
@@ -19,14 +20,45 @@ struct SamplerOptions {
   Renoise renoise = Renoise::euler;  // forward transitions: Euler-Maruyama of the SDE, or its exact kernel
 };
 
-// n [B,D] <- raw network output (sigma times score) for the state r [B,D] at a level 1..N.
-using ScoreFunction = std::function<Tensor(const Tensor& r, int level)>;
+// n [B,D] <- raw network output (sigma times score) for the state r [B,D] at a level 1..N; level i32 [1] is
+// on the device of r and read when the work runs.
+using ScoreFunction = std::function<Tensor(const Tensor& r, const Tensor& level)>;
 // Called after each reverse transition with (done, total); returning false cancels the run.
 using SamplerProgress = std::function<bool(std::int64_t done, std::int64_t total)>;
 
-// z [B,D]: standardised latents; only the coordinates with given[d] = 1 are read. given u8 [D].
-// rows i32 [B]: identities of the samples for the noise source.
-// Returns [B,D]: given coordinates bit for bit as in z. Throws Cancelled if progress returned false.
+// Draws batches of one size. What differs between transitions (level, coefficients, place of the noise) lies
+// in device memory, so that on a device with a stream one reverse and one forward transition are recorded and
+// replayed for the whole walk and for every batch.
+class Sampler {
+ public:
+  // States are [B,D] of `dtype` on `device`. Score and noise are kept by reference.
+  Sampler(const ScoreFunction& score, NoiseSource& noise, const SamplerOptions& options, const Shape& shape,
+          DType dtype, Device device);
+  Sampler(const Sampler&) = delete;
+  Sampler& operator=(const Sampler&) = delete;
+
+  // z [B,D]: standardised latents; only the coordinates with given[d] = 1 are read. given u8 [D].
+  // rows i32 [B]: identities of the samples for the noise source.
+  // Returns [B,D]: given coordinates bit for bit as in z. Throws Cancelled if progress returned false.
+  Tensor operator()(const Tensor& z, const Tensor& given, const Tensor& rows,
+                    const SamplerProgress& progress = {});
+
+ private:
+  enum class Kind { start, reverse, last, forward };
+  void transition(Kind kind);
+
+  const ScoreFunction& score_;
+  NoiseSource& noise_;
+  std::vector<int> walk_;
+  std::int64_t reverse_count_;
+  Tensor levels_, coefficients_;    // of each transition: i32 [T], f64 [T,3]
+  Tensor place_, level_, current_;  // of the one in progress: i32 [1], i32 [1], f64 [3]
+  Tensor r_, zeta_, z_, given_, rows_;
+  CapturedStep reverse_, forward_;
+  bool recordable_;
+};
+
+// One batch.
 Tensor sample(const ScoreFunction& score, const Tensor& z, const Tensor& given, const Tensor& rows,
               NoiseSource& noise, const SamplerOptions& options, const SamplerProgress& progress = {});
 

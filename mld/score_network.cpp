@@ -115,9 +115,17 @@ ScoreNetwork::TimePath ScoreNetwork::time_path(const Tensor& tau) const {
   return path;
 }
 
-ScoreNetwork::TimePath ScoreNetwork::row(const TimePath& path, std::int64_t l) {
+Tensor ScoreNetwork::time_table(const Tensor& tau) const { return concat(time_path(tau), 1).value; }
+
+ScoreNetwork::TimePath ScoreNetwork::row(const Tensor& table, const Tensor& index) const {
+  const Tensor row = gather_rows(table, index).value;
   TimePath out;
-  for (const Var& u : path) out.emplace_back(u.value.rows(l, 1));
+  std::int64_t first = 0;
+  each_block([&](const ResMlp& block) {
+    const std::int64_t width = block.emb.weight.shape()[0];
+    out.emplace_back(row.view(first, {1, width}));
+    first += width;
+  });
   return out;
 }
 

@@ -46,8 +46,10 @@ class ScoreNetwork {
   // Projections of the time embedding, one tensor [L, block width] per residual block, from tau [L,M_t].
   using TimePath = std::vector<Var>;
   TimePath time_path(const Tensor& tau) const;
-  // The path of row l alone, for a batch that shares its time.
-  static TimePath row(const TimePath& path, std::int64_t l);
+  // For sampling, where a batch shares its time: the paths of all times of a schedule side by side
+  // [L, sum of block widths], and the path of one of them, index i32 [1].
+  Tensor time_table(const Tensor& tau) const;
+  TimePath row(const Tensor& table, const Tensor& index) const;
 
   Var operator()(const Var& r, const TimePath& time) const;
   Var operator()(const Var& r, const Tensor& tau) const { return (*this)(r, time_path(tau)); }

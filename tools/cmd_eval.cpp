@@ -14,11 +14,12 @@ struct Options {
   int threads = 0;
   bool json = false, ceilings = false;
   SamplerFlags sampler;
+  DeviceFlags device;
 };
 
 void run(const Options& o) {
   set_threads(o.threads);
-  const Model model = Model::open(o.run);
+  const Model model = Model::open(o.run, o.device.choose());
   const std::string path = o.data.empty() ? model.config().data.store : o.data;
   MLD_CHECK_AS(ErrorKind::usage, !path.empty(), "eval: name the data with --data STORE");
   const data::Store store = data::Store::open(path);
@@ -52,6 +53,7 @@ void add_eval_command(CLI::App& app) {
   c->add_flag("--json", o->json, "Print JSON");
   add_threads(*c, o->threads);
   o->sampler.add_to(*c);
+  o->device.add_to(*c);
   c->callback([o] {
     install_stop_signals();
     run(*o);

@@ -53,7 +53,7 @@ void add_version(CLI::App& app) {
     feature("png", data::have_png());
     feature("jpeg", data::have_jpeg());
     feature("sndfile", data::have_sndfile());
-    feature("cuda", false);
+    feature("cuda", kCudaBuilt);
   });
 }
 

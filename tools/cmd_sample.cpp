@@ -21,6 +21,7 @@ struct Options {
   int threads = 0;
   ReadSampleOptions read;
   SamplerFlags sampler;
+  DeviceFlags device;
 };
 
 // "a:b" or "k" as the range [first, last).
@@ -134,7 +135,7 @@ class Conditions {
 
 void run(const Options& o) {
   set_threads(o.threads);
-  const Model model = Model::open(o.run);
+  const Model model = Model::open(o.run, o.device.choose());
   const SampleSettings settings = o.sampler.apply(sample_settings(model.config()));
   const Conditions conditions(model.dataset(), o);
   for (const std::string& name : o.want) {
@@ -210,6 +211,7 @@ void add_sample_command(CLI::App& app) {
   c->add_flag("--resample-audio", o->read.resample_audio, "Convert given sounds of another rate or length");
   add_threads(*c, o->threads);
   o->sampler.add_to(*c);
+  o->device.add_to(*c);
   c->callback([o] {
     install_stop_signals();
     run(*o);

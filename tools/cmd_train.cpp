@@ -3,15 +3,17 @@
 #include "mld/run_files.h"
 #include "mld/train.h"
 #include "tools/commands.h"
+#include "tools/option_checks.h"
 #include "tools/terminal.h"
 
 namespace mld::tools {
 namespace {
 
 struct Options {
-  std::string preset, config, data, out, stage = "all", modality, reuse, device = "auto";
+  std::string preset, config, data, out, stage = "all", modality, reuse;
   std::vector<std::string> settings;
   bool resume = false;
+  DeviceFlags device;
   std::string steps, epochs, minutes, threads, seed;
 };
 
@@ -64,6 +66,7 @@ void run(const Options& o) {
   MLD_CHECK_AS(ErrorKind::usage, o.stage != "score" || o.modality.empty(),
                "train: --modality chooses within stage 1; leave it out with --stage score");
   const Config config = configuration(o);
+  const Device device = o.device.choose();
   set_threads(static_cast<int>(config.threads));
   Progress progress;
   const TrainHooks hooks{.progress =
@@ -81,7 +84,7 @@ void run(const Options& o) {
                              .modality = o.modality,
                              .reuse = o.reuse,
                              .resume = o.resume,
-                             .device = kCpu};
+                             .device = device};
   const StageEnd end = train(request, hooks);
   progress.finish();
   if (end == StageEnd::stopped) throw Stopped{"a checkpoint is written, continue with --resume"};
@@ -117,10 +120,7 @@ void add_train_command(CLI::App& app) {
   c->add_option("--epochs", o->epochs, "... in passes over the data")->type_name("X");
   c->add_option("--minutes", o->minutes, "... in minutes; results then depend on the machine")
       ->type_name("X");
-  c->add_option("--device", o->device, "Where to compute: auto or cpu")
-      ->type_name("NAME")
-      ->capture_default_str()
-      ->check(CLI::IsMember({"auto", "cpu"}).description(""));
+  o->device.add_to(*c);
   c->add_option("--threads", o->threads, "CPU threads; 0: all cores. Results do not depend on it")
       ->type_name("N");
   c->add_option("--seed", o->seed, "Seed of everything random; default: 0")->type_name("N");

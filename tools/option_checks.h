@@ -6,6 +6,8 @@
 #include <string>
 
 #include "engine/core/error.h"
+#include "engine/runtime/devices.h"
+#include "engine/runtime/precision.h"
 #include "engine/runtime/threads.h"
 
 namespace mld::tools {
@@ -28,5 +30,24 @@ inline void add_threads(CLI::App& app, int& threads) {
       ->capture_default_str()
       ->check(between(0, kMaxThreads));
 }
+
+// Where to compute, and in which arithmetic there.
+struct DeviceFlags {
+  std::string device = "auto", precision = "tf32";
+
+  void add_to(CLI::App& app) {
+    app.add_option("--device", device, "Where to compute: auto (a GPU if there is one), cpu, cuda or cuda:N")
+        ->type_name("NAME")
+        ->capture_default_str();
+    app.add_option("--precision", precision,
+                   "Products and convolutions on a GPU: fp32, tf32 or bf16; sums and weights are fp32")
+        ->type_name("NAME")
+        ->capture_default_str();
+  }
+  Device choose() const {
+    set_precision(parse_precision(precision));
+    return choose_device(device);
+  }
+};
 
 }  // namespace mld::tools

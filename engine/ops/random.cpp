@@ -16,7 +16,8 @@ constexpr i64 kDrawCost = 8;  // work of a draw, in elements of pointwise work
 
 MLD_HD std::uint64_t seed_of(const DrawKey& key) { return key.state ? key.state->seed : key.seed; }
 MLD_HD std::uint32_t step_of(const DrawKey& key) {
-  return key.state ? static_cast<std::uint32_t>(key.state->step) : key.step;
+  if (key.state) return static_cast<std::uint32_t>(key.state->step);
+  return key.step_at ? static_cast<std::uint32_t>(*key.step_at) : key.step;
 }
 
 // Fills row `row` of a draw: its first n elements, each four of them made by `values`.

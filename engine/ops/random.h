@@ -11,13 +11,14 @@
 
 namespace mld {
 
-// Where the stream of a draw is: seed and step either from a train step's StepState in device memory, or
-// given.
+// Where the stream of a draw is: seed and step from a train step's StepState in device memory; or given, the
+// step by value or in device memory, as a recorded step needs it.
 struct DrawKey {
   const StepState* state = nullptr;  // if set, seed and step are read from it when the work runs
   std::uint64_t seed = 0;
   std::uint32_t step = 0;
   std::uint32_t site = 0;
+  const std::int32_t* step_at = nullptr;  // if set, the step is read from it when the work runs
 };
 
 // out [B,...]: row b of the tensor is row `first_row + b` of the draw, or rows[b] if given (i32 [B], on the

@@ -112,8 +112,11 @@ void fill_row(float* out, std::int64_t n, std::uint64_t seed, std::uint32_t site
 // family, not all n! orders are reachable once n! exceeds the number of keys. Not for cryptography.
 class Permutation {
  public:
-  Permutation(std::uint64_t n, std::uint64_t seed, std::uint64_t epoch) : n_(n) {
+  // n must be positive; a kernel cannot be told that it is not.
+  MLD_HD Permutation(std::uint64_t n, std::uint64_t seed, std::uint64_t epoch) : n_(n) {
+#if !defined(__CUDA_ARCH__)
     MLD_CHECK(n >= 1, "permutation: needs at least one element");
+#endif
     const int bits = static_cast<int>(std::bit_width(n - 1));
     low_bits_ = (bits + 1) / 2;
     low_mask_ = (std::uint64_t{1} << low_bits_) - 1;

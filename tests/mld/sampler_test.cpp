@@ -7,8 +7,11 @@
 #include <doctest/doctest.h>
 
 #include <cmath>
+#include <vector>
 
+#include "engine/ops/ops.h"
 #include "mld/sde.h"
+#include "tests/devices.h"
 
 using mld::Tensor;
 
@@ -16,7 +19,7 @@ namespace {
 
 class ImpulseNoise : public mld::NoiseSource {
  public:
-  void normal(const Tensor& out, std::uint32_t, std::uint32_t, const Tensor&) override {
+  void normal(const Tensor& out, std::uint32_t, const Tensor&, const Tensor&) override {
     out.zero();
     const std::int64_t dim = out.shape()[1];
     for (std::int64_t d = 0; d < dim; ++d, ++next_) out.data<double>()[next_ * dim + d] = 1;
@@ -42,9 +45,9 @@ Moments moments(mld::SamplerOptions options, std::int64_t dim, Gain score_of) {
   given.data<std::uint8_t>()[0] = 0;
   Tensor ids = Tensor::zeros({rows}, mld::DType::i32);
   ImpulseNoise noise;
-  const auto score = [&](const Tensor& r, int level) {
+  const auto score = [&](const Tensor& r, const Tensor& level) {
     Tensor n = Tensor::zeros(r.shape(), mld::DType::f64);
-    const double t = options.schedule.time(level), sigma = mld::VpSde::std_dev(t);
+    const double t = options.schedule.time(static_cast<int>(level.item())), sigma = mld::VpSde::std_dev(t);
     for (std::int64_t b = 0; b < rows; ++b)
       n.data<double>()[b * dim] = sigma * score_of(r.data<double>() + b * dim, mld::VpSde::mean(t), sigma);
     return n;
@@ -106,7 +109,7 @@ TEST_CASE("sampler: given coordinates come back bit for bit, and a run can be ca
   Tensor ids = Tensor::from(std::vector<std::int32_t>{4, 9}, {2});
   mld::PhiloxNoise noise(7);
   const mld::SamplerOptions options{.schedule = {20, 5, 2}};
-  const auto score = [](const Tensor& r, int) { return r.clone(); };
+  const auto score = [](const Tensor& r, const Tensor&) { return r.clone(); };
   const Tensor out = mld::sample(score, z, given, ids, noise, options);
   for (int b = 0; b < 2; ++b) {
     CHECK(out.data<float>()[b * 3 + 0] == z.data<float>()[b * 3 + 0]);
@@ -118,4 +121,36 @@ TEST_CASE("sampler: given coordinates come back bit for bit, and a run can be ca
                               [&](std::int64_t, std::int64_t) { return ++calls < 3; }),
                   mld::Cancelled);
   CHECK(calls == 3);
+}
+
+TEST_CASE("sampler: recorded transitions draw what eager ones draw, batch after batch, on every device") {
+  const mld::SamplerOptions options{.schedule = {20, 5, 3}};
+  const Tensor given = Tensor::from(std::vector<std::uint8_t>{1, 0, 0, 0}, {4});
+  const auto draw = [&](mld::Device device) {
+    std::vector<float> factors;
+    for (int k = 0; k <= 20; ++k) factors.push_back(-0.05f * static_cast<float>(k));
+    const mld::Var table(Tensor::from(factors, {21, 1}, device));
+    const mld::ScoreFunction score = [&](const Tensor& r, const Tensor& level) {
+      return mld::mul(r, mld::gather_rows(table, level)).value;
+    };
+    mld::PhiloxNoise noise(7);
+    mld::Sampler sampler(score, noise, options, {6, 4}, mld::DType::f32, device);
+    std::vector<std::vector<float>> batches;
+    for (int batch = 0; batch < 3; ++batch) {
+      const Tensor z = Tensor::full({6, 4}, 0.5 + batch, mld::DType::f32, device);
+      const Tensor rows = Tensor::from(std::vector<std::int32_t>{batch, 11, 3, 8, 5, 2}, {6}, device);
+      const Tensor out = sampler(z, given.to(device), rows).to(mld::kCpu);
+      batches.emplace_back(out.span<float>().begin(), out.span<float>().end());
+    }
+    return batches;
+  };
+  const auto want = draw(mld::kCpu);
+  CHECK(want[0] != want[1]);
+  for (const mld::Device device : mld::test::queued_devices()) {
+    const auto got = draw(device);
+    if (device == mld::kSim) CHECK(got == want);
+    for (std::size_t batch = 0; batch < want.size(); ++batch)
+      for (std::size_t i = 0; i < want[batch].size(); ++i)
+        CHECK(got[batch][i] == doctest::Approx(want[batch][i]).epsilon(1e-4));  // normals agree to a few ulp
+  }
 }

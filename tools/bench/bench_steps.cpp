@@ -174,12 +174,12 @@ Case sample_levels(const Config& config, i64 batch) {
   const auto run = [=](i64 steps) -> std::optional<double> {
     const ScoreNetwork& network = sampling->model.network;
     const Schedule schedule{.levels = static_cast<int>(steps), .resample = 1};
-    const Tensor tau = Tensor::empty({steps, times});
+    const Tensor tau = Tensor::empty({steps + 1, times});
     for (i64 i = 0; i < tau.numel(); ++i)
-      tau.data<float>()[i] = static_cast<float>(schedule.time(static_cast<int>(i / times) + 1));
-    const ScoreNetwork::TimePath path = network.time_path(tau);
+      tau.data<float>()[i] = static_cast<float>(schedule.time(static_cast<int>(i / times)));
+    const Tensor table = network.time_table(tau);
     PhiloxNoise noise(kSeed);
-    sample([&](const Tensor& r, int level) { return network(r, ScoreNetwork::row(path, level - 1)).value; },
+    sample([&](const Tensor& r, const Tensor& level) { return network(r, network.row(table, level)).value; },
            z, given, rows, noise, {.schedule = schedule});
     return {};
   };
