@@ -164,6 +164,9 @@ TEST_CASE("normalisation: layers of the presets in float") {
         [](const Var& x, const Var& g, const Var& b) { return group_norm(x, g, b, 32, 1e-5, {Act::silu}); });
   layer({2, 16, 16, 64},
         [](const Var& x, const Var& g, const Var& b) { return group_norm(x, g, b, 32, 1e-6, {Act::silu}); });
+  layer({2, 12, 12, 32},  // more values in a group than a warp of a GPU takes
+        [](const Var& x, const Var& g, const Var& b) { return group_norm(x, g, b, 4, 1e-5, {Act::silu}); });
+  layer({6, 1500}, [](const Var& x, const Var& g, const Var& b) { return layer_norm(x, g, b); });
   layer({12, 300},
         [](const Var& x, const Var& g, const Var& b) { return layer_norm(x, g, b, 1e-5, {Act::gelu}); });
   layer({64, 512}, [](const Var& x, const Var& g, const Var& b) {
