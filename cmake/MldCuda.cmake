@@ -2,7 +2,7 @@
 # engine/core/drivers.h: nvcc compiles them in a build with CUDA, the host compiler otherwise. One set of flags
 # again: what mld_build says to the host compiler is passed on to the host pass of nvcc.
 if(MLD_CUDA STREQUAL "emulated")
-  target_compile_definitions(mld_flags INTERFACE MLD_CUDA=1 MLD_CUDA_EMULATED=1)
+  target_compile_definitions(mld_flags INTERFACE MLD_CUDA=1 MLD_CUDA_EMULATED=1 MLD_CUDA_F64=1)
   # The stand-ins for the toolkit's headers; kernels are host code then.
   target_include_directories(mld_flags INTERFACE $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/tests/cuda_emulation>)
 elseif(MLD_CUDA)
@@ -16,7 +16,7 @@ elseif(MLD_CUDA)
   if(NOT CMAKE_CUDA20_STANDARD_COMPILE_OPTION)  # CMake 3.25.1 does not know that nvcc has it
     set(CMAKE_CUDA20_STANDARD_COMPILE_OPTION "-std=c++20")
   endif()
-  target_compile_definitions(mld_flags INTERFACE MLD_CUDA=1)
+  target_compile_definitions(mld_flags INTERFACE MLD_CUDA=1 $<$<BOOL:${MLD_CUDA_F64}>:MLD_CUDA_F64=1>)
 
   # cuDNN has no CMake package. CUDNN_ROOT may be a folder that holds no more than cudnn.h and libcudnn.so.9.
   find_path(CUDNN_INCLUDE_DIR cudnn.h HINTS ${CUDNN_ROOT} ENV CUDNN_ROOT ${CUDAToolkit_INCLUDE_DIRS}

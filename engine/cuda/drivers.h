@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <type_traits>
 
 #include "engine/cuda/team.h"
 #include "engine/memory/pool.h"
@@ -18,6 +19,25 @@ constexpr std::int64_t kColumnChunk = 128;  // rows of one part of reduce_column
 constexpr std::int64_t kMaxColumnParts = 512;
 constexpr int kColumns = kWarp;  // columns of a block of reduce_columns
 constexpr int kColumnLanes = kThreads / kColumns;
+
+// Whether a functor type is an instance for double: a template one of whose arguments is, or is one.
+template <class F>
+inline constexpr bool kOfDouble = std::is_same_v<F, double>;
+template <template <class...> class F, class... A>
+inline constexpr bool kOfDouble<F<A...>> = (kOfDouble<A> || ...);
+template <template <class, bool> class F, class A, bool b>
+inline constexpr bool kOfDouble<F<A, b>> = kOfDouble<A>;
+template <template <class, bool, bool> class F, class A, bool b, bool c>
+inline constexpr bool kOfDouble<F<A, b, c>> = kOfDouble<A>;
+template <template <class, class, bool> class F, class A, class B, bool b>
+inline constexpr bool kOfDouble<F<A, B, b>> = kOfDouble<A> || kOfDouble<B>;
+
+template <class F>
+inline constexpr bool kCompiled = MLD_CUDA_F64 || !kOfDouble<F>;
+
+[[noreturn]] inline void no_double() {
+  fail(ErrorKind::internal, "cuda: kernels in double are in builds with -DMLD_CUDA_F64=ON only; use f32");
+}
 
 inline std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 
@@ -50,7 +70,10 @@ __global__ void __launch_bounds__(kThreads) for_each_kernel(std::int64_t n, F f)
 
 template <class F>
 void for_each(Device device, std::int64_t n, const F& f) {
-  launch(device, for_each_kernel<F>, std::min(ceil_div(n, kThreads), kMaxBlocks), n, f);
+  if constexpr (kCompiled<F>)
+    launch(device, for_each_kernel<F>, std::min(ceil_div(n, kThreads), kMaxBlocks), n, f);
+  else
+    no_double();
 }
 
 template <int kSize, class F>
@@ -61,7 +84,9 @@ __global__ void __launch_bounds__(kThreads) row_kernel(std::int64_t rows, F f) {
 
 template <class F>
 void for_each_row(Device device, std::int64_t rows, std::int64_t work_per_row, const F& f) {
-  if (work_per_row <= kWarpRow)
+  if constexpr (!kCompiled<F>)
+    no_double();
+  else if (work_per_row <= kWarpRow)
     launch(device, row_kernel<kWarp, F>, std::min(ceil_div(rows, kThreads / kWarp), kMaxBlocks), rows, f);
   else
     launch(device, row_kernel<kThreads, F>, std::min(rows, kMaxBlocks), rows, f);
@@ -104,7 +129,7 @@ __global__ void __launch_bounds__(kThreads)
 }
 
 template <class R>
-void reduce(Device device, std::int64_t outs, std::int64_t extent, const R& r) {
+void reduce_compiled(Device device, std::int64_t outs, std::int64_t extent, const R& r) {
   using Acc = typename R::Acc;
   const std::int64_t wanted = std::clamp<std::int64_t>(ceil_div(extent, kReduceChunk), 1, kMaxParts);
   const std::int64_t chunk = std::max<std::int64_t>(1, ceil_div(extent, wanted));
@@ -119,6 +144,14 @@ void reduce(Device device, std::int64_t outs, std::int64_t extent, const R& r) {
   if (parts > 1)
     launch(device, reduce_parts_kernel<R>, std::min(ceil_div(outs, kThreads / kWarp), kMaxBlocks), outs,
            parts, r, static_cast<const Acc*>(partial.as<Acc>()));
+}
+
+template <class R>
+void reduce(Device device, std::int64_t outs, std::int64_t extent, const R& r) {
+  if constexpr (kCompiled<R>)
+    reduce_compiled(device, outs, extent, r);
+  else
+    no_double();
 }
 
 // A block takes kColumns columns of one part of the rows of one array; its threads are kColumnLanes rows
@@ -168,8 +201,8 @@ struct JoinColumnParts {
 };
 
 template <class Make>
-void reduce_columns(Device device, std::int64_t batch, std::int64_t rows, std::int64_t columns,
-                    const Make& make) {
+void reduce_columns_compiled(Device device, std::int64_t batch, std::int64_t rows, std::int64_t columns,
+                             const Make& make) {
   using Acc = typename decltype(make(batch))::Acc;
   const std::int64_t wanted = std::clamp<std::int64_t>(ceil_div(rows, kColumnChunk), 1, kMaxColumnParts);
   const std::int64_t chunk = std::max<std::int64_t>(1, ceil_div(rows, wanted));
@@ -182,6 +215,15 @@ void reduce_columns(Device device, std::int64_t batch, std::int64_t rows, std::i
   if (parts > 1)
     cuda::for_each(device, batch * columns,
                    JoinColumnParts<Make, Acc>{make, parts, columns, partial.as<Acc>()});
+}
+
+template <class Make>
+void reduce_columns(Device device, std::int64_t batch, std::int64_t rows, std::int64_t columns,
+                    const Make& make) {
+  if constexpr (kCompiled<Make>)
+    reduce_columns_compiled(device, batch, rows, columns, make);
+  else
+    no_double();
 }
 
 }  // namespace mld::cuda
