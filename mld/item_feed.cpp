@@ -1,8 +1,11 @@
 #include "mld/item_feed.h"
 
 #include <algorithm>
+#include <limits>
+#include <numeric>
 
 #include "engine/core/drivers.h"
+#include "engine/cuda/runtime.h"
 #include "mld/networks.h"
 
 namespace mld {
@@ -14,6 +17,32 @@ struct OneHot {
   std::int64_t categories;
   MLD_HD void operator()(std::int64_t i) const {
     y[i] = token[i / categories] == i % categories ? 1.0f : 0.0f;
+  }
+};
+
+// Place b of the batch: an item, and its label if there are any.
+struct DrawItem {
+  const StepState* state;
+  data::BatchOrder order;
+  const std::int32_t *pool, *labels;
+  std::int32_t *item, *label;  // label may be null
+  MLD_HD void operator()(std::int64_t b) const {
+    item[b] = pool[order.row(state->step, b)];
+    if (label) label[b] = labels[item[b]];
+  }
+};
+
+template <class T>
+struct CopyItem {
+  const T* values;
+  const std::int32_t* item;
+  T* out;
+  std::int64_t size;
+  template <class Team>
+  MLD_HD void operator()(std::int64_t b, const Team& team) const {
+    const T* from = values + item[b] * size;
+    T* to = out + b * size;
+    team.each(size, [=](std::int64_t j) { to[j] = from[j]; });
   }
 };
 
@@ -82,6 +111,53 @@ void ItemFeed::fill(std::int64_t step, const ItemBatch& out, const Tensor& label
   const auto all = split_.item_labels(modality_);
   for (std::int64_t b = 0; b < batch(); ++b)
     labels.data<std::int32_t>()[b] = all[static_cast<std::size_t>(items[static_cast<std::size_t>(b)])];
+}
+
+bool ResidentItems::fits(const ItemFeed& feed, Device device) {
+  std::size_t room = std::numeric_limits<std::size_t>::max();
+  if constexpr (kCudaBuilt)
+    if (device.kind == DeviceKind::cuda) room = cuda::device_info(device.index).free_bytes / 2;
+  const std::int64_t items = feed.split_.num_items(feed.modality_);
+  return static_cast<std::size_t>(items * feed.info_.shape.numel()) * sizeof(float) <= room;
+}
+
+ResidentItems::ResidentItems(const ItemFeed& feed, Device device)
+    : order_(*feed.order_),
+      pool_(Tensor::from(feed.pool_, {static_cast<std::int64_t>(feed.pool_.size())}, device)) {
+  constexpr std::int64_t kChunk = 1024;
+  const bool discrete = data::is_discrete(feed.info_.kind);
+  const std::int64_t items = feed.split_.num_items(feed.modality_), size = feed.info_.shape.numel();
+  values_ = Tensor::empty({items, size}, discrete ? DType::i32 : DType::f32, device);
+  for (std::int64_t first = 0; first < items; first += kChunk) {
+    std::vector<std::int32_t> chunk(static_cast<std::size_t>(std::min(kChunk, items - first)));
+    std::iota(chunk.begin(), chunk.end(), static_cast<std::int32_t>(first));
+    const auto count = static_cast<std::int64_t>(chunk.size());
+    const Tensor host = Tensor::empty({count, size}, values_.dtype());
+    if (discrete)
+      feed.split_.gather_tokens(feed.modality_, chunk, host.span<std::int32_t>());
+    else
+      feed.split_.gather(feed.modality_, chunk, host.span<float>());
+    values_.rows(first, count).upload(host.raw());
+  }
+  const auto labels = feed.split_.item_labels(feed.modality_);
+  labels_ = Tensor::from(std::vector<std::int32_t>(labels.begin(), labels.end()), {items}, device);
+}
+
+void ResidentItems::gather(const StepState* state, const ItemBatch& out, const Tensor& labels) const {
+  const std::int64_t batch = order_.batch(), size = values_.shape()[1];
+  const Device device = values_.device();
+  const Tensor item = Tensor::empty({batch}, DType::i32, device);
+  const auto* const drawn = item.ptr<std::int32_t>();
+  for_each(device, batch,
+           DrawItem{state, order_, pool_.ptr<std::int32_t>(), labels_.ptr<std::int32_t>(),
+                    item.ptr<std::int32_t>(), labels.defined() ? labels.ptr<std::int32_t>() : nullptr});
+  if (!out.tokens.defined())
+    return for_each_row(device, batch, size,
+                        CopyItem<float>{values_.ptr<float>(), drawn, out.x.ptr<float>(), size});
+  for_each_row(
+      device, batch, size,
+      CopyItem<std::int32_t>{values_.ptr<std::int32_t>(), drawn, out.tokens.ptr<std::int32_t>(), size});
+  one_hot(out.tokens, out.x);
 }
 
 }  // namespace mld

@@ -11,6 +11,7 @@
 #include "data/batch_order.h"
 #include "data/store.h"
 #include "engine/core/tensor.h"
+#include "engine/runtime/step_state.h"
 #include "mld/config.h"
 
 namespace mld {
@@ -29,6 +30,8 @@ void fill_items(const data::Split& split, int modality, const data::Modality& in
 // One-hot values [B,n,K] of tokens i32 [B,n]; a hole (-1) is all zeros.
 void one_hot(const Tensor& tokens, const Tensor& out);
 
+class ResidentItems;
+
 class ItemFeed {
  public:
   // sampling items: every item once per epoch; pairs: items in the proportion in which they stand in samples.
@@ -42,11 +45,29 @@ class ItemFeed {
   void fill(std::int64_t step, const ItemBatch& out, const Tensor& labels) const;
 
  private:
+  friend class ResidentItems;
   const data::Split& split_;
   int modality_;
   const data::Modality& info_;
   std::vector<std::int32_t> pool_;  // what is drawn from
   std::optional<data::BatchOrder> order_;
+};
+
+// What a feed draws from, kept on a device: a batch is then gathered by the step itself, from the step's
+// number in device memory, so that a recorded step needs nothing from the host.
+class ResidentItems {
+ public:
+  // Whether the device has room: half of what is free on a GPU.
+  static bool fits(const ItemFeed& feed, Device device);
+  ResidentItems(const ItemFeed& feed, Device device);
+  // The batch of step state->step, the same as ItemFeed::fill's; labels i32 [B] may be undefined.
+  void gather(const StepState* state, const ItemBatch& out, const Tensor& labels) const;
+
+ private:
+  data::BatchOrder order_;
+  Tensor values_;  // f32 [items, size], or tokens i32
+  Tensor pool_;    // i32: items that are drawn from
+  Tensor labels_;  // i32 [items]
 };
 
 }  // namespace mld

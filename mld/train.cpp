@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "data/store.h"
 #include "engine/io/atomic_file.h"
@@ -27,6 +28,43 @@ bool may_change(const std::string& difference) {
          key == "data.store" || key.starts_with("stage1.") || key.starts_with("classifier_training.") ||
          ends_with(".steps") || ends_with(".epochs") || ends_with(".minutes");
 }
+
+// On the cpu values are filled where they are used.
+void upload(const Tensor& from, const Tensor& to) {
+  if (from.raw() != to.raw()) to.upload(from.raw());
+}
+
+// The batch of a stage-1 step: gathered on the device where its items have room, else on the host before the
+// step.
+class Batches {
+ public:
+  Batches(const ItemFeed& feed, const data::Modality& info, bool labelled, Device device)
+      : feed_(feed), host_(make_item_batch(info, feed.batch())) {
+    if (labelled) host_labels_ = Tensor::empty({feed.batch()}, DType::i32);
+    items_ = {host_.x.to(device), host_.tokens.defined() ? host_.tokens.to(device) : Tensor()};
+    if (labelled) labels_ = host_labels_.to(device);
+    if (device.kind != DeviceKind::cpu && ResidentItems::fits(feed, device)) resident_.emplace(feed, device);
+  }
+  const ItemBatch& items() const { return items_; }
+  const Tensor& labels() const { return labels_; }
+
+  void before(std::int64_t step) const {
+    if (resident_) return;
+    feed_.fill(step, host_, host_labels_);
+    upload(host_.x, items_.x);
+    if (host_.tokens.defined()) upload(host_.tokens, items_.tokens);
+    if (labels_.defined()) upload(host_labels_, labels_);
+  }
+  void within(const StepState* state) const {
+    if (resident_) resident_->gather(state, items_, labels_);
+  }
+
+ private:
+  const ItemFeed& feed_;
+  ItemBatch host_, items_;
+  Tensor host_labels_, labels_;
+  std::optional<ResidentItems> resident_;
+};
 
 class Trainer {
  public:
@@ -164,15 +202,13 @@ class Trainer {
     nn::ParameterStore parameters(net, {.device = request_.device, .ema = m.stage1.ema > 0});
     const ItemFeed feed(train_, index_[i], info, m.stage1.sampling, false, m.stage1.batch, s.seed);
     announce_batch(s.name, m.stage1.batch, feed.batch());
-    const ItemBatch host = make_item_batch(info, feed.batch());
-    const ItemBatch batch = on_device(host);
+    const Batches batches(feed, info, false, request_.device);
+    const ItemBatch& batch = batches.items();
     s.store = &parameters;
     s.steps_per_epoch = feed.steps_per_epoch();
-    s.before = [&](std::int64_t step) {
-      feed.fill(step, host, {});
-      upload(host, batch);
-    };
+    s.before = [&](std::int64_t step) { batches.before(step); };
     s.loss = [&](const StepState* state) {
+      batches.within(state);
       const nn::Context context{.training = true, .key = {.state = state, .site = kFirstLayerSite}};
       return reconstruction_loss(m, net.decode(net.encode(batch.x, context), context), batch);
     };
@@ -195,20 +231,14 @@ class Trainer {
     const ItemFeed feed(train_, index_[i], info, m.classifier_training.sampling, true,
                         m.classifier_training.batch, s.seed);
     announce_batch(s.name, m.classifier_training.batch, feed.batch());
-    const ItemBatch host = make_item_batch(info, feed.batch());
-    const ItemBatch batch = on_device(host);
-    const Tensor host_labels = Tensor::empty({feed.batch()}, DType::i32);
-    const Tensor labels = host_labels.to(request_.device);
+    const Batches batches(feed, info, true, request_.device);
     s.store = &parameters;
     s.steps_per_epoch = feed.steps_per_epoch();
-    s.before = [&](std::int64_t step) {
-      feed.fill(step, host, host_labels);
-      upload(host, batch);
-      upload(host_labels, labels);
-    };
+    s.before = [&](std::int64_t step) { batches.before(step); };
     s.loss = [&](const StepState* state) {
       const nn::Context context{.training = true, .key = {.state = state, .site = kFirstLayerSite}};
-      return cross_entropy(net(batch.x, context), labels);
+      batches.within(state);
+      return cross_entropy(net(batches.items().x, context), batches.labels());
     };
     return run_stage(s, hooks_);
   }
@@ -279,18 +309,6 @@ class Trainer {
     std::vector<std::int32_t> first(static_cast<std::size_t>(order.batch()));
     order.rows(0, first);
     return latents.statistics(first, coordinates);
-  }
-
-  ItemBatch on_device(const ItemBatch& host) const {
-    return {host.x.to(request_.device), host.tokens.defined() ? host.tokens.to(request_.device) : Tensor()};
-  }
-  // On the cpu the batch is filled where it is used.
-  static void upload(const Tensor& from, const Tensor& to) {
-    if (from.raw() != to.raw()) to.upload(from.raw());
-  }
-  static void upload(const ItemBatch& from, const ItemBatch& to) {
-    upload(from.x, to.x);
-    if (from.tokens.defined()) upload(from.tokens, to.tokens);
   }
 
   const TrainRequest& request_;
