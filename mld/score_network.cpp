@@ -53,8 +53,13 @@ ResMlp::ResMlp(std::int64_t in, std::int64_t out, std::int64_t time_dim, std::in
 }
 
 Var ResMlp::operator()(const Var& h, const Var& time) const {
-  const Var v = add(lin1(norm1(h)), time);
-  return add(lin2(norm2(v)), skip ? (*skip)(h) : h);
+  // In sampling the rows share one time, which is a second bias. (Asked of the time alone: a batch of one
+  // must take the way of larger ones.)
+  const bool shared = time.shape()[0] == 1;
+  const Var v =
+      shared ? linear(norm1(h), lin1.weight.var(), add(lin1.bias.var(), reshape(time, lin1.bias.shape())))
+             : lin1.add_to(time, norm1(h));
+  return lin2.add_to(skip ? (*skip)(h) : h, norm2(v));
 }
 
 void ResMlp::visit(nn::Visitor& v) {

@@ -128,8 +128,8 @@ void update_arenas(const ParameterStore& store, const AdamOptions& options, cons
   if (device.kind == DeviceKind::cuda) {
     const Tensor memory = Tensor::empty({static_cast<std::int64_t>(sizeof(Update<T>))}, DType::u8, device);
     auto* update = reinterpret_cast<Update<T>*>(memory.raw());
-    for_each(device, 1, MakeUpdate<T>{options, state, clip, update});
-    for_each(device, n / kPack, UpdatePack<T, kEma>{arenas, state, update});
+    gpu::for_each(device, 1, MakeUpdate<T>{options, state, clip, update});
+    gpu::for_each(device, n / kPack, UpdatePack<T, kEma>{arenas, state, update});
   } else {
     for_each_host_row(device, (n + kChunk - 1) / kChunk, kChunk,
                       UpdateChunk<T, kEma>{arenas, n, options, state, clip});

@@ -70,6 +70,11 @@ Var Linear::operator()(const Var& x, const Context&) const {
   return linear(x, weight.var(), bias.var(), act);
 }
 
+Var Linear::add_to(const Var& other, const Var& x) const {
+  MLD_CHECK(act.kind == Act::none, "Linear: a sum in front of an activation");
+  return linear_add(x, weight.var(), bias.var(), other);
+}
+
 Shape Linear::output_shape(const Shape& in) const {
   check_channels("Linear", in, weight.shape()[1]);
   Shape out = in;

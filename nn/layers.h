@@ -45,6 +45,7 @@ struct LinearOptions {
 struct Linear {
   Linear(std::int64_t in, std::int64_t out, LinearOptions options = {});
   Var operator()(const Var& x, const Context& = {}) const;
+  Var add_to(const Var& other, const Var& x) const;  // other + the layer of x; not with an activation
   Shape output_shape(const Shape& in) const;
   void visit(Visitor& v);
   void set_from(FeatureMap map);

@@ -148,6 +148,30 @@ void for_each_host_row(Device device, std::int64_t rows, std::int64_t work_per_r
   });
 }
 
+// The drivers for functors that are a cuda device's alone, where the cpu takes another way
+// (for_each_host_row): no host loop is compiled for them, and nothing at all in a build without CUDA.
+namespace gpu {
+
+#if MLD_CUDA
+using cuda::for_each;
+using cuda::for_each_row;
+using cuda::reduce_columns;
+#else
+template <class F>
+void for_each(Device, std::int64_t, const F&) {}
+template <class F>
+void for_each_row(Device, std::int64_t, std::int64_t, const F&) {}
+template <class Make>
+void reduce_columns(Device, std::int64_t, std::int64_t, std::int64_t, const Make&) {}
+#endif
+
+template <class R>
+void reduce_columns(Device device, std::int64_t rows, std::int64_t columns, const R& r) {
+  gpu::reduce_columns(device, 1, rows, columns, driver::Same<R>{r});
+}
+
+}  // namespace gpu
+
 // f(i) for i in [0, n), in any order.
 template <class F>
 void for_each(Device device, std::int64_t n, F f) {

@@ -15,7 +15,7 @@
   X(softmax) X(log_softmax) X(cross_entropy)                                                        \
   X(l1) X(squared_error) X(bernoulli_nll) X(categorical_nll)                                        \
   X(concat) X(slice) X(permute) X(reshape) X(gather_rows)                                           \
-  X(matmul) X(batched_matmul) X(linear)                                                             \
+  X(matmul) X(batched_matmul) X(linear) X(linear_add)                                               \
   X(conv2d) X(conv_transpose2d)                                                                     \
   X(max_pool2d) X(avg_pool2d) X(resize_nearest) X(resize_bilinear)                                  \
   X(batch_norm) X(group_norm) X(layer_norm)                                                         \

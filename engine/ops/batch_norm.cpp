@@ -96,7 +96,7 @@ struct OneElement {
 template <class F>
 void for_each_element(Device device, i64 rows, i64 columns, const F& f) {
   if (device.kind == DeviceKind::cuda)
-    for_each(device, rows * columns, OneElement<F>{f, columns});
+    gpu::for_each(device, rows * columns, OneElement<F>{f, columns});
   else
     for_each_host_row(device, rows, columns, ElementRow<F>{f, columns});
 }

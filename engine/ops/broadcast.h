@@ -120,10 +120,8 @@ void for_each_broadcast(Device device, const BroadcastPlan& plan, const F& f) {
 // f(i, ia, ib) for every element i of the result, with the elements of the operands that belong to it.
 template <class F>
 void for_each_broadcast(Device device, const BroadcastPlan& plan, F f) {
-#if MLD_CUDA
   if (device.kind == DeviceKind::cuda)
-    return for_each(device, plan.numel(), driver::BroadcastElement<F>{plan, f});
-#endif
+    return gpu::for_each(device, plan.numel(), driver::BroadcastElement<F>{plan, f});
   const std::size_t last = plan.rank - 1;
   if (plan.a[last] == 0)
     driver::for_each_broadcast<0, 1>(device, plan, f);

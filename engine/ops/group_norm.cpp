@@ -53,8 +53,8 @@ void forward(const Saved& s, double eps, const Tensor& y) {
   with_activation(s.act, [&](auto f) {
     using F = decltype(f);
     if (device.kind == DeviceKind::cuda)
-      for_each_row(device, s.samples * s.l.groups, s.l.group_size(),
-                   UnitNorm<T, F>{s.l, f, epsilon, x, gamma, beta, to, mean, rstd});
+      gpu::for_each_row(device, s.samples * s.l.groups, s.l.group_size(),
+                        UnitNorm<T, F>{s.l, f, epsilon, x, gamma, beta, to, mean, rstd});
     else if (s.l.rows == 1)
       run(RowNorm<T, F>{s.l.groups, s.l.width(), f, epsilon, x, gamma, beta, to, mean, rstd});
     else
@@ -115,12 +115,12 @@ void backward_on_gpu(const Saved& s, const Tensor& dy, InputTarget<T> to, Tape& 
   with_activation(s.act, [&](auto f) {
     using F = decltype(f);
     if (to.dx)
-      for_each_row(dy.device(), s.samples * s.l.groups, s.l.group_size(),
-                   UnitNormBackward<T, F>{s.l, f, x, up, gamma, beta, mean, rstd, to.dx, to.add});
+      gpu::for_each_row(dy.device(), s.samples * s.l.groups, s.l.group_size(),
+                        UnitNormBackward<T, F>{s.l, f, x, up, gamma, beta, mean, rstd, to.dx, to.add});
     if (s.gamma_slot.constant() && s.beta_slot.constant()) return;
     const auto gradients = norm::parameter_gradients<T>(s.gamma_slot, s.beta_slot, s.l.columns, dy, tape);
-    reduce_columns(dy.device(), s.samples * s.l.rows, s.l.columns,
-                   UnitParameterSums<T, F>{s.l, f, x, up, gamma, beta, mean, rstd, gradients});
+    gpu::reduce_columns(dy.device(), s.samples * s.l.rows, s.l.columns,
+                        UnitParameterSums<T, F>{s.l, f, x, up, gamma, beta, mean, rstd, gradients});
   });
 }
 

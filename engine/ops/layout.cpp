@@ -44,10 +44,10 @@ struct CopyWord {
 template <int kBytes>
 void copy_words(Device device, std::int64_t rows, std::int64_t width, Rows<const std::byte> from,
                 Rows<std::byte> to) {
-  for_each(device, rows * (width / kBytes),
-           CopyWord<kBytes>{{reinterpret_cast<const Word<kBytes>*>(from.data), from.stride / kBytes},
-                            {reinterpret_cast<Word<kBytes>*>(to.data), to.stride / kBytes},
-                            width / kBytes});
+  gpu::for_each(device, rows * (width / kBytes),
+                CopyWord<kBytes>{{reinterpret_cast<const Word<kBytes>*>(from.data), from.stride / kBytes},
+                                 {reinterpret_cast<Word<kBytes>*>(to.data), to.stride / kBytes},
+                                 width / kBytes});
 }
 
 // In the largest words that everything is a multiple of.
@@ -90,7 +90,8 @@ struct AddElement {
 
 template <class T>
 void add_rows(Device device, std::int64_t rows, std::int64_t width, Rows<const T> from, Rows<T> to) {
-  if (device.kind == DeviceKind::cuda) return for_each(device, rows * width, AddElement<T>{from, to, width});
+  if (device.kind == DeviceKind::cuda)
+    return gpu::for_each(device, rows * width, AddElement<T>{from, to, width});
   for_each_host_row(device, rows, width, [=](std::int64_t row) {
     const T* source = from.data + row * from.stride;
     T* target = to.data + row * to.stride;
@@ -164,7 +165,7 @@ void pull_slice(const Tensor& dy, const Shape& shape, const Piece& piece, Slot s
       return add_rows<T>(dy.device(), piece.rows, piece.width, {dy.ptr<T>(), piece.width},
                          {dx + piece.first, piece.stride});
     if (dy.device().kind == DeviceKind::cuda)
-      return for_each(dy.device(), piece.rows * piece.stride, UnsliceElement<T>{piece, dy.ptr<T>(), dx});
+      return gpu::for_each(dy.device(), piece.rows * piece.stride, UnsliceElement<T>{piece, dy.ptr<T>(), dx});
     for_each_host_row(dy.device(), piece.rows, piece.stride, UnsliceRow<T>{piece, dy.ptr<T>(), dx});
   });
 }
@@ -245,7 +246,7 @@ void permute_to(Device device, const PermutePlan& plan, const T* from, T* to) {
   std::int64_t outer = 1;
   for (std::size_t k = 0; k < mid; ++k) outer *= plan.extent[k];
   if (device.kind == DeviceKind::cuda)
-    return for_each(device, outer * rows * columns, PermuteElement<kAdd, T>{plan, from, to});
+    return gpu::for_each(device, outer * rows * columns, PermuteElement<kAdd, T>{plan, from, to});
   using Tiles = PermuteTiles<kAdd, T>;
   const std::int64_t strips = (rows + Tiles::kTile - 1) / Tiles::kTile;
   for_each_host_row(device, outer * strips, std::min(rows, Tiles::kTile) * columns,
@@ -335,7 +336,7 @@ void scatter_add(const Tensor& dy, const Tensor& index, std::int64_t table_rows,
   const std::int64_t count = index.numel(), width = count > 0 ? dy.numel() / count : 0;
   const Scatter<T> scatter{dy.ptr<T>(), index.ptr<std::int32_t>(), to.ptr<T>(), count, table_rows, width};
   if (dy.device().kind == DeviceKind::cuda)
-    return for_each(dy.device(), count * width, ScatterElement<T>{scatter});
+    return gpu::for_each(dy.device(), count * width, ScatterElement<T>{scatter});
   constexpr std::int64_t kColumns = ScatterStrip<T>::kColumns;
   for_each_host_row(dy.device(), (width + kColumns - 1) / kColumns, count * kColumns,
                     ScatterStrip<T>{scatter});

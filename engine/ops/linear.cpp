@@ -117,37 +117,88 @@ Var batched_matmul(const Var& a, const Var& b, bool transpose_a, bool transpose_
   return multiply(Op::batched_matmul, a, b, transpose_a, transpose_b);
 }
 
-Var linear(const Var& x, const Var& weight, const Var& bias, Activation act) {
-  check::same_kind("linear", "x", x.value, "weight", weight.value);
-  check::rank("linear", "weight", weight.value, 2, "[out,in]");
-  check::activation("linear", act);
+namespace {
+
+// [..., out] of a linear layer; checks the arguments that linear and linear_add share.
+Shape linear_shape(const char* op, const Var& x, const Var& weight, const Var& bias) {
+  check::same_kind(op, "x", x.value, "weight", weight.value);
+  check::rank(op, "weight", weight.value, 2, "[out,in]");
   const std::int64_t out = weight.shape()[0], in = weight.shape()[1];
-  MLD_CHECK(x.shape().rank() >= 1 && x.shape()[-1] == in, "linear: x ", x.shape(), " x weight ",
-            weight.shape(), " (", x.device(), "): the last axis of x must be ", in, ", weight is [out,in]");
-  check::per_channel("linear", x.value, "bias", bias.value, out, true);
-  const std::int64_t rows = x.shape().product(0, x.shape().rank() - 1);
+  MLD_CHECK(x.shape().rank() >= 1 && x.shape()[-1] == in, op, ": x ", x.shape(), " x weight ", weight.shape(),
+            " (", x.device(), "): the last axis of x must be ", in, ", weight is [out,in]");
+  check::per_channel(op, x.value, "bias", bias.value, out, true);
   Shape shape = x.shape();
   shape[-1] = out;
+  return shape;
+}
+
+// y = act(x W^T + b + other); bias and other may be undefined.
+void linear_product(const Var& x, const Var& weight, const Var& bias, const Tensor& other, Activation act,
+                    const Tensor& y) {
+  const std::int64_t out = weight.shape()[0], in = weight.shape()[1];
+  const std::int64_t rows = x.shape().product(0, x.shape().rank() - 1);
+  dispatch_float(x.dtype(), "linear", [&]<class T>() {
+    const T* b = bias.value.defined() ? bias.value.ptr<T>() : nullptr;
+    const T* add = other.defined() ? other.ptr<T>() : nullptr;
+    product<T>(1, rows, out, in, {x.value, rows, in}, {weight.value, out, in, true}, y,
+               {.bias = b, .add = add, .add_ld = out, .activation = act});
+  });
+}
+
+// What both need for the gradients of the product.
+struct SavedProduct {
+  Tensor x, weight;  // undefined if only needed for the gradient of a constant
+  Slot x_slot, weight_slot;
+  Shape x_shape, weight_shape;
+
+  SavedProduct(const Var& x, const Var& weight)
+      : x(weight.slot.constant() ? Tensor{} : x.value),
+        weight(x.slot.constant() ? Tensor{} : weight.value),
+        x_slot(x.slot),
+        weight_slot(weight.slot),
+        x_shape(x.shape()),
+        weight_shape(weight.shape()) {}
+
+  void pull(const Tensor& dpre, Tape& tape) const {
+    const std::int64_t out = weight_shape[0], in = weight_shape[1];
+    const std::int64_t rows = x_shape.product(0, x_shape.rank() - 1);
+    product_into(tape, weight_slot, weight_shape, 1, out, in, rows, {dpre, rows, out, true}, {x, rows, in});
+    product_into(tape, x_slot, x_shape, 1, rows, in, out, {dpre, rows, out}, {weight, out, in});
+  }
+};
+
+}  // namespace
+
+Var linear(const Var& x, const Var& weight, const Var& bias, Activation act) {
+  const Shape shape = linear_shape("linear", x, weight, bias);
+  check::activation("linear", act);
   const bool grad = needs_grad(x, weight, bias);
-  const fused::Result r =
-      fused::forward(shape, x.value, act, grad, [&](const Tensor& y, Activation epilogue) {
-        dispatch_float(x.dtype(), "linear", [&]<class T>() {
-          const T* b = bias.value.defined() ? bias.value.ptr<T>() : nullptr;
-          product<T>(1, rows, out, in, {x.value, rows, in}, {weight.value, out, in, true}, y,
-                     {.bias = b, .activation = epilogue});
-        });
-      });
+  const fused::Result r = fused::forward(
+      shape, x.value, act, grad,
+      [&](const Tensor& y, Activation epilogue) { linear_product(x, weight, bias, {}, epilogue, y); });
   if (!grad) return r.y;
-  const Tensor x_saved = weight.slot.constant() ? Tensor{} : x.value;
-  const Tensor w_saved = x.slot.constant() ? Tensor{} : weight.value;
-  const Slot slot = Tape::current()->record(
-      Op::linear, [=, saved = r.saved, x_shape = x.shape(), x_slot = x.slot, w_slot = weight.slot,
-                   b_slot = bias.slot](const Tensor& dy, Tape& tape) {
-        const Tensor dpre = fused::backward(dy, saved, act, b_slot, tape);
-        product_into(tape, w_slot, {out, in}, 1, out, in, rows, {dpre, rows, out, true}, {x_saved, rows, in});
-        product_into(tape, x_slot, x_shape, 1, rows, in, out, {dpre, rows, out}, {w_saved, out, in});
-      });
-  return {r.y, slot};
+  const auto pull = [act, saved = r.saved, s = SavedProduct(x, weight), b_slot = bias.slot](const Tensor& dy,
+                                                                                            Tape& tape) {
+    s.pull(fused::backward(dy, saved, act, b_slot, tape), tape);
+  };
+  return {r.y, Tape::current()->record(Op::linear, pull)};
+}
+
+Var linear_add(const Var& x, const Var& weight, const Var& bias, const Var& other) {
+  const Shape shape = linear_shape("linear_add", x, weight, bias);
+  check::same_kind("linear_add", "x", x.value, "other", other.value);
+  MLD_CHECK(other.shape() == shape, "linear_add: ", check::describe("other", other.value),
+            " must have the shape of the result, ", shape);
+  Var y = Tensor::empty(shape, x.dtype(), x.device());
+  linear_product(x, weight, bias, other.value, {}, y.value);
+  if (!needs_grad(x, weight, bias, other)) return y;
+  const auto pull = [s = SavedProduct(x, weight), b_slot = bias.slot, other_slot = other.slot](
+                        const Tensor& dy, Tape& tape) {
+    s.pull(fused::backward(dy, {}, {}, b_slot, tape), tape);
+    tape.accumulate(other_slot, dy);
+  };
+  y.slot = Tape::current()->record(Op::linear_add, pull);
+  return y;
 }
 
 }  // namespace mld

@@ -14,5 +14,7 @@ Var matmul(const Var& a, const Var& b, bool transpose_a = false, bool transpose_
 Var batched_matmul(const Var& a, const Var& b, bool transpose_a = false, bool transpose_b = false);
 // act(x W^T + b): x [B,I] (or [...,I]), weight [O,I], bias [O] or none (an undefined Var), result [...,O].
 Var linear(const Var& x, const Var& weight, const Var& bias, Activation act = {});
+// x W^T + b + other, with `other` [...,O] of the result's shape: the sum costs no pass of its own.
+Var linear_add(const Var& x, const Var& weight, const Var& bias, const Var& other);
 
 }  // namespace mld

@@ -86,7 +86,7 @@ template <class F>
 void make(const Tensor& made, i64 row_work, const F& f) {
   const Shape& s = made.shape();
   if (made.device().kind == DeviceKind::cuda)
-    for_each(made.device(), made.numel(), OneValue<F>{f, s[1], s[2], s[3]});
+    gpu::for_each(made.device(), made.numel(), OneValue<F>{f, s[1], s[2], s[3]});
   else
     for_each_host_row(made.device(), s[0] * s[1], row_work, OneRow<F>{f});
 }

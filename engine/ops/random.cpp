@@ -113,7 +113,7 @@ void fill(const char* op, const Tensor& out, const DrawKey& key, i64 first_row, 
     const Fill<T, F> f{
         out.ptr<T>(), size, key, first_row, rows.defined() ? rows.ptr<std::int32_t>() : nullptr, values};
     if (out.device().kind == DeviceKind::cuda)
-      return for_each(out.device(), count * blocks_of(size), FillBlock<T, F>{f, blocks_of(size)});
+      return gpu::for_each(out.device(), count * blocks_of(size), FillBlock<T, F>{f, blocks_of(size)});
     for_each_host_row(out.device(), count, size * kDrawCost, FillRow<T, F>{f});
   });
 }
@@ -165,7 +165,8 @@ void apply_dropout(const Tensor& in, double p, const DrawKey& key, i64 repeats, 
     const Dropout<T> d{
         in.ptr<T>(), out.ptr<T>(), repeats, size, static_cast<float>(p), static_cast<T>(1 / (1 - p)), key};
     if (in.device().kind == DeviceKind::cuda)
-      return for_each(in.device(), samples * repeats * blocks_of(size), DropoutBlock<T>{d, blocks_of(size)});
+      return gpu::for_each(in.device(), samples * repeats * blocks_of(size),
+                           DropoutBlock<T>{d, blocks_of(size)});
     for_each_host_row(in.device(), samples, size * (kDrawCost + repeats), DropoutSample<T>{d});
   });
 }

@@ -53,6 +53,14 @@ const test::GradCases products([](CaseList& list) {
                   .name = "no bias, silu",
                   .inputs = {random({3, 5}, 8), random({4, 5}, 9)},
                   .program = [](const Args& in) { return linear(in[0], in[1], {}, {Act::silu}); }});
+  list.push_back({.op = Op::linear_add,
+                  .name = "bias",
+                  .inputs = {random({3, 5}, 20), random({4, 5}, 21), random({4}, 22), random({3, 4}, 23)},
+                  .program = [](const Args& in) { return linear_add(in[0], in[1], in[2], in[3]); }});
+  list.push_back({.op = Op::linear_add,
+                  .name = "no bias, onto the input",
+                  .inputs = {random({2, 3, 4}, 24), random({4, 4}, 25)},
+                  .program = [](const Args& in) { return linear_add(in[0], in[1], {}, in[0]); }});
   list.push_back({.op = Op::linear,
                   .name = "three axes",
                   .inputs = {random({2, 3, 5}, 10), random({4, 5}, 11), random({4}, 12)},

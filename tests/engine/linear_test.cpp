@@ -166,6 +166,12 @@ TEST_CASE("products: what does not fit is refused with the reason") {
         linear(Tensor::empty({2, 3}, DType::i32), Tensor::empty({2, 3}, DType::i32), {});
       },
       {"linear", "f32 or f64", "i32"});
+  check_error(
+      [&] {
+        linear_add(x, random({2, 3}, 2), {}, random({4, 3}, 3));
+      },
+      {"linear_add", "[4,3]", "[4,2]", "result"});
+  check_error([&] { linear_add(x, random({2, 3}, 2), {}, {}); }, {"linear_add", "other", "empty"});
   check_error([&] { matmul(x, w); }, {"matmul", "[4,3]", "[2,5]", "inner 3 != 2", "transpose"});
   check_error([&] { matmul(x, random({3}, 1)); }, {"matmul", "2 axes"});
   check_error(
