@@ -52,7 +52,7 @@ Trained train_on(Device device, Precision arithmetic) {
                          1.0 / kBatch);
   });
   step();
-  Trained result{{}, store.grad().to(kCpu)};
+  Trained result{{}, store.grad().clone().to(kCpu)};  // a copy: the next step overwrites it
   for (int i = 1; i < 8; ++i) step();
   const StepState state = step.state();
   result.losses.assign(state.loss, state.loss + 8);

@@ -7,6 +7,10 @@
 #include "engine/core/error.h"
 #include "engine/cuda/runtime.h"
 #include "engine/runtime/sim.h"
+#if MLD_CUDA_EMULATED
+#include "cuda_emulation.h"
+#include "engine/cuda/stream.h"
+#endif
 
 namespace mld {
 namespace {
@@ -39,6 +43,15 @@ std::size_t free_bytes(Device device) {
   return 0;
 }
 
+// For the emulation, which checks kernels in a sanitized build: `asked` bytes of a block have an owner from
+// here on.
+void mark_owned([[maybe_unused]] Device device, [[maybe_unused]] void* block,
+                [[maybe_unused]] std::size_t asked, [[maybe_unused]] std::size_t size) {
+#if MLD_CUDA_EMULATED
+  if (device.kind == DeviceKind::cuda) cuda::emulation::mark_owned(cuda::stream(device), block, asked, size);
+#endif
+}
+
 std::vector<std::shared_ptr<Pool>>& scopes() {
   static thread_local std::vector<std::shared_ptr<Pool>> stack;
   return stack;
@@ -58,6 +71,7 @@ void* Pool::allocate(std::size_t bytes) {
     ++stats_.hits;
     void* block = it->second;
     free_.erase(it);
+    mark_owned(device_, block, bytes, size);
     return block;
   }
   ++stats_.misses;
@@ -78,12 +92,14 @@ void* Pool::allocate(std::size_t bytes) {
          "; use a smaller batch");
   }
   stats_.bytes_held += static_cast<std::int64_t>(size);
+  mark_owned(device_, block, bytes, size);
   return block;
 }
 
 void Pool::release(void* block, std::size_t bytes) noexcept {
   const std::size_t size = round_up(bytes);
   if (device_.kind == DeviceKind::sim) sim::poison(block, size);
+  mark_owned(device_, block, 0, size);
   std::lock_guard lock(mutex_);
   stats_.bytes_in_use -= static_cast<std::int64_t>(size);
   free_.emplace(size, block);

@@ -1,6 +1,8 @@
+#include <algorithm>
 #include <bit>
 #include <cstring>
 #include <type_traits>
+#include <vector>
 
 #include "cublasLt.h"
 #include "cuda_emulation.h"
@@ -51,20 +53,31 @@ void multiply(const EmulatedMatmulDesc& op, T alpha, const T* a, const EmulatedL
   const auto m = static_cast<std::int64_t>(lc.rows), n = static_cast<std::int64_t>(lc.columns);
   const auto k = static_cast<std::int64_t>(ta ? la.rows : la.columns);
   const unsigned dropped = dropped_bits(op.compute);
-  for (std::int64_t p = 0; p < lc.batch; ++p)
-    for (std::int64_t j = 0; j < n; ++j)
+  // A column by column, so that the compiler's vector units share a column's sums.
+  std::vector<double> left(static_cast<std::size_t>(m * k)), sums(static_cast<std::size_t>(m));
+  double* const sum = sums.data();
+  for (std::int64_t p = 0; p < lc.batch; ++p) {
+    for (std::int64_t l = 0; l < k; ++l)
+      for (std::int64_t i = 0; i < m; ++i)
+        left[static_cast<std::size_t>(l * m + i)] =
+            static_cast<double>(operand(a, p * la.stride + (ta ? i * la.ld + l : l * la.ld + i), dropped));
+    for (std::int64_t j = 0; j < n; ++j) {
+      std::fill(sums.begin(), sums.end(), 0.0);
+      for (std::int64_t l = 0; l < k; ++l) {
+        const auto right =
+            static_cast<double>(operand(b, p * lb.stride + (tb ? l * lb.ld + j : j * lb.ld + l), dropped));
+        const double* column = left.data() + l * m;
+        for (std::int64_t i = 0; i < m; ++i) sum[i] += column[i] * right;
+      }
       for (std::int64_t i = 0; i < m; ++i) {
-        double sum = 0;
-        for (std::int64_t l = 0; l < k; ++l)
-          sum +=
-              static_cast<double>(operand(a, p * la.stride + (ta ? i * la.ld + l : l * la.ld + i), dropped)) *
-              static_cast<double>(operand(b, p * lb.stride + (tb ? l * lb.ld + j : j * lb.ld + l), dropped));
         const std::int64_t at = p * lc.stride + j * lc.ld + i;
-        T value = alpha * static_cast<T>(sum);
+        T value = alpha * static_cast<T>(sum[i]);
         if (beta != T(0)) value += beta * c[at];
         if (op.epilogue == CUBLASLT_EPILOGUE_BIAS) value += static_cast<const T*>(op.bias)[i];
         d[at] = value;
       }
+    }
+  }
 }
 
 // Sizes and leading dimensions must fit one another, as the library demands.

@@ -19,8 +19,18 @@ void wait_at(Barrier barrier);  // called by a kernel's thread
 void enqueue(cudaStream_t stream, std::function<void()> work);
 void launch(cudaStream_t stream, unsigned grid, unsigned threads, std::function<void()> kernel);
 
-void set_memory_limit(std::size_t bytes);  // of all devices together; 0: none
-std::uint64_t launches();                  // kernels run so far, replays included
+// Of all devices together; 0: what MLD_EMULATION_MEMORY says in bytes, or 16 GiB.
+void set_memory_limit(std::size_t bytes);
+
+// What the machine pretends to have: GPUs, and a driver for this version of CUDA (0: none).
+void set_machine(int devices, int driver);
+
+// From this point of the stream on a block of `size` bytes belongs to somebody who asked for `asked` of them
+// (0: to nobody, and what it held is lost). In a build with AddressSanitizer work that touches anything else
+// of the block stops the program; other builds do not look.
+void mark_owned(cudaStream_t stream, void* block, std::size_t asked, std::size_t size);
+
+std::uint64_t launches();  // kernels run so far, replays included
 
 }  // namespace mld::cuda::emulation
 

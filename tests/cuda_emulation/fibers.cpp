@@ -131,7 +131,7 @@ class Block {
   std::vector<std::unique_ptr<Fiber>> fibers_;
   std::size_t used_ = 0;
   Fiber* current_ = nullptr;
-  ucontext_t scheduler_;
+  ucontext_t scheduler_{};
 };
 
 std::uint64_t run_so_far = 0;

@@ -8,6 +8,9 @@
 #include <vector>
 
 #include "cuda_emulation.h"
+#if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/asan_interface.h>
+#endif
 
 using Queue = std::vector<std::function<void()>>;
 
@@ -24,16 +27,37 @@ struct CUgraphExec_st {
 
 namespace {
 
-constexpr std::size_t kTotalBytes = std::size_t{16} << 30;
+std::size_t total_bytes() {
+  const char* text = std::getenv("MLD_EMULATION_MEMORY");
+  return text ? std::strtoull(text, nullptr, 10) : std::size_t{16} << 30;
+}
 
 struct Memory {
   std::mutex mutex;
   std::map<void*, std::size_t> blocks;
-  std::size_t used = 0, limit = kTotalBytes;
+  std::size_t used = 0, limit = total_bytes();
 };
 Memory& memory() {
   static auto* m = new Memory;
   return *m;
+}
+
+struct Machine {
+  int devices = 1, driver = CUDART_VERSION;
+} machine;
+
+struct Streams {
+  std::mutex mutex;
+  std::vector<cudaStream_t> all;
+};
+Streams& streams() {
+  static auto* s = new Streams;
+  return *s;
+}
+
+void run_queue(cudaStream_t stream) {
+  const Queue queue = std::exchange(stream->queue, {});
+  for (const auto& work : queue) work();
 }
 
 std::atomic<int> capturing{0};
@@ -58,12 +82,29 @@ void enqueue(cudaStream_t stream, std::function<void()> work) {
   (stream->capturing ? stream->recorded : stream->queue).push_back(std::move(work));
 }
 
-void set_memory_limit(std::size_t bytes) { memory().limit = bytes > 0 ? bytes : kTotalBytes; }
+void set_memory_limit(std::size_t bytes) { memory().limit = bytes > 0 ? bytes : total_bytes(); }
+
+void set_machine(int devices, int driver) { machine = {devices, driver}; }
+
+#if defined(__SANITIZE_ADDRESS__)
+void mark_owned(cudaStream_t stream, void* block, std::size_t asked, std::size_t size) {
+  enqueue(stream, [=] {
+    ASAN_UNPOISON_MEMORY_REGION(block, size);
+    if (asked == 0) std::memset(block, 0xff, size);
+    ASAN_POISON_MEMORY_REGION(static_cast<char*>(block) + asked, size - asked);
+  });
+}
+#else
+void mark_owned(cudaStream_t, void*, std::size_t, std::size_t) {}
+#endif
 
 }  // namespace mld::cuda::emulation
 
 cudaError_t cudaGetDeviceCount(int* count) {
-  *count = 1;
+  *count = 0;
+  if (machine.driver < CUDART_VERSION) return report(cudaErrorInsufficientDriver);
+  if (machine.devices == 0) return report(cudaErrorNoDevice);
+  *count = machine.devices;
   return cudaSuccess;
 }
 
@@ -76,7 +117,7 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int) {
 }
 
 cudaError_t cudaDriverGetVersion(int* version) {
-  *version = CUDART_VERSION;
+  *version = machine.driver;
   return cudaSuccess;
 }
 
@@ -101,13 +142,21 @@ cudaError_t cudaMalloc(void** block, std::size_t bytes) {
   return cudaSuccess;
 }
 
+// Waits for the device, as the real one does.
 cudaError_t cudaFree(void* block) {
   if (capturing > 0) return report(cudaErrorStreamCaptureUnsupported);
+  {
+    const std::lock_guard lock(streams().mutex);
+    for (cudaStream_t stream : streams().all) run_queue(stream);
+  }
   Memory& m = memory();
   const std::lock_guard lock(m.mutex);
   const auto it = m.blocks.find(block);
   if (it == m.blocks.end()) return report(cudaErrorInvalidValue);
   m.used -= it->second;
+#if defined(__SANITIZE_ADDRESS__)
+  ASAN_UNPOISON_MEMORY_REGION(block, it->second);
+#endif
   m.blocks.erase(it);
   std::free(block);
   return cudaSuccess;
@@ -135,13 +184,14 @@ cudaError_t cudaMemsetAsync(void* to, int value, std::size_t bytes, cudaStream_t
 
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
   *stream = new CUstream_st;
+  const std::lock_guard lock(streams().mutex);
+  streams().all.push_back(*stream);
   return cudaSuccess;
 }
 
 cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
   if (stream->capturing) return refuse(stream);
-  for (const auto& work : stream->queue) work();
-  stream->queue.clear();
+  run_queue(stream);
   return cudaSuccess;
 }
 

@@ -37,12 +37,17 @@ TEST_CASE("devices are chosen by name; what is missing is said in one sentence")
   CHECK(choose_device("cpu") == kCpu);
   CHECK(choose_device("sim") == kSim);
   CHECK(contains(error_of(ErrorKind::usage, [] { choose_device("gpu"); }), "auto, cpu, cuda"));
-  CHECK(contains(error_of(ErrorKind::usage, [] { choose_device("cuda:x"); }), "cuda:x"));
+  for (const char* name : {"", "CPU", "cuda:", "cuda:x", "cuda:-1", "cuda:1x", "cuda:99999999999", "cudax"}) {
+    const std::string message = error_of(ErrorKind::usage, [&] { choose_device(name); });
+    CHECK(contains(message, cat("'", name, "'")));
+  }
   if (test::has_cuda()) {
     CHECK(choose_device("cuda") == kCuda);
     CHECK(choose_device("cuda:0") == kCuda);
     CHECK(contains(error_of(ErrorKind::device, [] { choose_device("cuda:15"); }), "numbered from 0"));
     CHECK(why_no_cuda().empty());
+    // The emulation is there for tests only: nobody gets it without asking.
+    CHECK(choose_device("auto") == (MLD_CUDA_EMULATED ? kCpu : kCuda));
   } else {
     CHECK(choose_device("auto") == kCpu);
     const std::string message = error_of(ErrorKind::device, [] { choose_device("cuda"); });
@@ -52,8 +57,20 @@ TEST_CASE("devices are chosen by name; what is missing is said in one sentence")
   if (!kCudaBuilt)
     CHECK(contains(error_of(ErrorKind::device, [] { Tensor::zeros({1}, DType::f32, kCuda); }),
                    "-DMLD_CUDA=ON"));
-  CHECK(parse_precision("bf16") == Precision::bf16);
-  CHECK(contains(error_of(ErrorKind::usage, [] { parse_precision("fp8"); }), "fp32, tf32, bf16"));
+}
+
+TEST_CASE("precision: names, and a cpu that computes in f32 whatever is chosen") {
+  for (const Precision p : {Precision::fp32, Precision::tf32, Precision::bf16})
+    CHECK(parse_precision(precision_name(p)) == p);
+  for (const char* name : {"", "fp8", "FP32", "bf16 "})
+    CHECK(contains(error_of(ErrorKind::usage, [&] { parse_precision(name); }), "fp32, tf32, bf16"));
+  const Precision before = precision();
+  const Tensor a = test::random({9, 40}, 1).to(DType::f32), b = test::random({5, 40}, 2).to(DType::f32);
+  const Tensor want = matmul(Var(a), Var(b), false, true).value;
+  set_precision(Precision::bf16);
+  CHECK(precision() == Precision::bf16);
+  CHECK(test::same_bits(matmul(Var(a), Var(b), false, true).value, want));
+  set_precision(before);
 }
 
 #if MLD_CUDA
@@ -381,6 +398,50 @@ TEST_CASE("out of memory: one error with asked, in use, peak and free; the proce
   CHECK(held.to(kCpu).data<float>()[999] == 3);
   CHECK(Tensor::full({10}, 4, DType::f32, kCuda).to(kCpu).data<float>()[9] == 4);
 }
+
+#if MLD_CUDA_EMULATED
+TEST_CASE("a machine without a GPU or driver, or with an old driver: one sentence says so") {
+  struct Case {
+    int devices, driver;
+    const char* text;
+  };
+  for (const Case& c :
+       {Case{0, CUDART_VERSION, "no NVIDIA GPU was found"}, Case{0, 0, "no NVIDIA driver is installed"},
+        Case{1, 12040, "the NVIDIA driver supports CUDA 12.4, this program was built with"}}) {
+    cuda::emulation::set_machine(c.devices, c.driver);
+    CHECK(cuda::device_count() == 0);
+    CHECK(contains(why_no_cuda(), c.text));
+    CHECK(choose_device("auto") == kCpu);
+    const std::string message = error_of(ErrorKind::device, [] { choose_device("cuda"); });
+    CHECK(contains(message, c.text));
+    CHECK(message.find('\n') == std::string::npos);
+  }
+  cuda::emulation::set_machine(1, CUDART_VERSION);
+  CHECK(why_no_cuda().empty());
+}
+
+TEST_CASE(
+    "out of memory: what is cached goes back before anything fails, and what fails leaves nothing behind") {
+  constexpr i64 kMiB = i64{1} << 20;
+  const auto take = [](i64 mib) { return Tensor::empty({mib * kMiB}, DType::u8, kCuda); };
+  active_pool(kCuda)->drop_cache();
+  const cuda::DeviceInfo now = cuda::device_info(0);
+  cuda::emulation::set_memory_limit(now.total_bytes - now.free_bytes + static_cast<std::size_t>(8 * kMiB));
+  take(6);  // goes to the cache
+  {
+    const Tensor all = take(8);
+    const PoolStats before = active_pool(kCuda)->stats();
+    const std::string message = error_of(ErrorKind::device, [&] { take(2); });
+    CHECK(contains(message, "cannot provide 2097152 bytes"));
+    CHECK(contains(message, "free on the GPU 0"));
+    const PoolStats after = active_pool(kCuda)->stats();
+    CHECK(after.bytes_in_use == before.bytes_in_use);
+    CHECK(after.bytes_held == before.bytes_held);
+  }
+  CHECK(take(2).numel() == 2 * kMiB);
+  cuda::emulation::set_memory_limit(0);
+}
+#endif
 
 TEST_CASE("random numbers: uniforms have the cpu's bits, normals are a few ulp away") {
   if (!test::has_cuda()) return;

@@ -429,12 +429,15 @@ TEST_CASE("config: all problems of all layers at once") {
 
 TEST_CASE("config: the environment of the process") {
   ::setenv("MLD_SCORE__WIDTH", "a=b", 1);
-  ::setenv("MLD_REQUIRE_CUDA", "1", 1);
+  const char* const others[] = {"MLD_REQUIRE_CUDA", "MLD_CONV", "MLD_NO_GRAPH"};
+  for (const char* name : others) ::setenv(name, "1", 1);
   const auto variables = mld::mld_environment();
   ::unsetenv("MLD_SCORE__WIDTH");
-  ::unsetenv("MLD_REQUIRE_CUDA");
+  for (const char* name : others) {
+    ::unsetenv(name);
+    CHECK_MESSAGE(!variables.contains(name), name);
+  }
   CHECK(variables.at("MLD_SCORE__WIDTH") == "a=b");
-  CHECK(!variables.contains("MLD_REQUIRE_CUDA"));
   CHECK(!variables.contains("PATH"));
 }
 

@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 
@@ -93,6 +94,54 @@ TEST_CASE("score network: output, gradient and ten training losses are PyTorch's
     if (entry.name != "up1.lin1.weight") continue;
     const auto ema = test::host(store.ema().view(entry.first, entry.data->shape));
     test::check_near(ema, test::host(read(file, "ema_lin1")), 1e-4);
+  }
+}
+
+TEST_CASE("score network: output and gradients of every device are the cpu's, along either time path") {
+  const ScoreNetworkOptions options{
+      .dim = 20, .times = 3, .width = 64, .time_dim = 32, .groups = 8, .mults = {1, 2}, .fourier = 2};
+  // The output, the gradient of the input and those of the parameters; the output for a shared time.
+  const auto compute = [&](Device device) {
+    ScoreNetwork net(options);
+    nn::ParameterStore store(net, {.device = device});
+    store.initialize(3);
+    const Tensor r = test::random({33, 20}, 1, DType::f32, device);
+    const Tensor tau = Tensor::from(test::values(99, 2, 0, 1), {33, 3}).to(DType::f32).to(device);
+    const Tensor target = test::random({33, 20}, 4, DType::f32, device);
+    std::vector<std::vector<double>> all;
+    {
+      Tape tape;
+      const Var input = tape.watch(r);
+      store.begin_step();
+      const Var n = net(input, tau);
+      tape.backward(squared_error(n, target, 1.0 / 33));
+      store.finish_backward();
+      all.push_back(test::host(n.value));
+      all.push_back(test::host(tape.grad(input)));
+      for (auto& entry : store.parameters())
+        all.push_back(test::host(store.grad().view(entry.first, entry.data->shape)));
+    }
+    const Tensor table = net.time_table(tau.rows(0, 5));
+    const Tensor index = Tensor::from(std::vector<std::int32_t>{3}, {1}, device);
+    all.push_back(test::host(net(r, net.row(table, index)).value));
+    return all;
+  };
+  const auto want = compute(kCpu);
+  for (const Device device : test::queued_devices()) {
+    CAPTURE(device);
+    const auto got = compute(device);
+    REQUIRE(got.size() == want.size());
+    for (std::size_t i = 0; i < want.size(); ++i) {
+      CAPTURE(i);
+      if (device == kSim) CHECK(got[i] == want[i]);
+      double scale = 0, worst = 0;
+      for (std::size_t k = 0; k < want[i].size(); ++k) {
+        scale = std::max(scale, std::abs(want[i][k]));
+        worst = std::max(worst, std::abs(got[i][k] - want[i][k]));
+      }
+      // Sums in another order: the roundings of about thirty layers, forth and back.
+      CHECK(worst <= 1e-5 * scale);
+    }
   }
 }
 

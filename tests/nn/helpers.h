@@ -3,9 +3,9 @@
 
 #include <doctest/doctest.h>
 
+#include <unistd.h>
 #include <cmath>
 #include <cstdint>
-#include <unistd.h>
 
 #include <filesystem>
 #include <string>
@@ -73,7 +73,8 @@ inline bool contains(const std::string& text, const std::string& part) {
 class TemporaryFolder {
  public:
   explicit TemporaryFolder(const std::string& name)
-      : path_(std::filesystem::temp_directory_path() / ("mld-test-" + std::to_string(::getpid()) + "-" + name)) {
+      : path_(std::filesystem::temp_directory_path() /
+              ("mld-test-" + std::to_string(::getpid()) + "-" + name)) {
     std::filesystem::remove_all(path_);
     std::filesystem::create_directories(path_);
   }

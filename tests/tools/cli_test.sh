@@ -27,9 +27,20 @@ check() {
 # Runs mldctl with the arguments; leaves its exit code in $code, its output in the files out and err.
 run() {
   said="mldctl $*"
+  case $1 in
+    train | sample | eval) [[ " $* " == *" --device "* ]] || set -- "$@" "${on_cpu[@]}" ;;
+  esac
   "$mldctl" "$@" >out 2>err </dev/null
   code=$?
 }
+
+# What there is to compute with. Where `auto` would take a GPU, commands that name no device are given the cpu, whose
+# samples have the same bits for every chunk.
+on_cpu=()
+run doctor
+doctor=$code
+built=$(sed -n 's/^built with CUDA  *//p' out) computes=$(sed -n 's/^computes on  *//p' out)
+if [ "$built" = yes ] && [ "$computes" = cuda:0 ]; then on_cpu=(--device cpu); fi
 
 # works ARGS...: exit code 0.
 works() {
@@ -87,13 +98,16 @@ half='\x00\x00\x00\x3f' one='\x00\x00\x80\x3f' zero='\x00\x00\x00\x00' nan='\x00
 # --- help and version -------------------------------------------------------------------------------------------
 
 for command in "" data "data make" "data make digits" "data import" "data import npy" "data import mnist-svhn" \
-  "data info" train sample eval export inspect version; do
+  "data info" train sample eval export inspect doctor version; do
   works $command --help
   check "$said: stderr is not empty" [ ! -s err ]
   check "$said: no usage on stdout" grep -q "^Usage: mldctl${command:+ $command} " out
 done
 works train --help-config
 check "help-config lists score.width" grep -q '^  score.width = 512 (1 .. 65536)$' out
+check "doctor: exit code $doctor, expected 0" [ $doctor = 0 ]
+check "doctor: $built" grep -qx 'yes\|no\|emulated on the host' <<<"$built"
+check "doctor: $computes" grep -qx 'cuda:0\|cpu; .*' <<<"$computes"
 works version
 check "version" grep -q '^mldctl [0-9]*\.[0-9]*\.[0-9]*$' out
 
@@ -112,6 +126,8 @@ refuses 2 "--steps: expected 1 to 100000, found 2000000000" sample run --out x -
 refuses 2 "-n: expected 1 to 1000000000, found ten" sample run --out x -n ten
 refuses 2 "--threads: expected 0 to 1024, found 100000" eval run --threads 100000
 refuses 2 "--stage: " train --out x --stage none
+refuses 2 "device: 'nonsense' is none of auto, cpu, cuda, cuda:1" eval run --device nonsense
+refuses 2 "precision: 'fp8' is none of fp32, tf32, bf16" sample run --out x --precision fp8
 refuses 2 "digits: 0 training" data make digits --out x --train 0
 
 # --- stores -----------------------------------------------------------------------------------------------------
@@ -213,23 +229,29 @@ refuses 2 "no modality 'lefft'; it has left, right" "${tiny[@]}" --out x --modal
 refuses 2 "leave it out with --stage score" "${tiny[@]}" --out x --modality left --stage score
 check "a refused training made its folder" [ ! -e x ]
 
-# Interrupted in the score stage, with the folder in use until then.
+# interrupted SIGNAL RUN ARGS...: a training that is stopped in the score stage, once it has logged step 50, and while
+# the folder is refused to another. $steps is a few steps more than it made.
+interrupted() {
+  local signal=$1 out=$2
+  shift 2
+  "$mldctl" "$@" --out $out --set run.log_every=50 --set score.steps=1000000000 >out1 2>err1 &
+  local pid=$!
+  for _ in $(seq 1200); do
+    grep -qs '"stage":"score","step":50,' $out/metrics.jsonl && break
+    sleep 0.05
+  done
+  refuses 8 "$out: in use by process $pid" train --resume --out $out --threads 1
+  kill -$signal $pid
+  wait $pid
+  code=$? said="training interrupted by SIG$signal"
+  mv out1 out && mv err1 err
+  ended 75 "stopped on request; a checkpoint is written, continue with --resume"
+  works inspect $out/score.safetensors
+  steps=$(($(sed -n 's/.*"step":\([0-9]*\).*/\1/p' out | head -n 1) + 8))
+}
+
 tiny+=(--reuse run --set run.log_every=50)
-"$mldctl" "${tiny[@]}" --out stopped --set score.steps=1000000000 >out1 2>err1 &
-pid=$!
-for _ in $(seq 1200); do
-  grep -qs '"step":50,' stopped/metrics.jsonl && break
-  sleep 0.05
-done
-refuses 8 "stopped: in use by process $pid" train --resume --out stopped --threads 1
-kill -INT $pid
-wait $pid
-code=$? said="interrupted training"
-mv out1 out && mv err1 err
-ended 75 "stopped on request; a checkpoint is written, continue with --resume"
-works inspect stopped/score.safetensors
-step=$(sed -n 's/.*"step":\([0-9]*\).*/\1/p' out | head -n 1)
-steps=$((step + 8))
+interrupted INT stopped "${tiny[@]}" "${on_cpu[@]}"
 
 # A full disk: an error, and the checkpoint from before stays. (The limit is above config.json and metrics.jsonl.)
 cp stopped/score.safetensors before
@@ -288,6 +310,65 @@ works eval run --ceilings
 check "eval" grep -q '^Ceilings' out
 refuses 3 "nowhere: no such data set folder" eval run --data nowhere
 refuses 2 "no split 'dev'" eval run --split dev
+
+# --- a GPU ------------------------------------------------------------------------------------------------------
+
+if [ "$computes" != cuda:0 ]; then
+  said="a GPU that is not there"
+  why=${computes#cpu; }
+  if [ "$built" = no ]; then check "doctor: '$why' names no remedy" grep -qF -- -DMLD_CUDA=ON <<<"$why"; fi
+  refuses 6 "device cuda: $why" train --config tiny.json --data store --out x --device cuda
+  refuses 6 "device cuda: $why" sample run --out x --device cuda
+  refuses 6 "device cuda:1: $why" eval run --device cuda:1
+  check "a refused device made a folder" [ ! -e x ]
+else
+  # Between processes the clock may choose another algorithm for a convolution.
+  export MLD_CONV=gemm
+  cuda=(--device cuda --precision fp32)
+  refuses 6 "device cuda:15: this machine has" sample run --out x --device cuda:15
+  gpu=(train --config tiny.json --data store "${cuda[@]}")
+  works "${gpu[@]}" --out gpu
+  check "training on a GPU tells its progress" grep -q '^score  10/10  loss ' err
+
+  gpu+=(--reuse gpu --set run.log_every=50)
+  interrupted TERM gpu-stopped "${gpu[@]}"
+  if [ "$built" = "emulated on the host" ]; then
+    # Memory runs out while a run is continued: the checkpoint stays.
+    cp gpu-stopped/score.safetensors before
+    export MLD_EMULATION_MEMORY=100000
+    run train --resume --out gpu-stopped --set score.steps=$steps "${cuda[@]}"
+    ended 6 "memory: cuda:0 cannot provide "
+    run sample gpu --out x "${cuda[@]}"
+    ended 6 "memory: cuda:0 cannot provide "
+    check "a sampling without memory made its folder" [ ! -e x ]
+    unset MLD_EMULATION_MEMORY
+    same gpu-stopped/score.safetensors before
+  fi
+  works train --resume --out gpu-stopped --set score.steps=$steps "${cuda[@]}"
+  works "${gpu[@]}" --out gpu-straight --set score.steps=$steps
+  same gpu-stopped/score.safetensors gpu-straight/score.safetensors
+  same gpu-stopped/metrics.jsonl gpu-straight/metrics.jsonl
+  same gpu-stopped/config.json gpu-straight/config.json
+
+  # A network larger than any memory: what was asked for, what there is; stage 1 of the run is kept.
+  run "${gpu[@]}" --out large --set score.width=65536
+  ended 6 "memory: cuda:0 cannot provide "
+  for part in "bytes; in use " ", peak " ", free on the GPU "; do check "'$part' is told" grep -qF "$part" err; done
+  same large/autoencoder.left.safetensors gpu/autoencoder.left.safetensors
+  check "a checkpoint of nothing is left" [ ! -e large/score.safetensors ]
+
+  for model in run gpu; do
+    for device in cpu cuda; do
+      works sample $model -n 5 --seed 7 --chunk 4 --out $model-on-$device --device $device
+      works sample $model -n 5 --seed 7 --chunk 4 --out $model-on-$device-again --device $device
+      same $model-on-$device/left.npy $model-on-$device-again/left.npy
+    done
+  done
+  same run-on-cpu/left.npy joint/left.npy
+  works eval gpu --resample 1 --samples 8 --chunk 8 --json "${cuda[@]}"
+  check "eval --json on a GPU" grep -q '"classifier"' out
+  unset MLD_CONV
+fi
 
 # --- model files ------------------------------------------------------------------------------------------------
 
