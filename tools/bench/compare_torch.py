@@ -101,7 +101,11 @@ class Comparison:
         print(f"{cpu_name()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} at the start; {args.threads} "
               f"threads, {args.rounds} rounds" + (f"; {ours['device']}, {ours['precision']}" if self.cuda else "") + "\n")
         for peer in self.peers:
-            info = peer.ask("info")
+            try:
+                info = peer.ask("info")
+            except Failed:
+                print(f"* {peer.name} failed")
+                continue
             if info["threads"] != args.threads:
                 sys.exit(f"compare_torch: {peer.name} runs {info['threads']} threads, not {args.threads}")
             peer.name = info["version"]
