@@ -1,14 +1,28 @@
-// Whole steps of the MNIST-SVHN preset through the code that trains and samples: what compare_torch.py
-// measures beside PyTorch. The data are random and in memory, so reading files is not part of a step.
+// Whole steps of training and sampling through the code that trains and samples, on the cpu or a GPU: what
+// compare_torch.py measures beside PyTorch. The data are random and in memory, so reading files is not part
+// of a step.
 //
-//   bench_steps [THREADS]
+//   bench_steps [THREADS] [--device NAME] [--precision NAME]
 //
 // Reads lines "CASE [STEPS]" and answers each with one line of JSON: mean seconds of a step, FLOPs of a step
-// (products and sums of its matrix products and convolutions), threads, trained parameters, and the last
-// loss. Cases: train-score-WIDTH, train-mnist, train-svhn, sample-BATCH (one level of the sampler), peak (see
-// fma_peak.h).
+// (products and sums of its matrix products and convolutions), the fewest bytes that a step has to move
+// through device memory for its parameters (see kTrainWords; 0: not counted), threads, trained parameters,
+// whether the step is replayed from a recording, network calls of a whole schedule, and the last loss. "info"
+// is answered with the device. Cases, NET being the width of an MNIST-SVHN score network, mhd or polymnist:
+//
+//   train-score-NET       train step of a score network
+//   products-NET          its matrix products alone
+//   train-mnist, -svhn    train steps of autoencoders
+//   sample-[NET-]BATCH    one level of the sampler, linear schedule; NET is 512 if left out
+//   generate-NET-BATCH    one network call within the schedule of 250 levels with 10 jumps of 10, with what
+//   lies
+//                         between the calls
+//   gemm-N, copy-MIB      product of two NxN matrices, copy within device memory: the ceilings
+//   peak                  multiply-adds of the cpu (fma_peak.h)
+//
 // Not Google Benchmark: it cannot take turns with other processes, which a comparison on a noisy machine
 // needs.
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <cstdint>
@@ -26,7 +40,11 @@
 #include <vector>
 
 #include "engine/core/error.h"
+#include "engine/cuda/runtime.h"
 #include "engine/ops/ops.h"
+#include "engine/runtime/capture.h"
+#include "engine/runtime/devices.h"
+#include "engine/runtime/precision.h"
 #include "engine/runtime/threads.h"
 #include "mld/config.h"
 #include "mld/sampler.h"
@@ -44,10 +62,19 @@ using i64 = std::int64_t;
 constexpr std::uint64_t kSeed = 0;
 constexpr i64 kSamples = 50'000;  // in the latent store
 
+// Words of device memory that a train step has to move for each parameter: forward reads the weight, the
+// gradient of the input reads it again, the gradient is written and read, and the optimiser reads and writes
+// the value and both moments; the averaged weights are read and written where there are some. Activations are
+// not counted: small beside it for the score networks, not for convolutions.
+constexpr double kTrainWords = 10, kEmaWords = 2, kWordBytes = 4;
+
 struct Case {
   double flops = 0;  // of one step
+  double bytes = 0;
   i64 parameters = 0;
-  std::function<std::optional<double>(i64)> run;  // makes that many steps, returns the last loss
+  i64 schedule_calls = 0;                              // of a whole schedule
+  std::function<std::optional<double>(i64)> run = {};  // makes that many steps, returns the last loss
+  std::function<bool()> captured = [] { return false; };
 };
 
 // Sum over the weight matrices and kernels of 2 * size * times(name, number of the matrix).
@@ -61,8 +88,8 @@ double matrix_flops(const nn::Visitor& net, F&& times) {
   return sum;
 }
 
-Tensor random_values(const Shape& shape, std::uint32_t site, bool normal) {
-  const Tensor out = Tensor::empty(shape);
+Tensor random_values(const Shape& shape, std::uint32_t site, bool normal, Device device = kCpu) {
+  const Tensor out = Tensor::empty(shape, DType::f32, device);
   const DrawKey key{.seed = kSeed, .site = site};
   if (normal)
     fill_normal(out, key);
@@ -71,7 +98,7 @@ Tensor random_values(const Shape& shape, std::uint32_t site, bool normal) {
   return out;
 }
 
-LatentStore random_latents(const LatentLayout& layout) {
+LatentStore random_latents(const LatentLayout& layout, Device device) {
   std::vector<Tensor> latents;
   for (const i64 dim : layout.dims)
     latents.push_back(random_values({kSamples, dim}, static_cast<std::uint32_t>(dim), true));
@@ -79,16 +106,18 @@ LatentStore random_latents(const LatentLayout& layout) {
   const Tensor samples = Tensor::empty({kSamples, modalities}, DType::i32);
   for (i64 i = 0; i < samples.numel(); ++i)
     samples.data<std::int32_t>()[i] = static_cast<std::int32_t>(i / modalities);
-  return LatentStore(layout, std::move(latents), samples);
+  LatentStore store(layout, std::move(latents), samples);
+  store.move_to(device);
+  return store;
 }
 
 // A network in training. The callers' lambdas keep it alive; it is built in place, as TrainStep refers to it.
 template <class Model>
 struct Training {
   template <class Loss>
-  Training(Model built, const TrainConfig& config, Loss&& loss)
+  Training(Model built, const TrainConfig& config, Device device, Loss&& loss)
       : model(std::move(built)),
-        store(model, {.ema = config.ema > 0}),
+        store(model, {.device = device, .ema = config.ema > 0}),
         step(store, kSeed, {.lr = config.lr}, {.ema_decay = config.ema},
              [this, loss](const StepState* state) { return loss(model, state); }) {
     store.initialize(kSeed);
@@ -107,13 +136,27 @@ struct Training {
 
 template <class Model>
 Case training_case(std::shared_ptr<Training<Model>> training, double flops) {
-  return {flops, training->store.count(), [training](i64 steps) { return training->run(steps); }};
+  const double words = kTrainWords + (training->store.options().ema ? kEmaWords : 0);
+  return {.flops = flops,
+          .bytes = words * kWordBytes * static_cast<double>(training->store.count()),
+          .parameters = training->store.count(),
+          .run = [training](i64 steps) { return training->run(steps); },
+          .captured = [training] { return training->step.captured(); }};
 }
 
-Case train_score(Config config, i64 width) {
-  config.score.width = width;
+// Whether a weight reads the batch itself, whose gradient nobody asks for.
+bool reads_batch(const std::string& name) { return name == "lin_in.weight" || name == "time1.weight"; }
+
+// Of a train step of a score network: forward, gradient of the weights, gradient of the input.
+double train_flops(const nn::Visitor& net, i64 batch) {
+  return matrix_flops(net, [&](const std::string& name, std::size_t) {
+    return static_cast<double>((reads_batch(name) ? 2 : 3) * batch);
+  });
+}
+
+Case train_score(const Config& config, Device device) {
   const ScoreConfig& c = config.score;
-  const auto latents = std::make_shared<LatentStore>(random_latents(latent_layout(config)));
+  const auto latents = std::make_shared<LatentStore>(random_latents(latent_layout(config), device));
   const auto batcher = std::make_shared<ScoreBatcher>(*latents,
                                                       ScoreBatchOptions{.batch = c.batch,
                                                                         .d = c.d,
@@ -126,126 +169,279 @@ Case train_score(Config config, i64 width) {
     return squared_error(model.network(batch.r, batch.tau), batch.target,
                          1.0 / static_cast<double>(batcher->batch()), batch.weight);
   };
-  const auto training = std::make_shared<Training<ScoreModel>>(ScoreModel(c, latents->layout()), c, loss);
-  // Forward, gradient of the weights, gradient of the input; the last is not needed of what reads the batch.
-  const double flops = matrix_flops(nn::walk(training->model), [&](const std::string& name, std::size_t) {
-    const bool first = name == "lin_in.weight" || name == "time1.weight";
-    return static_cast<double>((first ? 2 : 3) * c.batch);
+  const auto training =
+      std::make_shared<Training<ScoreModel>>(ScoreModel(c, latents->layout()), c, device, loss);
+  return training_case(training, train_flops(nn::walk(training->model), c.batch));
+}
+
+// The products of such a step one after the other, on random operands: what the step would take if nothing
+// lay between them.
+Case products(const Config& config, Device device) {
+  struct Products {
+    Products(const Config& c, Device device)
+        : model(c.score, latent_layout(c)), store(model, {.device = device, .training = false}) {
+      store.initialize(kSeed);
+    }
+    ScoreModel model;
+    nn::ParameterStore store;
+    Tensor x, dy;
+    std::optional<CapturedStep> step;
+  };
+  const auto all = std::make_shared<Products>(config, device);
+  const nn::Visitor net = nn::walk(all->model);
+  const i64 batch = config.score.batch;
+  i64 widest = 1;
+  for (const auto& p : net.parameters())
+    if (p.data->shape.rank() == 2) widest = std::max({widest, p.data->shape[0], p.data->shape[1]});
+  all->x = random_values({batch, widest}, 1, true, device);
+  all->dy = random_values({batch, widest}, 2, true, device);
+  all->step.emplace(device, [net, batch, all = all.get()] {
+    for (const auto& p : net.parameters()) {
+      if (p.data->shape.rank() != 2) continue;
+      const Var w(p.data->value), x(all->x.view(0, {batch, w.shape()[1]})),
+          dy(all->dy.view(0, {batch, w.shape()[0]}));
+      matmul(x, w, false, true);
+      matmul(dy, x, true, false);
+      if (!reads_batch(p.name)) matmul(dy, w);
+    }
   });
-  return training_case(training, flops);
+  return {.flops = train_flops(net, batch),
+          .parameters = all->store.count(),
+          .run = [all](i64 steps) -> std::optional<double> {
+            for (i64 i = 0; i < steps; ++i) (*all->step)();
+            return {};
+          },
+          .captured = [all] { return all->step->captured(); }};
 }
 
 // uses: how often each kernel is applied to a sample, that is at how many places of its smaller map.
 Case train_autoencoder(const Config& config, std::size_t modality, const Shape& shape,
-                       const std::vector<i64>& uses) {
+                       const std::vector<i64>& uses, Device device) {
   const ModalityConfig m = config.modalities[modality];
   const i64 batch = m.stage1.batch;
   std::vector<i64> batch_shape{batch};
   for (int i = 0; i < shape.rank(); ++i) batch_shape.push_back(shape[i]);
-  const ItemBatch items{random_values(Shape(batch_shape), 1, false), {}};
+  const ItemBatch items{random_values(Shape(batch_shape), 1, false, device), {}};
   const auto loss = [m, items](const Autoencoder& net, const StepState* state) {
     const nn::Context context{.training = true, .key = {.state = state, .site = kFirstLayerSite}};
     return reconstruction_loss(m, net.decode(net.encode(items.x, context), context), items);
   };
   const auto training = std::make_shared<Training<Autoencoder>>(
-      make_autoencoder(m.autoencoder, shape, m.latent), m.stage1, loss);
+      make_autoencoder(m.autoencoder, shape, m.latent), m.stage1, device, loss);
   const double flops = matrix_flops(nn::walk(training->model), [&](const std::string&, std::size_t number) {
     return static_cast<double>((number == 0 ? 2 : 3) * batch * uses.at(number));
   });
   return training_case(training, flops);
 }
 
-// The steps of one run are the levels of one schedule: the time path is computed for all of them at once, and
-// the draw of the start stands for the noise that the last level goes without.
-Case sample_levels(const Config& config, i64 batch) {
-  struct Sampling {
-    explicit Sampling(const Config& c) : model(c.score, latent_layout(c)), store(model, {.training = false}) {
-      store.initialize(kSeed);
-    }
-    ScoreModel model;
-    nn::ParameterStore store;
-  };
-  const auto sampling = std::make_shared<Sampling>(config);
-  const i64 dim = latent_layout(config).total, times = latent_layout(config).modalities();
-  std::vector<std::int32_t> ids(static_cast<std::size_t>(batch));
-  std::iota(ids.begin(), ids.end(), 0);
-  const Tensor rows = Tensor::from(ids, {batch}), z = Tensor::zeros({batch, dim}),
-               given = Tensor::zeros({dim}, DType::u8);
-  const auto run = [=](i64 steps) -> std::optional<double> {
-    const ScoreNetwork& network = sampling->model.network;
-    const Schedule schedule{.levels = static_cast<int>(steps), .resample = 1};
-    const Tensor tau = Tensor::empty({steps + 1, times});
+// The sampler at work, schedule after schedule. The time path is computed for all levels beforehand, as the
+// product does.
+struct Sampling {
+  Sampling(const Config& config, i64 batch, const Schedule& schedule, Device device)
+      : model(config.score, latent_layout(config)), store(model, {.device = device, .training = false}) {
+    store.initialize(kSeed);
+    const i64 dim = latent_layout(config).total, times = latent_layout(config).modalities();
+    std::vector<std::int32_t> ids(static_cast<std::size_t>(batch));
+    std::iota(ids.begin(), ids.end(), 0);
+    rows = Tensor::from(ids, {batch}, device);
+    z = Tensor::zeros({batch, dim}, DType::f32, device);
+    given = Tensor::zeros({dim}, DType::u8, device);
+    const Tensor tau = Tensor::empty({schedule.levels + 1, times});
     for (i64 i = 0; i < tau.numel(); ++i)
       tau.data<float>()[i] = static_cast<float>(schedule.time(static_cast<int>(i / times)));
-    const Tensor table = network.time_table(tau);
-    PhiloxNoise noise(kSeed);
-    sample([&](const Tensor& r, const Tensor& level) { return network(r, network.row(table, level)).value; },
-           z, given, rows, noise, {.schedule = schedule});
-    return {};
+    table = model.network.time_table(tau.to(device));
+    sampler.emplace(score, noise, SamplerOptions{.schedule = schedule}, z.shape(), DType::f32, device);
+  }
+
+  void run(i64 calls) {
+    while (calls > 0) {
+      i64 made = 0;
+      try {
+        (*sampler)(z, given, rows, [&](i64 done, i64) {
+          made = done;
+          return done < calls;
+        });
+      } catch (const Cancelled&) {  // the run ends within a schedule
+      }
+      calls -= made;
+    }
+  }
+
+  ScoreModel model;
+  nn::ParameterStore store;
+  Tensor rows, z, given, table;
+  PhiloxNoise noise{kSeed};
+  ScoreFunction score = [this](const Tensor& r, const Tensor& level) {
+    return model.network(r, model.network.row(table, level)).value;
   };
+  std::optional<Sampler> sampler;
+};
+
+Case sampling_case(const Config& config, i64 batch, const Schedule& schedule, Device device) {
+  const auto sampling = std::make_shared<Sampling>(config, batch, schedule, device);
   const double flops = matrix_flops(nn::walk(sampling->model), [&](const std::string& name, std::size_t) {
     const bool time = name.starts_with("time") || name.find(".emb.") != std::string::npos;
-    return static_cast<double>(time ? 1 : batch);
+    return time ? 0.0 : static_cast<double>(batch);
   });
-  return {flops, sampling->store.count(), run};
+  return {.flops = flops,
+          .bytes = kWordBytes * static_cast<double>(sampling->store.count()),
+          .parameters = sampling->store.count(),
+          .schedule_calls = count(schedule.walk()).reverse,
+          .run = [sampling](i64 calls) -> std::optional<double> {
+            sampling->run(calls);
+            return {};
+          }};
+}
+
+Case gemm(i64 n, Device device) {
+  const Var a(random_values({n, n}, 1, true, device)), b(random_values({n, n}, 2, true, device));
+  return {.flops = 2.0 * static_cast<double>(n * n) * static_cast<double>(n),
+          .run = [a, b](i64 steps) -> std::optional<double> {
+            for (i64 i = 0; i < steps; ++i) matmul(a, b);
+            return {};
+          }};
+}
+
+Case copy(i64 mebibytes, Device device) {
+  const Tensor from = random_values({mebibytes << 18}, 1, false, device), to = from.clone();
+  return {.bytes = 2.0 * static_cast<double>(from.bytes()),  // read and written
+          .run = [from, to](i64 steps) -> std::optional<double> {
+            for (i64 i = 0; i < steps; ++i) to.copy_from(from);
+            return {};
+          }};
 }
 
 Case peak() {
   const bench::FmaPeak fma(max_threads());
-  return {fma.flops(), 0, [fma](i64 steps) -> std::optional<double> {
+  return {.flops = fma.flops(), .run = [fma](i64 steps) -> std::optional<double> {
             for (i64 i = 0; i < steps; ++i) fma();
             return {};
           }};
 }
 
-Case make_case(const std::string& name) {
+i64 number(const std::string& text) {  // 0 if it is none
+  return !text.empty() && text.find_first_not_of("0123456789") == std::string::npos ? std::atoll(text.c_str())
+                                                                                    : 0;
+}
+
+Config preset(const std::string& name) {
   ConfigSources sources;
-  sources.preset = "mnist-svhn";
-  const Config config = resolve_config(sources);
-  const auto number_after = [&](const std::string& prefix) -> i64 {
-    return name.starts_with(prefix) ? std::atoll(name.c_str() + prefix.size()) : 0;
-  };
+  sources.preset = name;
+  return resolve_config(sources);
+}
+
+// The score networks of the benchmarks: the presets, and for PolyMNIST, which is none, five modalities of 160
+// and the paper's Table 9.
+Config score_config(const std::string& net) {
+  if (net == "mhd") return preset("mhd");
+  if (net == "polymnist") {
+    Config config = preset("mhd");
+    config.modalities.assign(5, config.modalities.front());
+    for (ModalityConfig& m : config.modalities) m.latent = 160;
+    config.score.width = 1536;
+    config.score.batch = 256;
+    config.score.d = 0.5;
+    return config;
+  }
+  Config config = preset("mnist-svhn");
+  config.score.width = number(net);
+  MLD_CHECK_AS(ErrorKind::usage, config.score.width > 0, "unknown score network '", net, "'");
+  return config;
+}
+
+Case make_case(const std::string& name, Device device) {
+  const auto split = name.find('-');
+  const std::string kind = name.substr(0, split), rest = split < name.size() ? name.substr(split + 1) : "";
   if (name == "peak") return peak();
-  if (name == "train-mnist") return train_autoencoder(config, 0, {28, 28, 1}, {1, 1, 1, 1});
+  if (name == "train-mnist")
+    return train_autoencoder(preset("mnist-svhn"), 0, {28, 28, 1}, {1, 1, 1, 1}, device);
   if (name == "train-svhn")
-    return train_autoencoder(config, 1, {32, 32, 3}, {256, 64, 16, 1, 1, 16, 64, 256});
-  if (const i64 width = number_after("train-score-"); width > 0) return train_score(config, width);
-  if (const i64 batch = number_after("sample-"); batch > 0) return sample_levels(config, batch);
+    return train_autoencoder(preset("mnist-svhn"), 1, {32, 32, 3}, {256, 64, 16, 1, 1, 16, 64, 256}, device);
+  if (name.starts_with("train-score-")) return train_score(score_config(rest.substr(6)), device);
+  if (kind == "products") return products(score_config(rest), device);
+  if (kind == "gemm" && number(rest) > 0) return gemm(number(rest), device);
+  if (kind == "copy" && number(rest) > 0) return copy(number(rest), device);
+  if (kind == "sample" || kind == "generate") {
+    const auto last = rest.rfind('-');
+    const std::string net = last == std::string::npos ? "512" : rest.substr(0, last);
+    const i64 batch = number(last == std::string::npos ? rest : rest.substr(last + 1));
+    const Schedule schedule{.resample = kind == "sample" ? 1 : Schedule{}.resample};
+    if (batch > 0) return sampling_case(score_config(net), batch, schedule, device);
+  }
   fail(ErrorKind::usage, "unknown case '", name, "'");
 }
 
-void answer(const std::string& name, i64 steps, std::map<std::string, Case>& cases) {
+void print_info(Device device) {
+  std::string name = "cpu";
+  if constexpr (kCudaBuilt)
+    if (device.kind == DeviceKind::cuda) name = cuda::device_info(device.index).name;
+  std::printf("{\"device\":\"%s\",\"precision\":\"%s\",\"threads\":%d}\n", name.c_str(),
+              precision_name(precision()), max_threads());
+  std::fflush(stdout);
+}
+
+void answer(const std::string& name, i64 steps, Device device, std::map<std::string, Case>& cases) {
   using Clock = std::chrono::steady_clock;
   MLD_CHECK_AS(ErrorKind::usage, steps >= 1, name, " in ", steps, " steps");
   const auto [it, fresh] = cases.try_emplace(name);
-  if (fresh) it->second = make_case(name);
+  if (fresh) it->second = make_case(name, device);
   const Case& c = it->second;
-  c.run(fresh ? 3 : 1);  // memory, caches and threads are as in the middle of a run when the clock starts
+  // Memory, caches and threads are as in the middle of a run when the clock starts; on a GPU the step has
+  // been recorded, and the clocks of the card are up.
+  if (device.kind == DeviceKind::cpu)
+    c.run(fresh ? 3 : 1);
+  else
+    c.run(fresh ? 10 : std::max<i64>(1, steps / 10));
+  synchronize(device);
   const Clock::time_point start = Clock::now();
   const std::optional<double> loss = c.run(steps);
+  synchronize(device);
   const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
   MLD_CHECK_AS(ErrorKind::diverged, !loss || std::isfinite(*loss), name, ": loss ", *loss);
   std::printf(
-      "{\"case\":\"%s\",\"seconds\":%.9g,\"steps\":%lld,\"flops\":%.17g,\"threads\":%d,\"parameters\":%lld",
-      name.c_str(), seconds / static_cast<double>(steps), static_cast<long long>(steps), c.flops,
-      max_threads(), static_cast<long long>(c.parameters));
+      "{\"case\":\"%s\",\"seconds\":%.9g,\"steps\":%lld,\"flops\":%.17g,\"bytes\":%.17g,\"threads\":%d,"
+      "\"parameters\":%lld,\"captured\":%s",
+      name.c_str(), seconds / static_cast<double>(steps), static_cast<long long>(steps), c.flops, c.bytes,
+      max_threads(), static_cast<long long>(c.parameters), c.captured() ? "true" : "false");
+  if (c.schedule_calls > 0) std::printf(",\"schedule_calls\":%lld", static_cast<long long>(c.schedule_calls));
   if (loss) std::printf(",\"loss\":%.9g", *loss);
   std::printf("}\n");
   std::fflush(stdout);
+}
+
+// Takes the options; returns the device.
+Device parse(int argc, char** argv) {
+  std::string device = "cpu";
+  for (int i = 1; i < argc; ++i) {
+    const std::string word = argv[i];
+    const bool known = word == "--device" || word == "--precision";
+    MLD_CHECK_AS(ErrorKind::usage, (known && i + 1 < argc) || (i == 1 && number(word) > 0),
+                 "usage: bench_steps [THREADS] [--device NAME] [--precision fp32|tf32|bf16]");
+    if (word == "--device")
+      device = argv[++i];
+    else if (word == "--precision")
+      set_precision(parse_precision(argv[++i]));
+    else
+      set_threads(static_cast<int>(number(word)));
+  }
+  return choose_device(device);
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
   try {
-    if (argc > 1) set_threads(std::atoi(argv[1]));
+    const Device device = parse(argc, argv);
     std::map<std::string, Case> cases;
     for (std::string line; std::getline(std::cin, line);) {
       std::istringstream words(line);
       std::string name;
       i64 steps = 1;
       words >> name >> steps;
-      if (!name.empty()) answer(name, words ? steps : 1, cases);
+      if (name == "info")
+        print_info(device);
+      else if (!name.empty())
+        answer(name, words ? steps : 1, device, cases);
     }
     return 0;
   } catch (const std::exception& error) {

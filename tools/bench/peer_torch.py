@@ -1,14 +1,19 @@
 """The steps of bench_steps.cpp in PyTorch, as the authors' design has them: what a user of PyTorch would run.
 
-    peer_torch.py THREADS [--compile]
+    peer_torch.py THREADS [--device cpu|cuda] [--precision fp32|tf32|bf16] [--compile [MODE]] [--graph]
 
 Reads lines "CASE [STEPS]" and answers each with one line of JSON, as bench_steps does; "info" tells the versions and
 the BLAS library that is really loaded. Runs with PyTorch 1.13 and newer. Where PyTorch offers several ways to write the
 same step (Adam fused, by lists of tensors, or by tensor; images channels last or not), every way is timed on the
 first use of a case and the fastest one is kept. --compile runs the networks through torch.compile (PyTorch 2, needs a
-C++ compiler).
+C++ compiler, on a GPU Triton), MODE being one of its modes. --graph, on a GPU, records a whole step as a CUDA graph and
+replays it: loss, gradients, Adam and the averaged weights, for sampling a level. Times on a GPU are those of events on
+its stream.
 """
 
+import argparse
+import collections
+import contextlib
 import json
 import math
 import os
@@ -20,15 +25,33 @@ import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
-DIMS = (16, 64)  # latents: MNIST, SVHN
+# Score networks: latents of the modalities, width, time embedding, groups, batch, probability that all is diffused.
+Spec = collections.namedtuple("Spec", "dims width time groups batch joint")
+SPECS = {"mhd": Spec((64, 128, 16), 1024, 512, 32, 128, 0.3), "polymnist": Spec((160,) * 5, 1536, 512, 32, 256, 0.5)}
 SAMPLES = 50_000
-BATCH = 128
+AUTOENCODER_BATCH = 128
 BETA_MIN, BETA_MAX = 0.1, 20.0
+LEVELS, JUMP, RESAMPLE = 250, 10, 10
 LAPLACE_SCALE = 0.75
 EMA_DECAY = 0.999
-P_JOINT = 0.5
 T_MIN = 1e-6
-COMPILE = "--compile" in sys.argv[2:]
+
+
+def parse_options():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("threads", type=int)
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--precision", choices=("fp32", "tf32", "bf16"), default="tf32", help="on a GPU")
+    parser.add_argument("--compile", nargs="?", const="default", metavar="MODE")
+    parser.add_argument("--graph", action="store_true")
+    options = parser.parse_args()
+    if options.graph and options.device != "cuda":
+        parser.error("--graph needs --device cuda")
+    return options
+
+
+OPTIONS = parse_options()
+CUDA = OPTIONS.device == "cuda"
 
 
 class ResMlp(nn.Module):
@@ -45,10 +68,10 @@ class ResMlp(nn.Module):
 
 
 class ScoreNetwork(nn.Module):
-    def __init__(self, width, dim=sum(DIMS), times=len(DIMS), t=256, groups=8):
+    def __init__(self, spec):
         super().__init__()
-        w = width
-        self.time = nn.Sequential(nn.Linear(times, t), nn.GELU(), nn.Linear(t, t))
+        w, t, groups, dim = spec.width, spec.time, spec.groups, sum(spec.dims)
+        self.time = nn.Sequential(nn.Linear(len(spec.dims), t), nn.GELU(), nn.Linear(t, t))
         self.lin_in = nn.Linear(dim, w)
         self.down1, self.down1_lin = ResMlp(w, w, t, groups), nn.Linear(w, w)
         self.down2, self.down2_lin = ResMlp(w, w, t, groups), nn.Linear(w, w)
@@ -88,11 +111,56 @@ def svhn_autoencoder(latent=64):
 
 
 def ready(model):
-    return torch.compile(model, dynamic=False) if COMPILE else model
+    if not OPTIONS.compile:
+        return model
+    return torch.compile(model, dynamic=False, mode=OPTIONS.compile)
+
+
+def arithmetic():
+    """Of the products: bf16 is mixed precision with f32 weights, as ours."""
+    if CUDA and OPTIONS.precision == "bf16":
+        return torch.autocast("cuda", dtype=torch.bfloat16)
+    return contextlib.nullcontext()
 
 
 def count(model):
     return sum(p.numel() for p in model.parameters())
+
+
+def timed(work):
+    """(what work returns, seconds)"""
+    if not CUDA:
+        start = time.perf_counter()
+        result = work()
+        return result, time.perf_counter() - start
+    start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+    torch.cuda.synchronize()
+    start.record()
+    result = work()
+    end.record()
+    end.synchronize()
+    return result, start.elapsed_time(end) * 1e-3
+
+
+def recorded(step):
+    """A function that replays `step` as a CUDA graph; without --graph the step itself."""
+    if not OPTIONS.graph:
+        return step
+    stream = torch.cuda.Stream()
+    stream.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(stream):
+        for _ in range(5):
+            step()
+    torch.cuda.current_stream().wait_stream(stream)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        result = step()
+
+    def replay():
+        graph.replay()
+        return result
+
+    return replay
 
 
 def update_ema(averaged, values):
@@ -111,7 +179,10 @@ def train_step(model, loss, lr, adam, ema):
     network = ready(model)
 
     def step():
-        value = loss(network)
+        if OPTIONS.compile and CUDA and not OPTIONS.graph:
+            torch.compiler.cudagraph_mark_step_begin()  # for the modes that record graphs themselves
+        with arithmetic():
+            value = loss(network)
         optimizer.zero_grad(set_to_none=True)
         value.backward()
         optimizer.step()
@@ -119,78 +190,184 @@ def train_step(model, loss, lr, adam, ema):
             update_ema(averaged, values)
         return value.detach()
 
-    return step
+    return recorded(step)
 
 
-ADAM = {"fused": {"fused": True}, "foreach": {"foreach": True}, "by tensor": {"foreach": False}}
+def adam_ways():
+    if not CUDA:
+        return {"fused": {"fused": True}, "foreach": {"foreach": True}, "by tensor": {"foreach": False}}
+    capturable = {"capturable": True} if OPTIONS.graph else {}
+    ways = {"fused": {"fused": True, **capturable}}
+    if not OPTIONS.compile:  # each way would be compiled
+        ways["foreach"] = {"foreach": True, **capturable}
+    return ways
 
 
-def score_ways(width):
-    latents = torch.randn(SAMPLES, sum(DIMS))
-    dims = torch.tensor(DIMS)
-    order = iter(())
+class Batches:
+    """Rows of the latent store, each once in an epoch. A recorded step reads them where they were at its recording."""
 
-    def batch():
-        nonlocal order
-        rows = next(order, None)
+    def __init__(self, batch):
+        self.batch, self.order, self.rows = batch, iter(()), None
+
+    def advance(self):
+        rows = next(self.order, None)
         if rows is None:
-            order = iter(torch.randperm(SAMPLES)[: SAMPLES // BATCH * BATCH].split(BATCH))
-            rows = next(order)
-        return latents[rows]
+            order = torch.randperm(SAMPLES, device=OPTIONS.device)[: SAMPLES // self.batch * self.batch]
+            self.order = iter(order.split(self.batch))
+            rows = next(self.order)
+        if OPTIONS.graph and self.rows is not None:
+            self.rows.copy_(rows)
+        else:
+            self.rows = rows.clone() if OPTIONS.graph else rows
+
+
+def score_ways(spec):
+    device, size = OPTIONS.device, sum(spec.dims)
+    latents = torch.randn(SAMPLES, size, device=device)
+    numbers = torch.arange(len(spec.dims), device=device)
+    modality = numbers.repeat_interleave(torch.tensor(spec.dims, device=device))  # of each coordinate
+    batches = Batches(spec.batch)
+    batches.advance()
 
     def loss(network):  # conditioning set of each sample: none, or a proper non-empty subset as a bit mask
-        z = batch()
-        t = (1 - T_MIN) * torch.rand(BATCH, 1) + T_MIN
+        z = latents[batches.rows]
+        t = (1 - T_MIN) * torch.rand(spec.batch, 1, device=device) + T_MIN
         integral = BETA_MIN * t + 0.5 * (BETA_MAX - BETA_MIN) * t * t
-        given = torch.randint(1, 2 ** len(DIMS) - 1, (BATCH, 1)) * (torch.rand(BATCH, 1) >= P_JOINT)
-        diffused = (given >> torch.arange(len(DIMS)) & 1) == 0
-        mask = diffused.repeat_interleave(dims, dim=1, output_size=sum(DIMS))
+        joint = torch.rand(spec.batch, 1, device=device) < spec.joint
+        given = torch.randint(1, 2 ** len(spec.dims) - 1, (spec.batch, 1), device=device) * ~joint
+        diffused = (given >> numbers & 1) == 0
+        mask = diffused.index_select(1, modality)
         noise = torch.randn_like(z)
         r = torch.where(mask, torch.exp(-0.5 * integral) * z + torch.sqrt(-torch.expm1(-integral)) * noise, z)
-        error = (network(r, t * diffused) + noise) * mask
-        return (error.square().sum(1) * (sum(DIMS) / mask.sum(1))).mean()
+        error = (network(r, t * diffused).float() + noise) * mask
+        return (error.square().sum(1) * (size / mask.sum(1))).mean()
 
     def make(adam):
-        model = ScoreNetwork(width)
-        return count(model), train_step(model, loss, 1e-4, adam, ema=True)
+        model = ScoreNetwork(spec).to(device)
+        step = train_step(model, loss, 1e-4, adam, ema=True)
 
-    return {name: (lambda adam=adam: make(adam)) for name, adam in ADAM.items()}
+        def next_step():
+            batches.advance()
+            return step()
+
+        return count(model), next_step
+
+    return {name: (lambda adam=adam: make(adam)) for name, adam in adam_ways().items()}
 
 
 def autoencoder_ways(build, shape, layouts):
     def make(adam, layout):
-        model = build().to(memory_format=layout)
-        x = torch.rand(BATCH, *shape).to(memory_format=layout)
+        model = build().to(OPTIONS.device, memory_format=layout)
+        x = torch.rand(AUTOENCODER_BATCH, *shape, device=OPTIONS.device).to(memory_format=layout)
 
         def loss(network):
-            return F.l1_loss(network(x), x, reduction="sum") / (LAPLACE_SCALE * BATCH)
+            return F.l1_loss(network(x).float(), x, reduction="sum") / (LAPLACE_SCALE * AUTOENCODER_BATCH)
 
         return count(model), train_step(model, loss, 1e-3, adam, ema=False)
 
     return {f"{name}, {str(layout)[6:]}": (lambda adam=adam, layout=layout: make(adam, layout))
-            for layout in layouts for name, adam in ADAM.items()}
+            for layout in layouts for name, adam in adam_ways().items()}
 
 
-def sampling(batch):
-    """The levels of a linear schedule; the network gets the time of every row, as in training."""
-    model = ScoreNetwork(512).eval()
+def walk(resample):
+    """Levels visited: down to 0, and from each jump point `resample` - 1 times up again (mld/schedule.h)."""
+    left = {place + 1: resample - 1 for place in range(0, LEVELS - JUMP, JUMP)}
+    levels = [LEVELS]
+    while levels[-1] > 0:
+        k = levels[-1]
+        if left.get(k, 0) > 0:
+            left[k] -= 1
+            levels += range(k + 1, k + JUMP + 1)
+        levels.append(levels[-1] - 1)
+    return levels
+
+
+def transitions(levels):
+    """(reverse, t, keep, push, spread) of every transition: r becomes keep r + push n + spread times noise."""
+    dt, result = 1 / LEVELS, []
+    for k, following in zip(levels, levels[1:]):
+        t, reverse = k / LEVELS, following < k
+        beta = BETA_MIN + t * (BETA_MAX - BETA_MIN)
+        sigma = math.sqrt(-math.expm1(-(BETA_MIN * t + 0.5 * (BETA_MAX - BETA_MIN) * t * t)))
+        noise = math.sqrt(beta * dt) if following > 0 else 0.0
+        half = 0.5 * beta * dt
+        result.append((reverse, t, 1 + half, beta * dt / sigma, noise) if reverse else (False, t, 1 - half, 0.0, noise))
+    return result
+
+
+def sampling(spec, batch, levels):
+    """Schedule after schedule; the network gets the time of every row, as in training."""
+    model = ScoreNetwork(spec).to(OPTIONS.device).eval()
     network = ready(model)
-    size = sum(DIMS)
+    steps = transitions(levels)
+    draw = sampling_replayed if OPTIONS.graph else sampling_eager
+    start, forward, reverse = draw(network, spec, batch, steps)
 
-    @torch.inference_mode()
-    def run(levels):
-        r = torch.randn(batch, size)
-        dt = 1 / levels
-        for level in range(levels, 0, -1):
-            t = level / levels
-            beta = BETA_MIN + t * (BETA_MAX - BETA_MIN)
-            sigma = math.sqrt(-math.expm1(-(BETA_MIN * t + 0.5 * (BETA_MAX - BETA_MIN) * t * t)))
-            score = network(r, torch.full((batch, len(DIMS)), t)) / sigma
-            r = r + (0.5 * beta * r + beta * score) * dt
-            if level > 1:
-                r = r + math.sqrt(beta * dt) * torch.randn_like(r)
+    def run(calls):
+        with torch.inference_mode():
+            while calls > 0:
+                start()
+                for step in steps:
+                    if not step[0]:
+                        forward(step)
+                        continue
+                    reverse(step)
+                    calls -= 1
+                    if calls == 0:
+                        break
 
-    return count(model), run
+    return count(model), run, sum(step[0] for step in steps)
+
+
+def sampling_eager(network, spec, batch, steps):
+    device = OPTIONS.device
+    state = {}
+
+    def start():
+        state["r"] = torch.randn(batch, sum(spec.dims), device=device)
+
+    def forward(step):
+        _, _, keep, _, spread = step
+        state["r"] = keep * state["r"] + spread * torch.randn_like(state["r"])
+
+    def reverse(step):
+        _, t, keep, push, spread = step
+        r = state["r"]
+        with arithmetic():
+            n = network(r, torch.full((batch, len(spec.dims)), t, device=device)).float()
+        r = keep * r + push * n
+        state["r"] = r + spread * torch.randn_like(r) if spread > 0 else r
+
+    return start, forward, reverse
+
+
+def sampling_replayed(network, spec, batch, steps):
+    """The scalars of a transition lie in tables, so that one recording of each kind serves the whole walk."""
+    device = OPTIONS.device
+    table = torch.tensor([step[1:] for step in steps], device=device)
+    with torch.inference_mode():
+        r = torch.randn(batch, sum(spec.dims), device=device)
+        place = torch.zeros(1, dtype=torch.long, device=device)
+
+        def transition(with_network):
+            t, keep, push, spread = table.index_select(0, place).split(1, dim=1)
+            value = keep * r + spread * torch.randn_like(r)
+            if with_network:
+                with arithmetic():
+                    n = network(r, t.expand(batch, len(spec.dims)).contiguous())
+                value = value + push * n.float()
+            r.copy_(value)
+            place.add_(1)
+
+        forward = recorded(lambda: transition(False))
+        place.zero_()
+        reverse = recorded(lambda: transition(True))
+
+    def start():
+        r.normal_()
+        place.zero_()
+
+    return start, lambda step: forward(), lambda step: reverse()
 
 
 def fastest(ways):
@@ -209,69 +386,125 @@ def fastest(ways):
     best = [math.inf] * len(built)
     for _ in range(8):
         for i, (_, _, step) in enumerate(built):
-            start = time.perf_counter()
-            step()
-            best[i] = min(best[i], time.perf_counter() - start)
+            best[i] = min(best[i], timed(lambda: [step() for _ in range(20 if CUDA else 1)])[1])
     return built[best.index(min(best))]
 
 
+def matrix_product(n):
+    dtype = torch.bfloat16 if CUDA and OPTIONS.precision == "bf16" else torch.float32
+    a, b = (torch.randn(n, n, device=OPTIONS.device).to(dtype) for _ in range(2))
+    c = torch.empty_like(a)
+
+    def run(steps):
+        for _ in range(steps):
+            torch.mm(a, b, out=c)
+
+    return run
+
+
+def device_copy(mebibytes):
+    source = torch.rand(mebibytes << 18, device=OPTIONS.device)
+    target = torch.empty_like(source)
+
+    def run(steps):
+        for _ in range(steps):
+            target.copy_(source)
+
+    return run
+
+
+def score_spec(net):
+    return SPECS[net] if net in SPECS else Spec((16, 64), int(net), 256, 8, 128, 0.5)
+
+
+def train_ways(network):
+    if network == "mnist":
+        return autoencoder_ways(mnist_autoencoder, (1, 28, 28), [torch.contiguous_format])
+    if network == "svhn":
+        return autoencoder_ways(svhn_autoencoder, (3, 32, 32), [torch.contiguous_format, torch.channels_last])
+    return score_ways(score_spec(network[len("score-"):]))
+
+
 def build_case(name):
-    """(the way chosen, trained parameters, function that makes some steps and returns the last loss or None)"""
-    kind, _, rest = name.partition("-")
-    if kind == "sample":
-        return ("", *sampling(int(rest)))
-    if rest == "mnist":
-        ways = autoencoder_ways(mnist_autoencoder, (1, 28, 28), [torch.contiguous_format])
-    elif rest == "svhn":
-        ways = autoencoder_ways(svhn_autoencoder, (3, 32, 32), [torch.contiguous_format, torch.channels_last])
-    elif rest.startswith("score-"):
-        ways = score_ways(int(rest[6:]))
-    else:
+    """(the way chosen, trained parameters, function that makes some steps and returns the last loss or None, network
+    calls of a whole schedule or 0)"""
+    kind, *rest = name.split("-")
+    if kind == "gemm":
+        return "", 0, matrix_product(int(rest[0])), 0
+    if kind == "copy":
+        return "", 0, device_copy(int(rest[0])), 0
+    if kind in ("sample", "generate"):
+        net = rest[0] if len(rest) > 1 else "512"
+        levels = walk(1 if kind == "sample" else RESAMPLE)
+        return ("", *sampling(score_spec(net), int(rest[-1]), levels))
+    if kind != "train":
         sys.exit(f"peer_torch: unknown case '{name}'")
-    way, parameters, step = fastest(ways)
+    way, parameters, step = fastest(train_ways("-".join(rest)))
 
     def run(steps):
         for _ in range(steps):
             loss = step()
-        return loss.item()
+        return loss
 
-    return way, parameters, run
+    return way, parameters, run, 0
 
 
 def info():
-    torch.mm(torch.ones(64, 64), torch.ones(64, 64))
-    with open("/proc/self/maps") as maps:
-        files = {line.split(maxsplit=5)[5].strip() for line in maps if line.count("/")}
-    wanted = re.compile(r"lib(?!cu)\w*(blas|mkl|omp|dnnl)")
-    libraries = sorted(f for f in files if wanted.match(os.path.basename(f)))
-    if torch.backends.mkl.is_available():
-        libraries.insert(0, "MKL inside of libtorch_cpu")
-    version = "PyTorch " + torch.__version__ + (" compiled" if COMPILE else "")
-    return {"version": version, "threads": torch.get_num_threads(), "libraries": libraries}
+    if CUDA:
+        libraries = [f"CUDA {torch.version.cuda}", f"cuDNN {torch.backends.cudnn.version()}"]
+        device = torch.cuda.get_device_name()
+    else:
+        torch.mm(torch.ones(64, 64), torch.ones(64, 64))
+        with open("/proc/self/maps") as maps:
+            files = {line.split(maxsplit=5)[5].strip() for line in maps if line.count("/")}
+        wanted = re.compile(r"lib(?!cu)\w*(blas|mkl|omp|dnnl)")
+        libraries = sorted(f for f in files if wanted.match(os.path.basename(f)))
+        if torch.backends.mkl.is_available():
+            libraries.insert(0, "MKL inside of libtorch_cpu")
+        device = "cpu"
+    version = "PyTorch " + torch.__version__
+    if OPTIONS.compile:
+        version += " compiled" + ("" if OPTIONS.compile == "default" else f" ({OPTIONS.compile})")
+    if OPTIONS.graph:
+        version += " as a CUDA graph"
+    return {"version": version, "device": device, "threads": torch.get_num_threads(), "libraries": libraries}
+
+
+def prepare():
+    torch.set_num_threads(OPTIONS.threads)
+    torch.manual_seed(0)
+    if CUDA:
+        torch.backends.cuda.matmul.allow_tf32 = OPTIONS.precision != "fp32"
+        torch.backends.cudnn.allow_tf32 = OPTIONS.precision != "fp32"
+        torch.backends.cudnn.benchmark = True
+
+
+def answer(name, steps, cases):
+    fresh = name not in cases
+    if fresh:
+        cases[name] = build_case(name)
+    way, parameters, run, schedule_calls = cases[name]
+    if CUDA:  # libraries have chosen, and the clocks of the card are up
+        run(10 if fresh else max(1, steps // 10))
+    else:
+        run(3 if fresh else 1)
+    loss, seconds = timed(lambda: run(steps))
+    loss = None if loss is None else loss.item()
+    if loss is not None and not math.isfinite(loss):
+        sys.exit(f"peer_torch: {name}: loss {loss}")
+    return {"case": name, "seconds": seconds / steps, "steps": steps, "way": way, "threads": torch.get_num_threads(),
+            "parameters": parameters, "schedule_calls": schedule_calls, "loss": loss}
 
 
 def main():
-    torch.set_num_threads(int(sys.argv[1]))
-    torch.manual_seed(0)
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what libraries print is no answer
+    prepare()
     cases = {}
     for line in sys.stdin:
         name, *rest = line.split()
-        if name == "info":
-            print(json.dumps(info()), flush=True)
-            continue
-        steps = int(rest[0]) if rest else 1
-        fresh = name not in cases
-        if fresh:
-            cases[name] = build_case(name)
-        way, parameters, run = cases[name]
-        run(3 if fresh else 1)
-        start = time.perf_counter()
-        loss = run(steps)
-        seconds = (time.perf_counter() - start) / steps
-        if loss is not None and not math.isfinite(loss):
-            sys.exit(f"peer_torch: {name}: loss {loss}")
-        print(json.dumps({"case": name, "seconds": seconds, "steps": steps, "way": way,
-                          "threads": torch.get_num_threads(), "parameters": parameters, "loss": loss}), flush=True)
+        result = info() if name == "info" else answer(name, int(rest[0]) if rest else 1, cases)
+        print(json.dumps(result), file=answers, flush=True)
 
 
 if __name__ == "__main__":
