@@ -84,7 +84,7 @@ ours() {
 build_part() {
   [ -d "$deps/include" ] || fail "$deps is not there: run 'tools/gpu_check.sh pack' on Debian and bring the folder along"
   # Warnings of a compiler that has not been tried are no reason to come back with nothing.
-  cmake -S . -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=Release -DMLD_CUDA="$mode" -DMLD_CUDA_ARCHS=native \
+  cmake -S . -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=Release -DMLD_CUDA="$mode" -DMLD_CUDA_ARCHS=native -DMLD_CUDA_F64=ON \
     -DMLD_BENCH=ON -DMLD_WERROR=OFF -DMLD_ARCH="${MLD_ARCH:-x86-64-v3}" -DCMAKE_PREFIX_PATH="$(realpath "$deps")" \
     -DCMAKE_DISABLE_FIND_PACKAGE_PNG=ON -DCMAKE_DISABLE_FIND_PACKAGE_JPEG=ON -DSNDFILE_LIBRARY=OFF
   cmake --build "$build" ${MLD_JOBS:+-j "$MLD_JOBS"} \
