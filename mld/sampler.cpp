@@ -57,12 +57,13 @@ struct Advance {  // one row of a transition; given coordinates stay at z
     const std::int64_t first = row * dim;
     const T keep = static_cast<T>(coefficients[0]), push = static_cast<T>(coefficients[1]),
             spread = static_cast<T>(coefficients[2]);
-    team.each(dim, [f = *this, first, keep, push, spread](std::int64_t d) {
-      const std::int64_t i = first + d;
-      T x = keep * f.r[i];
-      if (f.n) x += push * f.n[i];
-      if (f.zeta) x += spread * f.zeta[i];
-      f.r[i] = f.given[d] ? f.z[i] : x;
+    T* const x = r + first;
+    const T *step = n ? n + first : nullptr, *noise = zeta ? zeta + first : nullptr, *known = z + first;
+    team.each(dim, [=, fixed = given](std::int64_t d) {
+      T value = keep * x[d];
+      if (step) value += push * step[d];
+      if (noise) value += spread * noise[d];
+      x[d] = fixed[d] ? known[d] : value;
     });
   }
 };
