@@ -62,15 +62,15 @@ find_cuda() {
     export CUDNN_ROOT=$packages/cudnn
     [ -e "$CUDNN_ROOT/include/cudnn.h" ] || fail "no cudnn.h; set CUDNN_ROOT to a folder with cudnn.h and libcudnn.so.9"
   fi
-  mkdir -p "$build/cuda_libs"
+  mkdir -p "$build/cuda_libs/include"
   for name in cublasLt cublas nvrtc; do
     compgen -G "$toolkit/lib*/lib$name.so" > /dev/null && continue
     file=$(compgen -G "$packages/*/lib/lib$name.so.*" | head -n 1) || fail "lib$name is nowhere"
     ln -sf "$file" "$build/cuda_libs/$(basename "$file")"
     ln -sf "$file" "$build/cuda_libs/lib$name.so"
-    CPATH=${CPATH:+$CPATH:}$(dirname "$(dirname "$file")")/include
-    export CPATH
+    [ "$name" != cublasLt ] || ln -sf "$(dirname "$(dirname "$file")")"/include/cublas*.h "$build/cuda_libs/include"
   done
+  export CPATH=${CPATH:+$CPATH:}$PWD/$build/cuda_libs/include  # of the package no more than these: the rest is nvcc's
   export CMAKE_LIBRARY_PATH=$PWD/$build/cuda_libs
   # cuDNN looks for its parts and for cuBLAS when it is used.
   libraries=$PWD/$build/cuda_libs${CUDNN_ROOT:+:$CUDNN_ROOT/lib}
