@@ -62,15 +62,15 @@ find_cuda() {
     export CUDNN_ROOT=$packages/cudnn
     [ -e "$CUDNN_ROOT/include/cudnn.h" ] || fail "no cudnn.h; set CUDNN_ROOT to a folder with cudnn.h and libcudnn.so.9"
   fi
-  mkdir -p "$build/cuda_libs"
+  mkdir -p "$build/cuda_libs/include"
   for name in cublasLt cublas nvrtc; do
     compgen -G "$toolkit/lib*/lib$name.so" > /dev/null && continue
     file=$(compgen -G "$packages/*/lib/lib$name.so.*" | head -n 1) || fail "lib$name is nowhere"
     ln -sf "$file" "$build/cuda_libs/$(basename "$file")"
     ln -sf "$file" "$build/cuda_libs/lib$name.so"
-    CPATH=${CPATH:+$CPATH:}$(dirname "$(dirname "$file")")/include
-    export CPATH
+    [ "$name" != cublasLt ] || ln -sf "$(dirname "$(dirname "$file")")"/include/cublas*.h "$build/cuda_libs/include"
   done
+  export CPATH=${CPATH:+$CPATH:}$PWD/$build/cuda_libs/include  # of the package no more than these: the rest is nvcc's
   export CMAKE_LIBRARY_PATH=$PWD/$build/cuda_libs
   # cuDNN looks for its parts and for cuBLAS when it is used.
   libraries=$PWD/$build/cuda_libs${CUDNN_ROOT:+:$CUDNN_ROOT/lib}
@@ -126,14 +126,14 @@ sanitize_part() {
 
 # compare LOG SECONDS ARGUMENTS...: the table goes to the log as well; what is missing when the time is up is left out.
 compare() {
-  local log=$1 seconds=$2 device=(--device cuda --rounds 7)
+  local log=$1 seconds=$2 small=()
   shift 2
   if [ "$mode" != ON ]; then
-    device=(--device cuda --peer-device cpu --rounds 2 --threads 1 --gemm gemm-64 --copy copy-1
+    small=(--peer-device cpu --rounds 2 --threads 1 --gemm gemm-64 --copy copy-1
       --cases "train-score-16,sample-16-4,generate-16-4")
   fi
-  ours timeout --foreground "$seconds" "$python" tools/bench/compare_torch.py "$build/tools/bench/bench_steps" "$@" \
-    "${device[@]}" --precision "$precision" 2> "$out/$log.err" | tee "$out/$log.md"
+  ours timeout --foreground "$seconds" "$python" tools/bench/compare_torch.py "$build/tools/bench/bench_steps" \
+    --device cuda --precision "$precision" --rounds 7 "$@" "${small[@]}" 2> "$out/$log.err" | tee "$out/$log.md"
 }
 
 bench_part() {
@@ -145,7 +145,8 @@ bench_part() {
 compile_part() {
   local peers=(--peer "$python --compile")
   [ "$mode" = ON ] && peers=(--peer "$python --compile --graph" --peer "$python --compile reduce-overhead")
-  compare compile 500 "${peers[@]}"
+  compare compile 500 "${peers[@]}" \
+    --cases train-score-512,train-score-mhd,train-score-polymnist,train-svhn,generate-512-5000
 }
 
 autotune_part() {
