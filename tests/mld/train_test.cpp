@@ -92,8 +92,11 @@ TEST_CASE("train: stopped in every stage and resumed, a run is the uninterrupted
 
 namespace {
 
-// Lines of metrics.jsonl: the same but for their losses, which are near.
-void check_near_metrics(const fs::path& a, const fs::path& b, double tolerance) {
+// Lines of metrics.jsonl: the same but for their losses, which are near. The first step of an autoencoder or
+// a classifier sees the same weights and differs by its rounding alone. Later Adam makes up to a learning
+// rate of the rounding of every gradient that is all but zero, such as that of a bias in front of a batch
+// norm.
+void check_near_metrics(const fs::path& a, const fs::path& b) {
   const auto lines = [](const fs::path& file) {
     std::vector<std::string> all;
     std::ifstream in(file);
@@ -110,8 +113,10 @@ void check_near_metrics(const fs::path& a, const fs::path& b, double tolerance) 
     REQUIRE(y != std::string::npos);
     CHECK(got[i].substr(0, x) == want[i].substr(0, y));
     CHECK(got[i].substr(got[i].find(',', x)) == want[i].substr(want[i].find(',', y)));
+    const bool same_weights =
+        test::contains(want[i], "\"step\":1,") && !test::contains(want[i], "\"stage\":\"score\"");
     CHECK(std::stod(got[i].substr(x + key.size())) ==
-          doctest::Approx(std::stod(want[i].substr(y + key.size()))).epsilon(tolerance));
+          doctest::Approx(std::stod(want[i].substr(y + key.size()))).epsilon(same_weights ? 1e-5 : 2e-2));
   }
 }
 
@@ -157,8 +162,9 @@ TEST_CASE("train on cuda: all stages, stopped and resumed to the last byte, and 
   if (!test::has_cuda()) return;
   // Two processes may choose other algorithms for a convolution; in one process the choice is kept.
   const Workshop w("cuda");
-  const Config config = tiny_config(w.store, {"stage1.batch=8", "classifier_training.batch=8",
-                                              "score.prediction=velocity", "score.fourier_features=2"});
+  const Config config =
+      tiny_config(w.store, {"stage1.batch=8", "classifier_training.batch=8", "run.log_every=1",
+                            "score.prediction=velocity", "score.fourier_features=2"});
   const fs::path cpu = w.folder / "cpu", whole = w.folder / "whole", parts = w.folder / "parts";
   CHECK(train({.config = config, .out = cpu}, {}) == StageEnd::finished);
   CHECK(train({.config = config, .out = whole, .device = kCuda}, {}) == StageEnd::finished);
@@ -170,9 +176,7 @@ TEST_CASE("train on cuda: all stages, stopped and resumed to the last byte, and 
   CHECK(stops >= 7);
   check_same_run(whole, parts);
 
-  // In fp32 sums alone differ, by their order. Adam makes up to a learning rate, 1e-3, of the rounding of a
-  // gradient that is all but zero.
-  check_near_metrics(whole / "metrics.jsonl", cpu / "metrics.jsonl", 1e-3);
+  check_near_metrics(whole / "metrics.jsonl", cpu / "metrics.jsonl");
   const data::Store store = data::Store::open(w.store);
   check_near_models(whole, store, kCuda, 1e-4);
   check_near_models(cpu, store, kCuda, 1e-4);  // a file knows nothing of the device it was written on

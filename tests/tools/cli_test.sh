@@ -27,7 +27,7 @@ check() {
 # Runs mldctl with the arguments; leaves its exit code in $code, its output in the files out and err.
 run() {
   said="mldctl $*"
-  case $1 in
+  case ${1-} in
     train | sample | eval) [[ " $* " == *" --device "* ]] || set -- "$@" "${on_cpu[@]}" ;;
   esac
   "$mldctl" "$@" >out 2>err </dev/null
