@@ -17,7 +17,7 @@ constexpr std::size_t kWorkspaceBytes = std::size_t{32} << 20;  // what NVIDIA a
 
 void check_blas(cublasStatus_t status, const char* call) {
   MLD_CHECK_AS(ErrorKind::device, status == CUBLAS_STATUS_SUCCESS, "cuda: ", call, ": ",
-               cublasGetStatusString(status));
+               cublasLtGetStatusString(status));
 }
 #define MLD_BLAS_CALL(call) check_blas((call), #call)
 
@@ -108,7 +108,7 @@ void choose_algorithm(const Library& l, const Key& key, Plan& plan) {
   (void)cublasLtMatmulPreferenceDestroy(preference);
   MLD_CHECK_AS(ErrorKind::device, status == CUBLAS_STATUS_SUCCESS && count == 1,
                "cuda: cuBLASLt has no algorithm for a product of [", key.m, ",", key.k, "] and [", key.k, ",",
-               key.n, "]: ", cublasGetStatusString(status));
+               key.n, "]: ", cublasLtGetStatusString(status));
   plan.algo = found.algo;
 }
 

@@ -92,7 +92,7 @@ bool fits(const EmulatedMatmulDesc& op, const EmulatedLayout& a, const EmulatedL
 
 }  // namespace
 
-const char* cublasGetStatusString(cublasStatus_t status) {
+const char* cublasLtGetStatusString(cublasStatus_t status) {
   return status == CUBLAS_STATUS_SUCCESS ? "success" : "an unsupported value or parameter was passed";
 }
 

@@ -30,7 +30,7 @@ void set_machine(int devices, int driver);
 // of the block stops the program; other builds do not look.
 void mark_owned(cudaStream_t stream, void* block, std::size_t asked, std::size_t size);
 
-std::uint64_t launches();  // kernels run so far, replays included
+std::size_t graph_nodes();  // kernels, products, copies and fills of the graph that was made last
 
 }  // namespace mld::cuda::emulation
 

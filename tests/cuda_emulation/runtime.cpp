@@ -61,6 +61,7 @@ void run_queue(cudaStream_t stream) {
 }
 
 std::atomic<int> capturing{0};
+std::atomic<std::size_t> nodes{0};
 thread_local cudaError_t last = cudaSuccess;
 
 cudaError_t report(cudaError_t error) {
@@ -81,6 +82,8 @@ namespace mld::cuda::emulation {
 void enqueue(cudaStream_t stream, std::function<void()> work) {
   (stream->capturing ? stream->recorded : stream->queue).push_back(std::move(work));
 }
+
+std::size_t graph_nodes() { return nodes; }
 
 void set_memory_limit(std::size_t bytes) { memory().limit = bytes > 0 ? bytes : total_bytes(); }
 
@@ -215,6 +218,7 @@ cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
 }
 
 cudaError_t cudaGraphInstantiate(cudaGraphExec_t* executable, cudaGraph_t graph, unsigned long long) {
+  nodes = graph->work.size();
   *executable = new CUgraphExec_st{graph->work};
   return cudaSuccess;
 }

@@ -15,6 +15,9 @@
 #include "nn/parameter.h"
 #include "nn/train_step.h"
 #include "tests/nn/helpers.h"
+#if MLD_CUDA_EMULATED
+#include "cuda_emulation.h"
+#endif
 
 namespace mld {
 namespace {
@@ -282,6 +285,8 @@ TEST_CASE("latents: every device standardises as the cpu does, both ways, in own
   }
 }
 
+constexpr std::size_t kStepNodes = 400;
+
 TEST_CASE("score training: a captured replay on a queued device equals the eager run bit for bit") {
   const auto losses = [](Device device, bool* captured) {
     LatentStore store = latents(true);
@@ -309,6 +314,13 @@ TEST_CASE("score training: a captured replay on a queued device equals the eager
     bool captured = false;
     const auto replayed = losses(device, &captured);
     CHECK(captured);
+#if MLD_CUDA_EMULATED
+    // What a step costs where the network is small: a recorded step of it takes some microseconds a node.
+    if (device == kCuda) {
+      MESSAGE("nodes of the recorded step: " << cuda::emulation::graph_nodes());
+      CHECK(cuda::emulation::graph_nodes() <= kStepNodes);
+    }
+#endif
     ::setenv("MLD_NO_GRAPH", "1", 1);
     const auto eager = losses(device, &captured);
     ::unsetenv("MLD_NO_GRAPH");
