@@ -30,7 +30,7 @@ elseif(MLD_CUDA)
 
   string(REPLACE ";" "," host_options "${MLD_HOST_OPTIONS}")
   target_compile_options(mld_build INTERFACE $<$<COMPILE_LANGUAGE:CUDA>:
-    --expt-relaxed-constexpr -Xptxas=-warn-spills -Xcompiler=${host_options},${OpenMP_CXX_FLAGS},-Wno-restrict,-Wno-unknown-pragmas
+    --expt-relaxed-constexpr -Xcompiler=${host_options},${OpenMP_CXX_FLAGS},-Wno-restrict,-Wno-unknown-pragmas
     -diag-suppress=177  # "never referenced": OpenMP pragmas are not seen by the device pass
     $<$<BOOL:${MLD_WERROR}>:-Werror=all-warnings>>)
 endif()
@@ -39,5 +39,6 @@ function(mld_device_sources target)
   target_sources(${target} PRIVATE ${ARGN})
   if(CMAKE_CUDA_COMPILER)
     set_source_files_properties(${ARGN} PROPERTIES LANGUAGE CUDA)
+    set_property(SOURCE ${ARGN} APPEND PROPERTY COMPILE_OPTIONS -Xptxas=-warn-spills)
   endif()
 endfunction()

@@ -82,17 +82,16 @@ struct PerturbRow {
 
   template <class Team>
   MLD_HD void operator()(std::int64_t b, const Team& team) const {
-    const double t = static_cast<double>(time[b]);
-    const auto a = static_cast<float>(VpSde::mean(t)), s = static_cast<float>(VpSde::std_dev(t));
     const Subset present = store.present(sample[b]);
-    const Subset given = static_cast<Subset>(conditioning[b]);
-    const Subset diffused = present & ~given;
+    const Subset diffused = present & ~static_cast<Subset>(conditioning[b]);
     std::int64_t dim_present = 0, dim_diffused = 0;
     for (int i = 0; i < store.modalities; ++i) {
       dim_present += contains(present, i) ? store.dims[i] : 0;
       dim_diffused += contains(diffused, i) ? store.dims[i] : 0;
     }
     const float omega = static_cast<float>(dim_present) / static_cast<float>(dim_diffused);
+    const double t = static_cast<double>(time[b]);
+    const auto a = static_cast<float>(VpSde::mean(t)), s = static_cast<float>(VpSde::std_dev(t));
     for (int i = 0; i < store.modalities; ++i) {
       const bool on = contains(diffused, i), there = contains(present, i);
       const float* z = there ? store.latents[i] + store.item(sample[b], i) * store.dims[i] : nullptr;
