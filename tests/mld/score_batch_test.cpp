@@ -285,7 +285,7 @@ TEST_CASE("latents: every device standardises as the cpu does, both ways, in own
   }
 }
 
-constexpr std::size_t kStepNodes = 400;
+constexpr std::size_t kStepNodes = 210;
 
 TEST_CASE("score training: a captured replay on a queued device equals the eager run bit for bit") {
   const auto losses = [](Device device, bool* captured) {
