@@ -158,7 +158,8 @@ class Comparison:
         for row in self.rows:
             if row.seconds(0):
                 print("| " + " | ".join(self.cells(row)) + " |")
-        print("\n" + "; ".join(f"{name}: {rate_text(name, max(rates))}, median round "
+        print()
+        print("; ".join(f"{name}: {rate_text(name, max(rates))}, median round "
                                f"{rate_text(name, statistics.median(rates))}"
                                for name, rates in self.ceilings.items() if rates) + ".\n")
         for row in self.rows:
