@@ -10,8 +10,8 @@
 #
 # Environment: MLD_DEPS (.gpu_deps), MLD_GPU_BUILD (build/gpu), MLD_GPU_OUT (build/gpu/results: tables and logs), PYTHON
 # (python3, with torch), MLD_PRECISION (tf32: of bench, compile and autotune), MLD_ARCH (x86-64-v3: -march of host
-# code; `native` asks nvcc to read what the newest processors' headers hold), MLD_CUDA_MODE (ON; `emulated` rehearses the
-# parts on a machine without a GPU, with sizes that mean nothing).
+# code; `native` asks nvcc to read what the newest processors' headers hold), MLD_JOBS (compilers at a time),
+# MLD_CUDA_MODE (ON; `emulated` rehearses the parts on a machine without a GPU, with sizes that mean nothing).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -21,6 +21,10 @@ out=${MLD_GPU_OUT:-$build/results}
 python=${PYTHON:-python3}
 precision=${MLD_PRECISION:-tf32}
 mode=${MLD_CUDA_MODE:-ON}
+arch=${MLD_ARCH:-x86-64-v3}
+jobs=${MLD_JOBS:-}
+# mldctl takes MLD_ variables for settings.
+unset MLD_DEPS MLD_GPU_BUILD MLD_GPU_OUT MLD_PRECISION MLD_CUDA_MODE MLD_ARCH MLD_JOBS
 
 fail() {
   echo "gpu_check: $*" >&2
@@ -85,15 +89,17 @@ build_part() {
   [ -d "$deps/include" ] || fail "$deps is not there: run 'tools/gpu_check.sh pack' on Debian and bring the folder along"
   # Warnings of a compiler that has not been tried are no reason to come back with nothing.
   cmake -S . -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=Release -DMLD_CUDA="$mode" -DMLD_CUDA_ARCHS=native -DMLD_CUDA_F64=ON \
-    -DMLD_BENCH=ON -DMLD_WERROR=OFF -DMLD_ARCH="${MLD_ARCH:-x86-64-v3}" -DCMAKE_PREFIX_PATH="$(realpath "$deps")" \
+    -DMLD_BENCH=ON -DMLD_WERROR=OFF -DMLD_ARCH="$arch" -DCMAKE_PREFIX_PATH="$(realpath "$deps")" \
     -DCMAKE_DISABLE_FIND_PACKAGE_PNG=ON -DCMAKE_DISABLE_FIND_PACKAGE_JPEG=ON -DSNDFILE_LIBRARY=OFF
-  cmake --build "$build" ${MLD_JOBS:+-j "$MLD_JOBS"} \
+  cmake --build "$build" ${jobs:+-j "$jobs"} \
     --target mldctl bench_steps test_engine test_nn test_mld
 }
 
 test_part() {
-  local status=0
-  MLD_REQUIRE_CUDA=1 ours ctest --test-dir "$build" -R '^(engine|nn|mld)$' --output-on-failure --timeout 150 || status=$?
+  local status=0 limit=150
+  [ "$mode" = ON ] || limit=1500
+  MLD_REQUIRE_CUDA=1 ours ctest --test-dir "$build" -R '^(engine|nn|mld)$' --output-on-failure --timeout "$limit" ||
+    status=$?
   ours "$build/tools/mldctl" doctor
   return "$status"
 }
@@ -129,7 +135,7 @@ compare() {
   local log=$1 seconds=$2 small=()
   shift 2
   if [ "$mode" != ON ]; then
-    small=(--peer-device cpu --rounds 2 --threads 1 --gemm gemm-64 --copy copy-1
+    small=(--peer-device cpu --rounds 1 --threads 1 --gemm gemm-64 --copy copy-1
       --cases "train-score-16,sample-16-4,generate-16-4")
   fi
   ours timeout --foreground "$seconds" "$python" tools/bench/compare_torch.py "$build/tools/bench/bench_steps" \

@@ -158,9 +158,9 @@ class Comparison:
         for row in self.rows:
             if row.seconds(0):
                 print("| " + " | ".join(self.cells(row)) + " |")
-        print("\n" + "; ".join(f"{name}: {rate_text(name, max(rates))}, median round "
-                               f"{rate_text(name, statistics.median(rates))}"
-                               for name, rates in self.ceilings.items() if rates) + ".\n")
+        rates = "; ".join(f"{name}: {rate_text(name, max(seen))}, median round {rate_text(name, statistics.median(seen))}"
+                          for name, seen in self.ceilings.items() if seen)
+        print(f"\n{rates}.\n")
         for row in self.rows:
             print(self.note(row))
 
