@@ -17,9 +17,11 @@ using Queue = std::vector<std::function<void()>>;
 struct CUstream_st {
   Queue queue, recorded;
   bool capturing = false, invalidated = false;
+  std::size_t marks = 0;  // of what is recorded, entries that are no work of the program
 };
 struct CUgraph_st {
   Queue work;
+  std::size_t marks = 0;
 };
 struct CUgraphExec_st {
   Queue work;
@@ -91,6 +93,7 @@ void set_machine(int devices, int driver) { machine = {devices, driver}; }
 
 #if defined(__SANITIZE_ADDRESS__)
 void mark_owned(cudaStream_t stream, void* block, std::size_t asked, std::size_t size) {
+  if (stream->capturing) ++stream->marks;
   enqueue(stream, [=] {
     ASAN_UNPOISON_MEMORY_REGION(block, size);
     if (asked == 0) std::memset(block, 0xff, size);
@@ -202,6 +205,7 @@ cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode) {
   if (stream->capturing) return report(cudaErrorInvalidValue);
   stream->capturing = true;
   stream->invalidated = false;
+  stream->marks = 0;
   ++capturing;
   return cudaSuccess;
 }
@@ -213,12 +217,12 @@ cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
   Queue work = std::exchange(stream->recorded, {});
   *graph = nullptr;
   if (stream->invalidated) return report(cudaErrorStreamCaptureInvalidated);
-  *graph = new CUgraph_st{std::move(work)};
+  *graph = new CUgraph_st{std::move(work), std::exchange(stream->marks, 0)};
   return cudaSuccess;
 }
 
 cudaError_t cudaGraphInstantiate(cudaGraphExec_t* executable, cudaGraph_t graph, unsigned long long) {
-  nodes = graph->work.size();
+  nodes = graph->work.size() - graph->marks;
   *executable = new CUgraphExec_st{graph->work};
   return cudaSuccess;
 }
