@@ -180,6 +180,35 @@ std::int64_t total_steps(const TrainConfig& train, std::int64_t steps_per_epoch)
 
 StageEnd run_stage(const Stage& stage, const TrainHooks& hooks) { return Runner(stage, hooks).run(); }
 
+void try_stage(const Stage& stage) {
+  stage.store->initialize(stage.seed);
+  nn::TrainStep train(*stage.store, stage.seed, plan_of(stage.train, 1), adam_of(stage.train), stage.loss);
+  if (stage.before) stage.before(0);
+  train();
+  (void)train.state();
+}
+
+std::int64_t largest_batch(std::int64_t failed, const std::function<void(std::int64_t)>& step) {
+  const auto fits = [&](std::int64_t batch) {
+    try {
+      step(batch);
+      return true;
+    } catch (const OutOfMemory&) {
+      return false;
+    }
+  };
+  std::int64_t large = failed, small = failed / 2;  // fits not; is tried
+  while (small > 0 && !fits(small)) {
+    large = small;
+    small /= 2;
+  }
+  while (small > 0 && large - small > std::max<std::int64_t>(1, large / 16)) {
+    const std::int64_t middle = small + (large - small) / 2;
+    (fits(middle) ? small : large) = middle;
+  }
+  return small;
+}
+
 std::uint64_t stage_seed(std::uint64_t seed, const std::string& name) {
   std::uint64_t hash = 14695981039346656037ull;  // FNV-1a
   const auto mix = [&hash](std::uint64_t byte) { hash = (hash ^ byte) * 1099511628211ull; };

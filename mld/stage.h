@@ -54,6 +54,13 @@ std::int64_t total_steps(const TrainConfig& train, std::int64_t steps_per_epoch)
 // last good checkpoint kept.
 StageEnd run_stage(const Stage& stage, const TrainHooks& hooks);
 
+// One step of a new stage, to see whether the device has the memory for it; writes no file.
+void try_stage(const Stage& stage);
+
+// The largest batch below `failed`, exact to a sixteenth, with which `step` does not throw OutOfMemory; 0 if
+// there is none.
+std::int64_t largest_batch(std::int64_t failed, const std::function<void(std::int64_t)>& step);
+
 // Streams of different stages of one run must differ: a hash of seed and name.
 std::uint64_t stage_seed(std::uint64_t seed, const std::string& name);
 

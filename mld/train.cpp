@@ -1,13 +1,14 @@
 #include "mld/train.h"
 
 #include <algorithm>
+#include <functional>
 #include <nlohmann/json.hpp>
-#include <optional>
 
 #include "data/store.h"
 #include "engine/io/atomic_file.h"
 #include "engine/io/lock_file.h"
 #include "engine/ops/ops.h"
+#include "mld/batches.h"
 #include "mld/noise.h"
 #include "mld/run_files.h"
 #include "mld/score_batch.h"
@@ -33,38 +34,6 @@ bool may_change(const std::string& difference) {
 void upload(const Tensor& from, const Tensor& to) {
   if (from.raw() != to.raw()) to.upload(from.raw());
 }
-
-// The batch of a stage-1 step: gathered on the device where its items have room, else on the host before the
-// step.
-class Batches {
- public:
-  Batches(const ItemFeed& feed, const data::Modality& info, bool labelled, Device device)
-      : feed_(feed), host_(make_item_batch(info, feed.batch())) {
-    if (labelled) host_labels_ = Tensor::empty({feed.batch()}, DType::i32);
-    items_ = {host_.x.to(device), host_.tokens.defined() ? host_.tokens.to(device) : Tensor()};
-    if (labelled) labels_ = host_labels_.to(device);
-    if (device.kind != DeviceKind::cpu && ResidentItems::fits(feed, device)) resident_.emplace(feed, device);
-  }
-  const ItemBatch& items() const { return items_; }
-  const Tensor& labels() const { return labels_; }
-
-  void before(std::int64_t step) const {
-    if (resident_) return;
-    feed_.fill(step, host_, host_labels_);
-    upload(host_.x, items_.x);
-    if (host_.tokens.defined()) upload(host_.tokens, items_.tokens);
-    if (labels_.defined()) upload(host_labels_, labels_);
-  }
-  void within(const StepState* state) const {
-    if (resident_) resident_->gather(state, items_, labels_);
-  }
-
- private:
-  const ItemFeed& feed_;
-  ItemBatch host_, items_;
-  Tensor host_labels_, labels_;
-  std::optional<ResidentItems> resident_;
-};
 
 class Trainer {
  public:
@@ -193,16 +162,40 @@ class Trainer {
       hooks_.note(cat(stage, ": the batch shrinks from ", asked, " to ", got, ", all there is"));
   }
 
+  using Run = std::function<StageEnd(const Stage&)>;
+
+  // Runs a stage, which `build` makes for a batch. Where memory runs out, steps with smaller batches tell
+  // which would have fitted.
+  StageEnd with_batch(std::int64_t batch, const std::function<StageEnd(std::int64_t, const Run&)>& build) {
+    try {
+      return build(batch, [this](const Stage& s) { return run_stage(s, hooks_); });
+    } catch (const OutOfMemory& error) {
+      const std::int64_t largest = largest_batch(batch, [&](std::int64_t smaller) {
+        build(smaller, [](const Stage& s) {
+          try_stage(s);
+          return StageEnd::stopped;
+        });
+      });
+      throw OutOfMemory(cat(error.what(), " than ", batch,
+                            largest > 0 ? cat("; one of ", largest, " fits") : "; not even one of 1 fits"));
+    }
+  }
+
   StageEnd autoencoder(std::size_t i) {
+    return with_batch(config_.modalities[i].stage1.batch,
+                      [&](std::int64_t batch, const Run& run) { return autoencoder(i, batch, run); });
+  }
+
+  StageEnd autoencoder(std::size_t i, std::int64_t asked, const Run& run) {
     const ModalityConfig& m = config_.modalities[i];
     const data::Modality& info = store_.modality(index_[i]);
     Stage s = stage("autoencoder/" + m.name, files_.autoencoder(m.name), m.stage1);
     Autoencoder net = make_autoencoder(m, info);
     apply_init(m.stage1.init, nn::walk(net));
     nn::ParameterStore parameters(net, {.device = request_.device, .ema = m.stage1.ema > 0});
-    const ItemFeed feed(train_, index_[i], info, m.stage1.sampling, false, m.stage1.batch, s.seed);
-    announce_batch(s.name, m.stage1.batch, feed.batch());
-    const Batches batches(feed, info, false, request_.device);
+    const ItemFeed feed(train_, index_[i], info, m.stage1.sampling, false, asked, s.seed);
+    announce_batch(s.name, asked, feed.batch());
+    Batches batches(feed, info, false, request_.device, ResidentItems::fits(feed, request_.device));
     const ItemBatch& batch = batches.items();
     s.store = &parameters;
     s.steps_per_epoch = feed.steps_per_epoch();
@@ -212,26 +205,30 @@ class Trainer {
       const nn::Context context{.training = true, .key = {.state = state, .site = kFirstLayerSite}};
       return reconstruction_loss(m, net.decode(net.encode(batch.x, context), context), batch);
     };
-    return run_stage(s, hooks_);
+    return run(s);
   }
 
   StageEnd classifier(std::size_t i) {
     const ModalityConfig& m = config_.modalities[i];
     if (m.classifier == ClassifierKind::none) return StageEnd::finished;
-    const data::Modality& info = store_.modality(index_[i]);
-    const std::int64_t classes = store_.description().classes;
-    if (classes < 2) {
+    if (store_.description().classes < 2) {
       if (hooks_.note) hooks_.note("classifier/" + m.name + ": left out, the data have no labels");
       return StageEnd::finished;
     }
+    return with_batch(m.classifier_training.batch,
+                      [&](std::int64_t batch, const Run& run) { return classifier(i, batch, run); });
+  }
+
+  StageEnd classifier(std::size_t i, std::int64_t asked, const Run& run) {
+    const ModalityConfig& m = config_.modalities[i];
+    const data::Modality& info = store_.modality(index_[i]);
     Stage s = stage("classifier/" + m.name, files_.classifier(m.name), m.classifier_training);
-    Classifier net = make_classifier(m, info, classes);
+    Classifier net = make_classifier(m, info, store_.description().classes);
     apply_init(m.classifier_training.init, nn::walk(net));
     nn::ParameterStore parameters(net, {.device = request_.device, .ema = m.classifier_training.ema > 0});
-    const ItemFeed feed(train_, index_[i], info, m.classifier_training.sampling, true,
-                        m.classifier_training.batch, s.seed);
-    announce_batch(s.name, m.classifier_training.batch, feed.batch());
-    const Batches batches(feed, info, true, request_.device);
+    const ItemFeed feed(train_, index_[i], info, m.classifier_training.sampling, true, asked, s.seed);
+    announce_batch(s.name, asked, feed.batch());
+    Batches batches(feed, info, true, request_.device, ResidentItems::fits(feed, request_.device));
     s.store = &parameters;
     s.steps_per_epoch = feed.steps_per_epoch();
     s.before = [&](std::int64_t step) { batches.before(step); };
@@ -240,19 +237,23 @@ class Trainer {
       batches.within(state);
       return cross_entropy(net(batches.items().x, context), batches.labels());
     };
-    return run_stage(s, hooks_);
+    return run(s);
   }
 
   StageEnd score() {
     LatentStore latents = encode_split();
-    const ScoreConfig& c = config_.score;
-    Stage s = stage("score", files_.score(), c);
-    const std::int64_t size = std::min(c.batch, latents.num_samples());
-    announce_batch(s.name, c.batch, size);
-    const LatentStats stats = statistics(latents, size, s.seed);
+    const std::int64_t size = std::min(config_.score.batch, latents.num_samples());
+    announce_batch("score", config_.score.batch, size);
+    const LatentStats stats = statistics(latents, size, stage_seed(config_.seed, "score"));
     latents.standardise(stats);
     latents.move_to(request_.device);
+    return with_batch(size,
+                      [&](std::int64_t batch, const Run& run) { return score(latents, stats, batch, run); });
+  }
 
+  StageEnd score(const LatentStore& latents, const LatentStats& stats, std::int64_t size, const Run& run) {
+    const ScoreConfig& c = config_.score;
+    Stage s = stage("score", files_.score(), c);
     ScoreModel model(c, latents.layout());
     nn::ParameterStore parameters(model, {.device = request_.device, .ema = c.ema > 0});
     ScoreBatchOptions options{.batch = size,
@@ -277,7 +278,7 @@ class Trainer {
       return squared_error(model.network(batch.r, batch.tau), batch.target, 1.0 / static_cast<double>(size),
                            batch.weight);
     };
-    return run_stage(s, hooks_);
+    return run(s);
   }
 
   LatentStore encode_split() const {

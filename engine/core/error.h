@@ -31,6 +31,12 @@ class Error : public std::runtime_error {
   ErrorKind kind_;
 };
 
+// ErrorKind::device because memory ran out: with less to do at once the same call may succeed.
+class OutOfMemory : public Error {
+ public:
+  explicit OutOfMemory(const std::string& message) : Error(ErrorKind::device, message) {}
+};
+
 // Thrown when a progress callback asked to stop; nothing went wrong.
 struct Cancelled {};
 

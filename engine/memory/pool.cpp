@@ -86,10 +86,11 @@ void* Pool::allocate(std::size_t bytes) {
   }
   if (!block) {
     stats_.bytes_in_use -= static_cast<std::int64_t>(size);
-    fail(ErrorKind::device, "memory: ", device_, " cannot provide ", size, " bytes; in use ",
-         stats_.bytes_in_use, ", peak ", stats_.peak_in_use,
-         device_.kind == DeviceKind::cuda ? cat(", free on the GPU ", free_bytes(device_)) : "",
-         "; use a smaller batch");
+    throw OutOfMemory(
+        cat("memory: ", device_, " cannot provide ", size, " bytes; in use ", stats_.bytes_in_use, ", peak ",
+            stats_.peak_in_use,
+            device_.kind == DeviceKind::cuda ? cat(", free on the GPU ", free_bytes(device_)) : "",
+            "; use a smaller batch"));
   }
   stats_.bytes_held += static_cast<std::int64_t>(size);
   mark_owned(device_, block, bytes, size);

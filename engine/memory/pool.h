@@ -29,8 +29,7 @@ class Pool : public std::enable_shared_from_this<Pool> {
   Pool(const Pool&) = delete;
   Pool& operator=(const Pool&) = delete;
 
-  // Blocks are aligned to 64 bytes (256 on cuda). Throws ErrorKind::device when memory runs out, after
-  // dropping the cache.
+  // Blocks are aligned to 64 bytes (256 on cuda). Throws OutOfMemory, after dropping the cache.
   void* allocate(std::size_t bytes);
   void release(void* block, std::size_t bytes) noexcept;  // bytes as asked for in allocate
   Device device() const { return device_; }

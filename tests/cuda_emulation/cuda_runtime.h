@@ -1,7 +1,8 @@
 // The part of the CUDA runtime that the engine uses, on the host: tests run the CUDA backend's own sources
 // where there is no GPU. Names and meaning are CUDA's. Work queues on a stream and runs at a synchronisation;
 // what a real stream refuses during a capture (waiting, allocating, copies that involve the host) is refused
-// here, new memory is filled with NaN, and an allocation beyond emulation::set_memory_limit fails.
+// here, new memory is filled with NaN, and an allocation beyond emulation::set_memory_limit fails. Copies from
+// registered host memory read it when they run, all others when they are called.
 #pragma once
 
 #include <cstddef>
@@ -29,11 +30,15 @@ enum cudaError_t {
 enum cudaMemcpyKind { cudaMemcpyHostToDevice = 1, cudaMemcpyDeviceToHost = 2, cudaMemcpyDeviceToDevice = 3 };
 enum cudaStreamCaptureMode { cudaStreamCaptureModeThreadLocal = 1 };
 constexpr unsigned cudaStreamNonBlocking = 1;
+constexpr unsigned cudaEventDisableTiming = 2;
+constexpr unsigned cudaHostRegisterDefault = 0;
 
 struct CUstream_st;
+struct CUevent_st;
 struct CUgraph_st;
 struct CUgraphExec_st;
 using cudaStream_t = CUstream_st*;
+using cudaEvent_t = CUevent_st*;
 using cudaGraph_t = CUgraph_st*;
 using cudaGraphExec_t = CUgraphExec_st*;
 
@@ -52,7 +57,15 @@ cudaError_t cudaFree(void* block);
 cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaMemcpyKind kind, cudaStream_t);
 cudaError_t cudaMemsetAsync(void* to, int value, std::size_t bytes, cudaStream_t);
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned flags);
+cudaError_t cudaStreamDestroy(cudaStream_t);
 cudaError_t cudaStreamSynchronize(cudaStream_t);
+cudaError_t cudaStreamWaitEvent(cudaStream_t, cudaEvent_t, unsigned flags);
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned flags);
+cudaError_t cudaEventDestroy(cudaEvent_t);
+cudaError_t cudaEventRecord(cudaEvent_t, cudaStream_t);
+cudaError_t cudaEventSynchronize(cudaEvent_t);
+cudaError_t cudaHostRegister(void* host, std::size_t bytes, unsigned flags);
+cudaError_t cudaHostUnregister(void* host);
 cudaError_t cudaStreamBeginCapture(cudaStream_t, cudaStreamCaptureMode);
 cudaError_t cudaStreamEndCapture(cudaStream_t, cudaGraph_t*);
 cudaError_t cudaGraphInstantiate(cudaGraphExec_t*, cudaGraph_t, unsigned long long flags);

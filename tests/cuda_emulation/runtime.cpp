@@ -2,6 +2,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <deque>
 #include <map>
 #include <mutex>
 #include <utility>
@@ -15,7 +16,8 @@
 using Queue = std::vector<std::function<void()>>;
 
 struct CUstream_st {
-  Queue queue, recorded;
+  std::deque<std::function<void()>> queue;
+  Queue recorded;
   bool capturing = false, invalidated = false;
   std::size_t marks = 0;  // of what is recorded, entries that are no work of the program
 };
@@ -25,6 +27,10 @@ struct CUgraph_st {
 };
 struct CUgraphExec_st {
   Queue work;
+};
+struct CUevent_st {
+  cudaStream_t stream = nullptr;          // of the last recording
+  std::size_t recorded = 0, reached = 0;  // recordings made, and come by
 };
 
 namespace {
@@ -37,6 +43,7 @@ std::size_t total_bytes() {
 struct Memory {
   std::mutex mutex;
   std::map<void*, std::size_t> blocks;
+  std::map<const void*, std::size_t> registered;  // host memory
   std::size_t used = 0, limit = total_bytes();
 };
 Memory& memory() {
@@ -48,8 +55,9 @@ struct Machine {
   int devices = 1, driver = CUDART_VERSION;
 } machine;
 
+// The mutex guards all streams: queued work runs on whichever thread waits for it.
 struct Streams {
-  std::mutex mutex;
+  std::recursive_mutex mutex;
   std::vector<cudaStream_t> all;
 };
 Streams& streams() {
@@ -57,9 +65,19 @@ Streams& streams() {
   return *s;
 }
 
+// Work may make a stream wait for another one, whose queue then runs from within.
+template <class Until>
+void run_queue_until(cudaStream_t stream, Until until) {
+  const std::lock_guard lock(streams().mutex);
+  while (!until() && !stream->queue.empty()) {
+    const std::function<void()> work = std::move(stream->queue.front());
+    stream->queue.pop_front();
+    work();
+  }
+}
+
 void run_queue(cudaStream_t stream) {
-  const Queue queue = std::exchange(stream->queue, {});
-  for (const auto& work : queue) work();
+  run_queue_until(stream, [] { return false; });
 }
 
 std::atomic<int> capturing{0};
@@ -82,7 +100,11 @@ cudaError_t refuse(cudaStream_t stream) {
 namespace mld::cuda::emulation {
 
 void enqueue(cudaStream_t stream, std::function<void()> work) {
-  (stream->capturing ? stream->recorded : stream->queue).push_back(std::move(work));
+  const std::lock_guard lock(streams().mutex);
+  if (stream->capturing)
+    stream->recorded.push_back(std::move(work));
+  else
+    stream->queue.push_back(std::move(work));
 }
 
 std::size_t graph_nodes() { return nodes; }
@@ -172,7 +194,15 @@ cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaM
                             cudaStream_t stream) {
   using mld::cuda::emulation::enqueue;
   if (stream->capturing && kind != cudaMemcpyDeviceToDevice) return refuse(stream);
-  if (kind == cudaMemcpyHostToDevice) {
+  const auto pinned = [&] {
+    const std::lock_guard lock(memory().mutex);
+    const auto& registered = memory().registered;
+    const auto it = registered.upper_bound(from);
+    return it != registered.begin() &&
+           static_cast<const char*>(from) + bytes <=
+               static_cast<const char*>(std::prev(it)->first) + std::prev(it)->second;
+  };
+  if (kind == cudaMemcpyHostToDevice && !pinned()) {
     const auto* bytes_from = static_cast<const char*>(from);
     enqueue(stream, [to, staged = std::vector<char>(bytes_from, bytes_from + bytes)] {
       std::memcpy(to, staged.data(), staged.size());
@@ -193,6 +223,60 @@ cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
   const std::lock_guard lock(streams().mutex);
   streams().all.push_back(*stream);
   return cudaSuccess;
+}
+
+cudaError_t cudaStreamDestroy(cudaStream_t stream) {
+  run_queue(stream);
+  const std::lock_guard lock(streams().mutex);
+  std::erase(streams().all, stream);
+  delete stream;
+  return cudaSuccess;
+}
+
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
+  *event = new CUevent_st;
+  return cudaSuccess;
+}
+
+cudaError_t cudaEventDestroy(cudaEvent_t event) {
+  const cudaError_t waited = cudaEventSynchronize(event);
+  delete event;
+  return waited;
+}
+
+cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
+  const std::lock_guard lock(streams().mutex);
+  if (stream->capturing) return refuse(stream);
+  event->stream = stream;
+  stream->queue.push_back([event, mine = ++event->recorded] { event->reached = mine; });
+  return cudaSuccess;
+}
+
+cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned) {
+  const std::lock_guard lock(streams().mutex);
+  if (stream->capturing) return refuse(stream);
+  if (!event->stream) return cudaSuccess;
+  stream->queue.push_back([event, other = event->stream, wanted = event->recorded] {
+    run_queue_until(other, [&] { return event->reached >= wanted; });
+  });
+  return cudaSuccess;
+}
+
+cudaError_t cudaEventSynchronize(cudaEvent_t event) {
+  const std::lock_guard lock(streams().mutex);
+  if (event->stream) run_queue_until(event->stream, [&] { return event->reached >= event->recorded; });
+  return cudaSuccess;
+}
+
+cudaError_t cudaHostRegister(void* host, std::size_t bytes, unsigned) {
+  const std::lock_guard lock(memory().mutex);
+  memory().registered[host] = bytes;
+  return cudaSuccess;
+}
+
+cudaError_t cudaHostUnregister(void* host) {
+  const std::lock_guard lock(memory().mutex);
+  return report(memory().registered.erase(host) == 1 ? cudaSuccess : cudaErrorInvalidValue);
 }
 
 cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
@@ -238,6 +322,7 @@ cudaError_t cudaGraphExecDestroy(cudaGraphExec_t executable) {
 }
 
 cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t stream) {
+  const std::lock_guard lock(streams().mutex);
   if (stream->capturing) return refuse(stream);
   for (const auto& work : executable->work) stream->queue.push_back(work);
   return cudaSuccess;
