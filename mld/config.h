@@ -29,7 +29,7 @@
 #include "engine/runtime/step_state.h"
 #include "mld/kinds.h"
 #include "mld/latents.h"
-#include "mld/sampler.h"
+#include "mld/sampler_plan.h"
 #include "mld/score_batch.h"
 #include "mld/time_sampling.h"
 
@@ -117,6 +117,7 @@ struct ScoreConfig : TrainConfig {
 constexpr std::int64_t kMaxChunk = 1'000'000;
 
 struct SamplerConfig {
+  SamplerMethod method = SamplerMethod::em;
   std::int64_t steps = 250;    // N
   std::int64_t jump = 10;      // j
   std::int64_t resample = 10;  // r; 1 is the linear schedule

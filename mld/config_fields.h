@@ -22,7 +22,7 @@ inline constexpr Limits kAny{};  // for members that are no numbers, and the see
 template <class E>
 inline constexpr std::array<std::string_view, 0> kNames{};
 template <>
-inline constexpr std::array<std::string_view, 1> kNames<ModelKind>{"mld"};
+inline constexpr std::array<std::string_view, 3> kNames<ModelKind>{"mld", "inpaint", "uni"};
 template <>
 inline constexpr std::array<std::string_view, 7> kNames<AutoencoderKind>{
     "mlp", "conv", "mnist_mlp", "svhn_conv", "mhd_image", "mhd_sound", "mhd_trajectory"};
@@ -47,6 +47,8 @@ template <>
 inline constexpr std::array<std::string_view, 2> kNames<StatsOver>{"whole", "first_batch"};
 template <>
 inline constexpr std::array<std::string_view, 2> kNames<LatentCoordinates>{"own", "principal"};
+template <>
+inline constexpr std::array<std::string_view, 4> kNames<SamplerMethod> = kSamplerMethodNames;
 template <>
 inline constexpr std::array<std::string_view, 2> kNames<Renoise>{"euler", "exact"};
 
@@ -104,7 +106,9 @@ struct Fields<StageConfig> {
 template <>
 struct Fields<ModelConfig> {
   static void visit(auto& c, auto&& v) {
-    v("kind", c.kind, kAny, "the method: mld is masked multi-modal latent diffusion");
+    v("kind", c.kind, kAny,
+      "the method: masked multi-time diffusion, or its variants with one time and in-painting (inpaint) or "
+      "with independent times (uni), which read neither score.d nor score.subsets");
   }
 };
 
@@ -171,11 +175,15 @@ struct Fields<ScoreConfig> {
 template <>
 struct Fields<SamplerConfig> {
   static void visit(auto& c, auto&& v) {
+    v("method", c.method, kAny,
+      "Euler-Maruyama (the paper), DPM-Solver++(2M), its stochastic form, or Heun (two network calls a "
+      "level)");
     v("steps", c.steps, Limits{1, kMaxLevels}, "levels N of the reverse diffusion");
     v("jump", c.jump, Limits{1, kMaxLevels}, "levels that resampling jumps back; at most steps");
     v("resample", c.resample, Limits{1, kMaxResample},
       "times that each stretch of jump levels is walked; 1: the linear schedule");
-    v("renoise", c.renoise, kAny, "jumps back follow the discretised or the exact forward process");
+    v("renoise", c.renoise, kAny,
+      "em: jumps back follow the discretised or the exact forward process, other methods the exact one");
     v("chunk", c.chunk, Limits{1, kMaxChunk},
       "samples generated together; memory grows with it, results do not change");
   }

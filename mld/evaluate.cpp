@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "data/render.h"
+#include "mld/sampling_record.h"
 #include "mld/stage.h"
 
 namespace mld {
@@ -40,7 +41,7 @@ class Evaluator {
     ceilings();
     if (options_.generate) {
       result_.generated = true;
-      result_.network_calls = mld::count(options_.sampling.sampler.schedule.walk()).reverse;
+      result_.network_calls = make_plan(options_.sampling.sampler).network_calls;
       encode();
       generate(0);
       for (Subset given : all_subsets(model_.modalities()))
@@ -213,8 +214,7 @@ std::string to_table(const Evaluation& e) {
   const auto name = [&](int i) { return e.modalities[static_cast<std::size_t>(i)]; };
   std::string out = cat("N = ", e.samples, " of split '", e.split, "'");
   if (e.generated) {
-    const Schedule& s = e.sampling.sampler.schedule;
-    out += cat(", schedule ", s.levels, "x", s.jump, "x", s.resample, " (", e.network_calls,
+    out += cat(", schedule ", schedule_name(e.sampling.sampler), " (", e.network_calls,
                " network calls a sample), seed ", e.sampling.seed);
   }
   out += "\n\n" + row("", "value      95 % interval") + "Ceilings\n";
@@ -251,9 +251,8 @@ std::string to_json(const Evaluation& e) {
                      {"classifier", cells(e.classifier)},
                      {"autoencoder", cells(e.self)}};
   if (e.generated) {
-    const Schedule& s = e.sampling.sampler.schedule;
     out["seed"] = e.sampling.seed;
-    out["schedule"] = {{"steps", s.levels}, {"jump", s.jump}, {"resample", s.resample}};
+    out["schedule"] = schedule_record(e.sampling.sampler);
     out["network_calls"] = e.network_calls;
     out["joint"] = {{"coherence", json_of(e.joint.all_equal)},
                     {"class_share", e.joint.class_share},

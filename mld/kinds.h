@@ -7,7 +7,11 @@
 
 namespace mld {
 
-enum class ModelKind : std::uint8_t { mld };
+// The method and its variants (method.md section 11), which share everything but this.
+//   mld      multi-time network trained by masked diffusion; samples with clean given latents
+//   inpaint  network with one time, trained on joint diffusion; given latents are noised while sampling
+//   uni      multi-time network trained with a time drawn for each modality; samples as mld does
+enum class ModelKind : std::uint8_t { mld, inpaint, uni };
 
 enum class AutoencoderKind : std::uint8_t {
   mlp,

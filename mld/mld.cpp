@@ -34,6 +34,7 @@ Generator::Samples Generator::sample(std::int64_t n, const Samples& given, const
   SampleSettings settings = sample_settings(impl_->model.config());
   Schedule& schedule = settings.sampler.schedule;
   settings.seed = options.seed;
+  if (!options.method.empty()) settings.sampler.method = parse_method(options.method);
   if (options.steps > 0) schedule.levels = options.steps;
   if (options.jump > 0) schedule.jump = options.jump;
   if (options.resample > 0) schedule.resample = options.resample;

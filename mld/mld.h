@@ -34,7 +34,9 @@ class Generator {
 
   struct Options {
     std::uint64_t seed = 0;
-    int steps = 0, jump = 0, resample = 0;  // schedule; 0: as the run was configured
+    // As the run was configured where empty or 0. method: "em", "dpm", "dpm_sde" or "heun".
+    std::string method = {};
+    int steps = 0, jump = 0, resample = 0;
     // (done, total) network calls; returning false ends the call with mld::Cancelled.
     std::function<bool(std::int64_t done, std::int64_t total)> progress = {};
   };

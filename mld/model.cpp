@@ -44,22 +44,26 @@ Tensor noise_of_velocity(const Tensor& r, const Tensor& f, const Tensor& scalars
   return n;
 }
 
-Tensor velocity_scalars(const Schedule& schedule) {
-  Tensor scalars = Tensor::zeros({schedule.levels + 1, 2});
-  for (int level = 0; level <= schedule.levels; ++level) {
-    scalars.data<float>()[2 * level] = static_cast<float>(VpSde::mean(schedule.time(level)));
-    scalars.data<float>()[2 * level + 1] = static_cast<float>(VpSde::std_dev(schedule.time(level)));
+Tensor velocity_scalars(const SamplerPlan& plan) {
+  const auto levels = static_cast<std::int64_t>(plan.times.size());
+  Tensor scalars = Tensor::empty({levels, 2});
+  for (std::int64_t level = 0; level < levels; ++level) {
+    const double t = plan.times[static_cast<std::size_t>(level)];
+    scalars.data<float>()[2 * level] = static_cast<float>(VpSde::mean(t));
+    scalars.data<float>()[2 * level + 1] = static_cast<float>(VpSde::std_dev(t));
   }
   return scalars;
 }
 
-// tau [N+1,M]: row k is level k.
-Tensor level_times(const Schedule& schedule, int modalities, Subset given) {
-  Tensor tau = Tensor::zeros({schedule.levels + 1, modalities});
-  for (int level = 1; level <= schedule.levels; ++level)
-    for (int i = 0; i < modalities; ++i)
-      if (!contains(given, i))
-        tau.data<float>()[level * modalities + i] = static_cast<float>(schedule.time(level));
+// tau [levels, M_t]: row k is level k.
+Tensor level_times(const SamplerPlan& plan, std::int64_t times, Subset given) {
+  const auto levels = static_cast<std::int64_t>(plan.times.size());
+  Tensor tau = Tensor::zeros({levels, times});
+  for (std::int64_t level = 0; level < levels; ++level)
+    for (std::int64_t i = 0; i < times; ++i)
+      if (!contains(given, static_cast<int>(i)))
+        tau.data<float>()[level * times + i] =
+            static_cast<float>(plan.times[static_cast<std::size_t>(level)]);
   return tau;
 }
 
@@ -74,7 +78,8 @@ void copy_columns(const Tensor& from, std::int64_t from_first, const Tensor& to,
 
 SampleSettings sample_settings(const Config& config) {
   const SamplerConfig& s = config.sampler;
-  return {.sampler = {.schedule = {static_cast<int>(s.steps), static_cast<int>(s.jump),
+  return {.sampler = {.method = s.method,
+                      .schedule = {static_cast<int>(s.steps), static_cast<int>(s.jump),
                                    static_cast<int>(s.resample)},
                       .renoise = s.renoise},
           .seed = config.seed,
@@ -111,7 +116,7 @@ Model Model::open_run(const std::filesystem::path& folder, Device device) {
     load(files.classifier(m.name), nets.classifier,
          [&] { return make_classifier(m, model.info(i), model.dataset_.classes); });
   }
-  load(files.score(), model.score_, [&] { return ScoreModel(model.config_.score, model.layout_); });
+  load(files.score(), model.score_, [&] { return ScoreModel(model.config_); });
   return model;
 }
 
@@ -135,7 +140,7 @@ Model Model::open_file(const std::filesystem::path& path, Device device) {
     add("classifier." + m.name + ".", nets.classifier,
         [&] { return make_classifier(m, model.info(i), model.dataset_.classes); });
   }
-  add("score.", model.score_, [&] { return ScoreModel(model.config_.score, model.layout_); });
+  add("score.", model.score_, [&] { return ScoreModel(model.config_); });
   MLD_CHECK_AS(ErrorKind::model, !parts.empty(), path.string(), ": holds no model");
   nn::load_weights(path, parts);
   return model;
@@ -238,10 +243,15 @@ Tensor Model::sample_latents(Subset given, const Tensor& z, std::span<const std:
             "sample: latents of ", "shape ", z.defined() ? z.shape() : Shape{}, ", expected [", count_all,
             ",", layout_.total, "]");
   const ScoreNetwork& network = score().network;
-  const Schedule& schedule = settings.sampler.schedule;
-  const Tensor table = network.time_table(level_times(schedule, modalities(), given).to(device_));
+  // A network with one time knows nothing of given modalities: they are noised like the rest.
+  const std::int64_t times = network.options().times;
+  SamplerOptions options = settings.sampler;
+  options.noised_given = config_.model.kind == ModelKind::inpaint;
+  const SamplerPlan plan = make_plan(options);
+  const Tensor table =
+      network.time_table(level_times(plan, times, options.noised_given ? 0 : given).to(device_));
   const bool velocity = config_.score.prediction == Prediction::velocity;
-  const Tensor scalars = velocity_scalars(schedule).to(device_);
+  const Tensor scalars = velocity_scalars(plan).to(device_);
   const ScoreFunction score_at = [&](const Tensor& r, const Tensor& level) {
     const Tensor n = network(r, network.row(table, level)).value;
     return velocity ? noise_of_velocity(r, n, scalars, level) : n;
@@ -254,13 +264,13 @@ Tensor Model::sample_latents(Subset given, const Tensor& z, std::span<const std:
 
   const Tensor given_mask = mask.to(device_);
   PhiloxNoise noise(settings.seed);
-  const std::int64_t per_chunk = count(schedule.walk()).reverse;
+  const std::int64_t per_chunk = plan.network_calls;
   const std::int64_t chunks = (count_all + settings.chunk - 1) / settings.chunk;
   // On a GPU every chunk has the size asked for, whatever the number of samples: cuBLAS chooses its kernels,
   // and so the last bits, by the size of the batch.
   const std::int64_t size =
       device_.kind == DeviceKind::cuda ? settings.chunk : (count_all + chunks - 1) / chunks;
-  Sampler sampler(score_at, noise, settings.sampler, {size, layout_.total}, DType::f32, device_);
+  Sampler sampler(score_at, noise, plan, {size, layout_.total}, DType::f32, device_);
   Tensor out = Tensor::empty({count_all, layout_.total});
   for (std::int64_t c = 0; c < chunks; ++c) {
     // A chunk that is not full is filled up with samples that are thrown away.

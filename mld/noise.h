@@ -48,6 +48,7 @@ enum Site : std::uint32_t {
   kSiteNoise = 4,       // training noise
   kSiteInitial = 5,     // start of the sampler
   kSiteTransition = 6,  // its transitions
+  kSiteGiven = 7,       // what brings given latents to a noise level
   kFirstLayerSite = 64
 };
 

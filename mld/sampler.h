@@ -1,38 +1,30 @@
-// Reverse diffusion with a multi-time score network (method.md section 10): generates the modalities of A1
-// given clean latents of A2, or everything when A2 is empty. Knows nothing of networks: the score function is
-// a callable, so that the sampler is tested on exact Gaussian scores.
+// Reverse diffusion (method.md sections 10 and 11): generates the modalities of A1 given the latents of A2,
+// or everything when A2 is empty, along a plan (sampler_plan.h). Knows nothing of networks: the score
+// function is a callable, so that the sampler is tested on exact Gaussian scores.
 #pragma once
 
 #include <functional>
-#include <vector>
 
 #include "engine/core/tensor.h"
 #include "engine/runtime/capture.h"
 #include "mld/noise.h"
-#include "mld/schedule.h"
+#include "mld/sampler_plan.h"
 
 namespace mld {
 
-enum class Renoise : int { euler, exact };
-
-struct SamplerOptions {
-  Schedule schedule = {};
-  Renoise renoise = Renoise::euler;  // forward transitions: Euler-Maruyama of the SDE, or its exact kernel
-};
-
-// n [B,D] <- raw network output (sigma times score) for the state r [B,D] at a level 1..N; level i32 [1] is
-// on the device of r and read when the work runs.
+// n [B,D] <- raw network output (sigma times score) for the state r [B,D] at a level of the plan; level i32
+// [1] is on the device of r and read when the work runs.
 using ScoreFunction = std::function<Tensor(const Tensor& r, const Tensor& level)>;
-// Called after each reverse transition with (done, total); returning false cancels the run.
+// Called after each network call with (done, total); returning false cancels the run.
 using SamplerProgress = std::function<bool(std::int64_t done, std::int64_t total)>;
 
 // Draws batches of one size. What differs between transitions (level, coefficients, place of the noise) lies
-// in device memory, so that on a device with a stream one reverse and one forward transition are recorded and
-// replayed for the whole walk and for every batch.
+// in device memory, so that on a device with a stream one transition of each sort is recorded and replayed
+// for the whole walk and for every batch.
 class Sampler {
  public:
   // States are [B,D] of `dtype` on `device`. Score and noise are kept by reference.
-  Sampler(const ScoreFunction& score, NoiseSource& noise, const SamplerOptions& options, const Shape& shape,
+  Sampler(const ScoreFunction& score, NoiseSource& noise, const SamplerPlan& plan, const Shape& shape,
           DType dtype, Device device);
   Sampler(const Sampler&) = delete;
   Sampler& operator=(const Sampler&) = delete;
@@ -44,17 +36,16 @@ class Sampler {
                     const SamplerProgress& progress = {});
 
  private:
-  enum class Kind { start, reverse, last, forward };
-  void transition(Kind kind);
+  void transition(bool evaluates, bool noisy, std::uint32_t site = kSiteTransition);
+  void run(const Transition& step);
 
   const ScoreFunction& score_;
   NoiseSource& noise_;
-  std::vector<int> walk_;
-  std::int64_t reverse_count_;
-  Tensor levels_, coefficients_;    // of each transition: i32 [T], f64 [T,3]
-  Tensor place_, level_, current_;  // of the one in progress: i32 [1], i32 [1], f64 [3]
-  Tensor r_, zeta_, z_, given_, rows_;
-  CapturedStep reverse_, forward_;
+  SamplerPlan plan_;
+  Tensor levels_, coefficients_;    // of each transition: i32 [T], f64 [T,8]
+  Tensor place_, level_, current_;  // of the one in progress: i32 [1], i32 [1], f64 [8]
+  Tensor r_, zeta_, memory_, z_, given_, rows_;
+  CapturedStep stochastic_, deterministic_, forward_;
   bool recordable_;
 };
 

@@ -55,6 +55,7 @@ struct DrawRow {  // choices of one row of the batch
   double d;
   bool per_batch;
   TimeDistribution time;
+  int times;  // of a row
   std::int32_t *sample, *conditioning;
   float* t;
 
@@ -65,11 +66,13 @@ struct DrawRow {  // choices of one row of the batch
     conditioning[b] = static_cast<std::int32_t>(
         draw_conditioning(store.present(sample[b]), d, u01(subset.v[0]), u01(subset.v[1])));
 
-    const Words when = draw(seed, kSiteTime, step32, row, 0);
-    const double u = u01_double(when.v[0], when.v[1]);
-    // Box-Muller in double; one draw a row.
-    const double radius = std::sqrt(-2 * std::log1p(-u01_double(when.v[2], when.v[3])));
-    t[b] = static_cast<float>(time.draw(u, radius * std::cos(2 * 3.14159265358979323846 * u)));
+    for (int i = 0; i < times; ++i) {
+      const Words when = draw(seed, kSiteTime, step32, row, static_cast<std::uint32_t>(i));
+      const double u = u01_double(when.v[0], when.v[1]);
+      // Box-Muller in double; one draw a time.
+      const double radius = std::sqrt(-2 * std::log1p(-u01_double(when.v[2], when.v[3])));
+      t[b * times + i] = static_cast<float>(time.draw(u, radius * std::cos(2 * 3.14159265358979323846 * u)));
+    }
   }
 };
 
@@ -78,6 +81,7 @@ struct PerturbRow {
   const std::int32_t *sample, *conditioning;
   const float *time, *noise;
   Prediction prediction;
+  bool one_time, scalar_tau;  // a row has one time; tau is that time
   float *r, *tau, *target, *weight;
 
   template <class Team>
@@ -90,12 +94,18 @@ struct PerturbRow {
       dim_diffused += contains(diffused, i) ? store.dims[i] : 0;
     }
     const float omega = static_cast<float>(dim_present) / static_cast<float>(dim_diffused);
-    const double t = static_cast<double>(time[b]);
-    const auto a = static_cast<float>(VpSde::mean(t)), s = static_cast<float>(VpSde::std_dev(t));
     for (int i = 0; i < store.modalities; ++i) {
       const bool on = contains(diffused, i), there = contains(present, i);
       const float* z = there ? store.latents[i] + store.item(sample[b], i) * store.dims[i] : nullptr;
-      team.once([&] { tau[b * store.modalities + i] = on ? time[b] : there ? 0.0f : 1.0f; });
+      const float t = one_time ? time[b] : time[b * store.modalities + i];
+      const auto a = static_cast<float>(VpSde::mean(static_cast<double>(t)));
+      const auto s = static_cast<float>(VpSde::std_dev(static_cast<double>(t)));
+      team.once([&] {
+        if (scalar_tau)
+          tau[b] = t;
+        else
+          tau[b * store.modalities + i] = on ? t : there ? 0.0f : 1.0f;
+      });
       modality(team, b * store.total + store.offsets[i], store.dims[i], z, on, a, s,
                on ? omega * store.weights[i] : 0.0f);
     }
@@ -123,6 +133,7 @@ ScoreBatcher::ScoreBatcher(const LatentStore& latents, ScoreBatchOptions options
       options_(std::move(options)),
       order_(latents.num_samples(), options_.batch, seed),
       seed_(seed),
+      times_(options_.kind == ModelKind::uni ? latents.layout().modalities() : 1),
       device_(latents.samples().device()) {
   MLD_CHECK(latents.layout().modalities() <= kMaxModalities, "score training: at most ", kMaxModalities,
             " modalities");
@@ -136,15 +147,16 @@ ScoreBatcher::ScoreBatcher(const LatentStore& latents, ScoreBatchOptions options
 BatchDraw ScoreBatcher::draw(const StepState* state) const {
   const std::int64_t batch = options_.batch;
   BatchDraw out{Tensor::empty({batch}, DType::i32, device_), Tensor::empty({batch}, DType::i32, device_),
-                Tensor::empty({batch}, DType::f32, device_),
+                Tensor::empty({batch, times_}, DType::f32, device_),
                 Tensor::empty({batch, latents_.layout().total}, DType::f32, device_)};
   const DrawRow f{state,
                   view(latents_, options_),
                   order_,
                   seed_,
-                  options_.d,
+                  options_.kind == ModelKind::mld ? options_.d : 1,
                   options_.subsets == SubsetDraw::per_batch,
                   options_.time,
+                  static_cast<int>(times_),
                   out.sample.ptr<std::int32_t>(),
                   out.conditioning.ptr<std::int32_t>(),
                   out.time.ptr<float>()};
@@ -155,7 +167,8 @@ BatchDraw ScoreBatcher::draw(const StepState* state) const {
 
 ScoreBatch ScoreBatcher::perturb(const BatchDraw& draw) const {
   const std::int64_t batch = draw.sample.shape()[0], total = latents_.layout().total;
-  const auto modalities = static_cast<std::int64_t>(latents_.layout().modalities());
+  const bool scalar_tau = options_.kind == ModelKind::inpaint;
+  const std::int64_t modalities = scalar_tau ? 1 : latents_.layout().modalities();
   ScoreBatch out{Tensor::empty({batch, total}, DType::f32, device_),
                  Tensor::empty({batch, modalities}, DType::f32, device_),
                  Tensor::empty({batch, total}, DType::f32, device_),
@@ -166,6 +179,8 @@ ScoreBatch ScoreBatcher::perturb(const BatchDraw& draw) const {
                      draw.time.ptr<float>(),
                      draw.noise.ptr<float>(),
                      options_.prediction,
+                     times_ == 1,
+                     scalar_tau,
                      out.r.ptr<float>(),
                      out.tau.ptr<float>(),
                      out.target.ptr<float>(),

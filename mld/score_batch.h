@@ -9,6 +9,7 @@
 #include "data/batch_order.h"
 #include "engine/core/tensor.h"
 #include "engine/runtime/step_state.h"
+#include "mld/kinds.h"
 #include "mld/latents.h"
 #include "mld/time_sampling.h"
 
@@ -29,6 +30,7 @@ struct ScoreBatchOptions {
   SubsetDraw subsets = SubsetDraw::per_sample;
   TimeDistribution time = {};
   Prediction prediction = Prediction::noise;
+  ModelKind kind = ModelKind::mld;  // inpaint and uni draw no conditioning sets; uni a time per modality
   std::vector<double> modality_weights = {};  // w_i, 1 if empty
 };
 
@@ -36,7 +38,7 @@ struct ScoreBatchOptions {
 struct BatchDraw {
   Tensor sample;        // i32 [B] row of the sample index
   Tensor conditioning;  // i32 [B] bit mask of A2, within what is present
-  Tensor time;          // f32 [B]
+  Tensor time;          // f32 [B,1], or [B,M] for uni
   Tensor noise;         // f32 [B,D] standard normal
 };
 
@@ -44,7 +46,7 @@ struct BatchDraw {
 // loss = (1/B) sum weight (output - target)^2.
 struct ScoreBatch {
   Tensor r;       // [B,D] diffused on A1, clean on A2, pure noise where a modality is absent
-  Tensor tau;     // [B,M] t on A1, 0 on A2, 1 where absent
+  Tensor tau;     // [B,M] t on A1, 0 on A2, 1 where absent; for inpaint [B,1] t
   Tensor target;  // [B,D]
   Tensor weight;  // [B,D] Omega_b w_i on A1, 0 elsewhere
 };
@@ -64,6 +66,7 @@ class ScoreBatcher {
   ScoreBatchOptions options_;
   data::BatchOrder order_;
   std::uint64_t seed_;
+  std::int64_t times_;  // drawn for each sample
   Device device_;
 };
 

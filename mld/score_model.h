@@ -10,14 +10,24 @@
 
 namespace mld {
 
+inline LatentLayout latent_layout(const Config& config) {
+  std::vector<std::int64_t> dims;
+  for (const ModalityConfig& m : config.modalities) dims.push_back(m.latent);
+  return LatentLayout(std::move(dims));
+}
+
 struct ScoreModel {
   ScoreNetwork network;
   nn::Buffer latent_mean, latent_std;     // [D]
   std::optional<nn::Buffer> latent_axes;  // [sum D_i^2], if the latents are turned into principal axes
 
-  ScoreModel(const ScoreConfig& config, const LatentLayout& layout)
+  explicit ScoreModel(const Config& config)
+      : ScoreModel(config.score, config.model.kind, latent_layout(config)) {}
+
+ private:
+  ScoreModel(const ScoreConfig& config, ModelKind kind, const LatentLayout& layout)
       : network({.dim = layout.total,
-                 .times = layout.modalities(),
+                 .times = kind == ModelKind::inpaint ? 1 : layout.modalities(),
                  .width = config.width,
                  .time_dim = config.time_dim,
                  .groups = config.groups,
@@ -29,6 +39,7 @@ struct ScoreModel {
       latent_axes.emplace(Shape{layout.squares(layout.modalities())}, 0.0);
   }
 
+ public:
   LatentStats stats() const {
     return {latent_mean.value(), latent_std.value(), latent_axes ? latent_axes->value() : Tensor()};
   }
@@ -39,11 +50,5 @@ struct ScoreModel {
     v("latent_axes", latent_axes);
   }
 };
-
-inline LatentLayout latent_layout(const Config& config) {
-  std::vector<std::int64_t> dims;
-  for (const ModalityConfig& m : config.modalities) dims.push_back(m.latent);
-  return LatentLayout(std::move(dims));
-}
 
 }  // namespace mld

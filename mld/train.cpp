@@ -254,13 +254,14 @@ class Trainer {
   StageEnd score(const LatentStore& latents, const LatentStats& stats, std::int64_t size, const Run& run) {
     const ScoreConfig& c = config_.score;
     Stage s = stage("score", files_.score(), c);
-    ScoreModel model(c, latents.layout());
+    ScoreModel model(config_);
     nn::ParameterStore parameters(model, {.device = request_.device, .ema = c.ema > 0});
     ScoreBatchOptions options{.batch = size,
                               .d = c.d,
                               .subsets = c.subsets,
                               .time = {c.time_sampling, c.t_min, c.time_log_mean, c.time_log_std},
                               .prediction = c.prediction,
+                              .kind = config_.model.kind,
                               .modality_weights = {}};
     for (const ModalityConfig& m : config_.modalities) options.modality_weights.push_back(m.weight);
     const ScoreBatcher batcher(latents, options, s.seed);

@@ -7,6 +7,7 @@
 #include "engine/runtime/threads.h"
 #include "mld/generate.h"
 #include "mld/sample_io.h"
+#include "mld/sampling_record.h"
 #include "tools/commands.h"
 #include "tools/sampler_options.h"
 #include "tools/terminal.h"
@@ -163,15 +164,13 @@ void run(const Options& o) {
   }
   const std::vector<std::string> files =
       write_samples(o.out, sets, conditions.n(), {.singles = o.singles, .seed = settings.seed});
-  const Schedule& schedule = settings.sampler.schedule;
-  const nlohmann::json record{
-      {"model", o.run},
-      {"samples", conditions.n()},
-      {"given", conditions.record()},
-      {"seed", settings.seed},
-      {"schedule", {{"steps", schedule.levels}, {"jump", schedule.jump}, {"resample", schedule.resample}}},
-      {"network_calls", count(schedule.walk()).reverse},
-      {"files", files}};
+  const nlohmann::json record{{"model", o.run},
+                              {"samples", conditions.n()},
+                              {"given", conditions.record()},
+                              {"seed", settings.seed},
+                              {"schedule", schedule_record(settings.sampler)},
+                              {"network_calls", make_plan(settings.sampler).network_calls},
+                              {"files", files}};
   write_file_atomically(std::filesystem::path(o.out) / "sample.json", record.dump(2) + "\n");
   std::printf("%s\n", (std::filesystem::path(o.out) / "sample.json").c_str());
 }

@@ -10,6 +10,7 @@
 namespace mld::tools {
 
 struct SamplerFlags {
+  std::optional<std::string> method;
   std::optional<int> steps, jump, resample;
   std::optional<std::uint64_t> seed;
   std::optional<std::int64_t> chunk;
@@ -20,6 +21,8 @@ struct SamplerFlags {
           ->type_name("N")
           ->check(range);
     };
+    app.add_option("--method", method, "em, dpm, dpm_sde or heun; default: as the run was configured")
+        ->type_name("NAME");
     add("--steps", steps, "Noise levels", between(1, kMaxLevels));
     add("--jump", jump, "Levels a jump goes back", between(1, kMaxLevels));
     add("--resample", resample, "Times each stretch is walked, 1: no jumps", between(1, kMaxResample));
@@ -29,6 +32,7 @@ struct SamplerFlags {
 
   SampleSettings apply(SampleSettings settings) const {
     Schedule& schedule = settings.sampler.schedule;
+    if (method) settings.sampler.method = parse_method(*method);
     schedule.levels = steps.value_or(schedule.levels);
     schedule.jump = jump.value_or(schedule.jump);
     schedule.resample = resample.value_or(schedule.resample);

@@ -9,8 +9,8 @@ namespace mld::cuda {
 struct CopyStream::State {
   Device device;
   cudaStream_t stream = nullptr;
-  std::vector<cudaEvent_t> uploaded, taken;  // an event that was never recorded holds nobody up
-  std::vector<void*> pinned;
+  std::vector<cudaEvent_t> uploaded = {}, taken = {};  // one that was never recorded holds nobody up
+  std::vector<void*> pinned = {};
 };
 
 CopyStream::CopyStream(Device device, int slots) : state_(new State{.device = device}) {

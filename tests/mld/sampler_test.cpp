@@ -38,8 +38,11 @@ struct Moments {
 // offset(level).
 template <class Gain>
 Moments moments(mld::SamplerOptions options, std::int64_t dim, Gain score_of) {
-  const auto walk = options.schedule.walk();
-  const auto rows = static_cast<std::int64_t>(walk.size()) * dim + 1;
+  const mld::SamplerPlan plan = mld::make_plan(options);
+  std::int64_t draws = 1;
+  for (const mld::Transition& step : plan.transitions)
+    draws += step.noisy + (step.evaluates && options.noised_given);
+  const std::int64_t rows = draws * dim + 1;
   Tensor z = Tensor::full({rows, dim}, 1.0, mld::DType::f64);
   Tensor given = Tensor::full({dim}, 1, mld::DType::u8);
   given.data<std::uint8_t>()[0] = 0;
@@ -47,13 +50,13 @@ Moments moments(mld::SamplerOptions options, std::int64_t dim, Gain score_of) {
   ImpulseNoise noise;
   const auto score = [&](const Tensor& r, const Tensor& level) {
     Tensor n = Tensor::zeros(r.shape(), mld::DType::f64);
-    const double t = options.schedule.time(static_cast<int>(level.item())), sigma = mld::VpSde::std_dev(t);
+    const double t = plan.times[static_cast<std::size_t>(level.item())], sigma = mld::VpSde::std_dev(t);
     for (std::int64_t b = 0; b < rows; ++b)
       n.data<double>()[b * dim] = sigma * score_of(r.data<double>() + b * dim, mld::VpSde::mean(t), sigma);
     return n;
   };
   const Tensor out = mld::sample(score, z, given, ids, noise, options);
-  REQUIRE(noise.drawn() < rows);
+  REQUIRE(noise.drawn() == rows - 1);
   const double mean = out.data<double>()[(rows - 1) * dim];
   double variance = 0;
   for (std::int64_t b = 0; b + 1 < rows; ++b) variance += std::pow(out.data<double>()[b * dim] - mean, 2);
@@ -97,6 +100,73 @@ TEST_CASE("sampler: conditional of a correlated pair, other coordinate given") {
   }
 }
 
+TEST_CASE("sampler: in-painting has the bias of method.md section 15") {
+  struct Row {
+    double rho, mean, variance;
+  };
+  // The first component of the joint score, the other coordinate as noisy as the first.
+  const auto score_of = [](double rho) {
+    return [rho](const double* r, double a, double) {
+      const double aa = a * a * rho;
+      return -(r[0] - aa * r[1]) / (1 - aa * aa);
+    };
+  };
+  for (const Row& row : {Row{0.8, 0.501716, 0.497049}, Row{0.95, 0.726892, 0.188496}}) {
+    const Moments linear = moments({.schedule = {250, 10, 1}, .noised_given = true}, 2, score_of(row.rho));
+    CHECK(std::abs(linear.mean - row.mean) < 1e-6);
+    CHECK(std::abs(linear.variance - row.variance) < 1e-6);
+  }
+  const Moments jump = moments({.schedule = {250, 10, 10}, .noised_given = true}, 2, score_of(0.8));
+  CHECK(std::abs(jump.mean - 0.777131) < 1e-6);
+  CHECK(std::abs(jump.variance - 0.363960) < 1e-6);
+}
+
+// On Gaussians the law of the exact solution is known. What remains of the error for many steps is of the
+// start, N(0,1) instead of the data diffused to t = 1, and of the last step, which goes from kFirstTime to 0
+// at once.
+TEST_CASE("sampler: the fast methods converge to the exact moments with second order") {
+  using mld::SamplerMethod;
+  for (const auto method : {SamplerMethod::dpm, SamplerMethod::heun, SamplerMethod::dpm_sde})
+    for (const double rho : {0.6, 0.95}) {
+      CAPTURE(static_cast<int>(method));
+      CAPTURE(rho);
+      const auto score = [&](const double* r, double a, double s) {
+        return -(r[0] - rho * a * r[1]) / (a * a * (1 - rho * rho) + s * s);
+      };
+      const auto error = [&](int steps) {
+        const Moments m = moments({.method = method, .schedule = {steps, 1, 1}}, 2, score);
+        return std::max(std::abs(m.mean - rho), std::abs(m.variance - (1 - rho * rho)));
+      };
+      const double coarse = error(30), fine = error(60), limit = error(480);
+      CHECK(limit < 0.004);
+      CHECK((coarse - limit) / (fine - limit) > 3);
+    }
+}
+
+TEST_CASE("sampler: jumps of the fast methods follow the exact forward process") {
+  // Without an error of the score or the steps a jump changes no law.
+  const auto score = [](const double* r, double, double) { return -r[0]; };
+  for (const auto method : {mld::SamplerMethod::dpm, mld::SamplerMethod::dpm_sde, mld::SamplerMethod::heun}) {
+    CAPTURE(static_cast<int>(method));
+    const Moments m = moments({.method = method, .schedule = {200, 5, 3}}, 1, score);
+    CHECK(m.variance == doctest::Approx(1).epsilon(1e-2));
+  }
+}
+
+TEST_CASE("sampler: network calls of a plan") {
+  using mld::SamplerMethod;
+  const auto calls = [](SamplerMethod method, mld::Schedule schedule) {
+    return mld::make_plan({.method = method, .schedule = schedule}).network_calls;
+  };
+  CHECK(calls(SamplerMethod::em, {250, 10, 10}) == 2410);
+  CHECK(calls(SamplerMethod::dpm, {20, 1, 1}) == 20);
+  CHECK(calls(SamplerMethod::heun, {20, 1, 1}) == 39);
+  CHECK(calls(SamplerMethod::dpm, {1, 1, 1}) == 1);
+  CHECK(calls(SamplerMethod::dpm_sde, {20, 10, 3}) == 40);
+  CHECK(mld::parse_method("dpm_sde") == SamplerMethod::dpm_sde);
+  CHECK_THROWS_AS(mld::parse_method("ddim"), mld::Error);
+}
+
 TEST_CASE("sampler: exact re-noising keeps a standard normal where the score is exact") {
   const auto score = [](const double* r, double, double) { return -r[0]; };  // variance 1 at every level
   const Moments m = moments({.schedule = {250, 10, 10}, .renoise = mld::Renoise::exact}, 1, score);
@@ -124,9 +194,8 @@ TEST_CASE("sampler: given coordinates come back bit for bit, and a run can be ca
 }
 
 TEST_CASE("sampler: recorded transitions draw what eager ones draw, batch after batch, on every device") {
-  const mld::SamplerOptions options{.schedule = {20, 5, 3}};
   const Tensor given = Tensor::from(std::vector<std::uint8_t>{1, 0, 0, 0}, {4});
-  const auto draw = [&](mld::Device device) {
+  const auto draw = [&](mld::Device device, const mld::SamplerOptions& options) {
     std::vector<float> factors;
     for (int k = 0; k <= 20; ++k) factors.push_back(-0.05f * static_cast<float>(k));
     const mld::Var table(Tensor::from(factors, {21, 1}, device));
@@ -134,7 +203,7 @@ TEST_CASE("sampler: recorded transitions draw what eager ones draw, batch after 
       return mld::mul(r, mld::gather_rows(table, level)).value;
     };
     mld::PhiloxNoise noise(7);
-    mld::Sampler sampler(score, noise, options, {6, 4}, mld::DType::f32, device);
+    mld::Sampler sampler(score, noise, mld::make_plan(options), {6, 4}, mld::DType::f32, device);
     std::vector<std::vector<float>> batches;
     for (int batch = 0; batch < 3; ++batch) {
       const Tensor z = Tensor::full({6, 4}, 0.5 + batch, mld::DType::f32, device);
@@ -144,13 +213,23 @@ TEST_CASE("sampler: recorded transitions draw what eager ones draw, batch after 
     }
     return batches;
   };
-  const auto want = draw(mld::kCpu);
-  CHECK(want[0] != want[1]);
-  for (const mld::Device device : mld::test::queued_devices()) {
-    const auto got = draw(device);
-    if (device == mld::kSim) CHECK(got == want);
-    for (std::size_t batch = 0; batch < want.size(); ++batch)
-      for (std::size_t i = 0; i < want[batch].size(); ++i)
-        CHECK(got[batch][i] == doctest::Approx(want[batch][i]).epsilon(1e-4));  // normals agree to a few ulp
+  using mld::SamplerMethod;
+  for (const mld::SamplerOptions& options :
+       {mld::SamplerOptions{.schedule = {20, 5, 3}},
+        {.schedule = {20, 5, 3}, .noised_given = true},
+        {.method = SamplerMethod::dpm, .schedule = {20, 5, 3}},
+        {.method = SamplerMethod::dpm_sde, .schedule = {20, 1, 1}},
+        {.method = SamplerMethod::heun, .schedule = {20, 5, 2}, .noised_given = true}}) {
+    CAPTURE(static_cast<int>(options.method));
+    const auto want = draw(mld::kCpu, options);
+    CHECK(want[0] != want[1]);
+    for (const mld::Device device : mld::test::queued_devices()) {
+      const auto got = draw(device, options);
+      if (device == mld::kSim) CHECK(got == want);
+      for (std::size_t batch = 0; batch < want.size(); ++batch)
+        for (std::size_t i = 0; i < want[batch].size(); ++i)
+          CHECK(got[batch][i] ==
+                doctest::Approx(want[batch][i]).epsilon(1e-4));  // normals agree to a few ulp
+    }
   }
 }

@@ -45,13 +45,12 @@ StepCounter at_step(std::int64_t step, Device device = kCpu) {
   return counter;
 }
 
-// The row of a batch written down from method.md section 7.
+// The row of a batch written down from method.md sections 7 and 11.
 void check_row(const LatentStore& store, const BatchDraw& draw, const ScoreBatch& batch, std::int64_t b,
-               Prediction prediction) {
+               Prediction prediction, ModelKind kind) {
   const std::int32_t* item = store.samples().data<std::int32_t>() + 3 * draw.sample.data<std::int32_t>()[b];
   const auto given = static_cast<Subset>(draw.conditioning.data<std::int32_t>()[b]);
-  const double t = static_cast<double>(draw.time.data<float>()[b]);
-  const double a = VpSde::mean(t), s = VpSde::std_dev(t);
+  if (kind != ModelKind::mld) CHECK(given == 0);
   double present = 0, diffused = 0;
   for (int i = 0; i < 3; ++i) {
     const double dim = static_cast<double>(store.layout().dims[static_cast<std::size_t>(i)]);
@@ -62,6 +61,8 @@ void check_row(const LatentStore& store, const BatchDraw& draw, const ScoreBatch
   REQUIRE(diffused > 0);
   for (int i = 0; i < 3; ++i) {
     const auto dim = store.layout().dims[static_cast<std::size_t>(i)];
+    const auto t = static_cast<double>(draw.time.data<float>()[kind == ModelKind::uni ? 3 * b + i : b]);
+    const double a = VpSde::mean(t), s = VpSde::std_dev(t);
     for (std::int64_t j = 0; j < dim; ++j) {
       const std::int64_t at = b * 6 + store.layout().offsets[static_cast<std::size_t>(i)] + j;
       const double eps = static_cast<double>(draw.noise.data<float>()[at]);
@@ -74,25 +75,56 @@ void check_row(const LatentStore& store, const BatchDraw& draw, const ScoreBatch
       CHECK(static_cast<double>(batch.weight.data<float>()[at]) ==
             doctest::Approx(on ? present / diffused : 0).epsilon(1e-6));
     }
-    const double tau = static_cast<double>(batch.tau.data<float>()[b * 3 + i]);
-    CHECK(tau == doctest::Approx(item[i] < 0 ? 1 : contains(given, i) ? 0 : t));
+    const bool scalar = kind == ModelKind::inpaint;
+    const auto tau = static_cast<double>(batch.tau.data<float>()[scalar ? b : b * 3 + i]);
+    if (scalar)
+      CHECK(tau == doctest::Approx(t));
+    else
+      CHECK(tau == doctest::Approx(item[i] < 0 ? 1 : contains(given, i) ? 0 : t));
   }
 }
 
 }  // namespace
 
-TEST_CASE("score batch: every row is what method.md section 7 says, with and without holes") {
-  for (bool holes : {false, true})
-    for (auto prediction : {Prediction::noise, Prediction::velocity}) {
-      const LatentStore store = latents(holes);
-      const ScoreBatcher batcher(store, {.batch = 16, .d = 0.3, .prediction = prediction}, 5);
-      for (std::int64_t step : {0, 1, 7}) {
-        const StepCounter state = at_step(step);
-        const BatchDraw draw = batcher.draw(state.ptr());
-        const ScoreBatch batch = batcher.perturb(draw);
-        for (std::int64_t b = 0; b < 16; ++b) check_row(store, draw, batch, b, prediction);
+TEST_CASE(
+    "score batch: every row is what method.md says for the method and its variants, with holes or not") {
+  for (auto kind : {ModelKind::mld, ModelKind::inpaint, ModelKind::uni})
+    for (bool holes : {false, true})
+      for (auto prediction : {Prediction::noise, Prediction::velocity}) {
+        CAPTURE(static_cast<int>(kind));
+        const LatentStore store = latents(holes);
+        const ScoreBatcher batcher(store, {.batch = 16, .d = 0.3, .prediction = prediction, .kind = kind}, 5);
+        for (std::int64_t step : {0, 1, 7}) {
+          const StepCounter state = at_step(step);
+          const BatchDraw draw = batcher.draw(state.ptr());
+          const ScoreBatch batch = batcher.perturb(draw);
+          CHECK(draw.time.shape() == Shape({16, kind == ModelKind::uni ? 3 : 1}));
+          CHECK(batch.tau.shape() == Shape({16, kind == ModelKind::inpaint ? 1 : 3}));
+          for (std::int64_t b = 0; b < 16; ++b) check_row(store, draw, batch, b, prediction, kind);
+        }
+      }
+}
+
+TEST_CASE("score batch: the times that uni draws for the modalities of a sample are independent") {
+  const LatentStore store = latents(false);
+  const ScoreBatcher batcher(store, {.batch = 20, .kind = ModelKind::uni}, 9);
+  const int steps = 1000;
+  double sums[3] = {}, products[3] = {};
+  for (int step = 0; step < steps; ++step) {
+    const BatchDraw draw = batcher.draw(at_step(step).ptr());
+    for (int b = 0; b < 20; ++b) {
+      const float* t = draw.time.data<float>() + std::ptrdiff_t{3} * b;
+      for (int i = 0; i < 3; ++i) {
+        sums[i] += static_cast<double>(t[i]) - 0.5;
+        products[i] += (static_cast<double>(t[i]) - 0.5) * (static_cast<double>(t[(i + 1) % 3]) - 0.5);
       }
     }
+  }
+  const double n = 20.0 * steps;
+  for (int i = 0; i < 3; ++i) {  // five standard deviations
+    CHECK(std::abs(sums[i] / n) < 5 * std::sqrt(1.0 / 12 / n));
+    CHECK(std::abs(products[i] / n) < 5.0 / 12 / std::sqrt(n));
+  }
 }
 
 TEST_CASE("score batch: on every device the choices are the cpu's, and the numbers but for rounding") {
@@ -117,13 +149,15 @@ TEST_CASE("score batch: on every device the choices are the cpu's, and the numbe
   constexpr double ulps = 8 * 0x1p-23;
   for (const TimeSampling kind : {TimeSampling::uniform, TimeSampling::importance, TimeSampling::lognormal})
     for (const bool holes : {false, true})
-      for (const auto subsets : {SubsetDraw::per_sample, SubsetDraw::per_batch})
+      for (const auto model : {ModelKind::mld, ModelKind::inpaint, ModelKind::uni})
         for (const auto prediction : {Prediction::noise, Prediction::velocity}) {
+          const auto subsets = holes ? SubsetDraw::per_sample : SubsetDraw::per_batch;
           const ScoreBatchOptions options{.batch = 17,
                                           .d = 0.3,
                                           .subsets = subsets,
                                           .time = {.kind = kind},
                                           .prediction = prediction,
+                                          .kind = model,
                                           .modality_weights = {1, 0.5, 3}};
           const Made want = make(kCpu, holes, options, 9);
           for (const Device device : test::queued_devices()) {

@@ -169,8 +169,7 @@ Case train_score(const Config& config, Device device) {
     return squared_error(model.network(batch.r, batch.tau), batch.target,
                          1.0 / static_cast<double>(batcher->batch()), batch.weight);
   };
-  const auto training =
-      std::make_shared<Training<ScoreModel>>(ScoreModel(c, latents->layout()), c, device, loss);
+  const auto training = std::make_shared<Training<ScoreModel>>(ScoreModel(config), c, device, loss);
   return training_case(training, train_flops(nn::walk(training->model), c.batch));
 }
 
@@ -238,9 +237,9 @@ Case train_autoencoder(const Config& config, std::size_t modality, const Shape& 
 // product does.
 struct Sampling {
   Sampling(const Config& config, i64 batch, const Schedule& schedule, Device device)
-      : model(config.score, latent_layout(config)), store(model, {.device = device, .training = false}) {
+      : model(config), store(model, {.device = device, .training = false}) {
     store.initialize(kSeed);
-    const i64 dim = latent_layout(config).total, times = latent_layout(config).modalities();
+    const i64 dim = latent_layout(config).total, times = model.network.options().times;
     std::vector<std::int32_t> ids(static_cast<std::size_t>(batch));
     std::iota(ids.begin(), ids.end(), 0);
     rows = Tensor::from(ids, {batch}, device);
@@ -250,7 +249,7 @@ struct Sampling {
     for (i64 i = 0; i < tau.numel(); ++i)
       tau.data<float>()[i] = static_cast<float>(schedule.time(static_cast<int>(i / times)));
     table = model.network.time_table(tau.to(device));
-    sampler.emplace(score, noise, SamplerOptions{.schedule = schedule}, z.shape(), DType::f32, device);
+    sampler.emplace(score, noise, make_plan({.schedule = schedule}), z.shape(), DType::f32, device);
   }
 
   void run(i64 calls) {

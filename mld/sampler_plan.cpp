@@ -1,0 +1,132 @@
+#include "mld/sampler_plan.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "engine/core/error.h"
+#include "mld/sde.h"
+
+namespace mld {
+namespace {
+
+constexpr double kRho = 7;
+
+double ratio(double t) { return std::sqrt(std::expm1(VpSde::integral(t))); }  // sigma/a
+double time_of_ratio(double s) { return VpSde::time_of_integral(std::log1p(s * s)); }
+
+std::vector<double> level_times(const SamplerOptions& options) {
+  const Schedule& schedule = options.schedule;
+  std::vector<double> times{0};
+  if (options.method == SamplerMethod::em) {
+    for (int k = 1; k <= schedule.levels; ++k) times.push_back(schedule.time(k));
+    return times;
+  }
+  const double low = std::pow(ratio(SamplerPlan::kFirstTime), 1 / kRho), high = std::pow(ratio(1), 1 / kRho);
+  for (int k = 1; k < schedule.levels; ++k)
+    times.push_back(time_of_ratio(std::pow(low + (high - low) * (k - 1) / (schedule.levels - 1), kRho)));
+  times.push_back(1);
+  return times;
+}
+
+// Euler-Maruyama with the coefficients of the upper level; no noise on the last step.
+Transition em_step(int level, int levels) {
+  const double t = static_cast<double>(level) / levels, dt = 1.0 / levels, beta = VpSde::beta(t);
+  Transition step{.level = level, .evaluates = true, .noisy = level > 1};
+  step.keep = 1 + 0.5 * beta * dt;
+  step.push = beta * dt / VpSde::std_dev(t);
+  step.spread = step.noisy ? std::sqrt(beta * dt) : 0;
+  return step;
+}
+
+// With D = (r + sigma n) / a, the network's guess of the data, and h the step in log(a/sigma):
+//   ode  r <- (sigma'/sigma) r + a' (1 - e^-h) D'
+//   sde  r <- (sigma'/sigma) e^-h r + a' (1 - e^-2h) D' + sigma' sqrt(1 - e^-2h) zeta
+// where D' = D + (h / 2 h_before) (D - D_before), and D' = D for the first step and the last.
+Transition dpm_step(int level, double t, double u, double h_before, bool stochastic) {
+  const double a = VpSde::mean(t), sigma = VpSde::std_dev(t), a_next = VpSde::mean(u);
+  Transition step{.level = level, .evaluates = true, .save_keep = 1 / a, .save_push = sigma / a};
+  if (u == 0) {
+    step.keep = 1 / a;
+    step.push = sigma / a;
+    return step;
+  }
+  const double h = std::log(ratio(t) / ratio(u)), sigma_next = VpSde::std_dev(u);
+  const double decay = stochastic ? std::exp(-h) : 1, gain = a_next * -std::expm1(stochastic ? -2 * h : -h);
+  const double change = h_before > 0 ? h / (2 * h_before) : 0;
+  step.keep = sigma_next / sigma * decay + gain * (1 + change) / a;
+  step.push = gain * (1 + change) * sigma / a;
+  step.carry = -gain * change;
+  step.noisy = stochastic;
+  step.spread = stochastic ? sigma_next * std::sqrt(-std::expm1(-2 * h)) : 0;
+  return step;
+}
+
+// In x = r/a against s = sigma/a the ODE is dx/ds = -n.
+void add_heun_step(std::vector<Transition>& out, int level, double t, double u) {
+  const double scale = VpSde::mean(u) / VpSde::mean(t);
+  const double step = VpSde::mean(u) * ((u > 0 ? ratio(u) : 0) - ratio(t));
+  out.push_back({.level = level,
+                 .evaluates = true,
+                 .keep = scale,
+                 .push = -step,
+                 .save_keep = scale,
+                 .save_push = -step / 2});
+  if (u > 0) out.push_back({.level = level - 1, .evaluates = true, .push = -step / 2, .carry = 1});
+}
+
+Transition way_back(const SamplerOptions& options, int level, double t, double u) {
+  Transition step{.level = level, .noisy = true};
+  if (options.method == SamplerMethod::em && options.renoise == Renoise::euler) {
+    const double dt = 1.0 / options.schedule.levels, beta = VpSde::beta(t);
+    step.keep = 1 - 0.5 * beta * dt;
+    step.spread = std::sqrt(beta * dt);
+  } else {
+    const double b = VpSde::integral(u) - VpSde::integral(t);
+    step.keep = std::exp(-0.5 * b);
+    step.spread = std::sqrt(-std::expm1(-b));
+  }
+  return step;
+}
+
+}  // namespace
+
+SamplerMethod parse_method(const std::string& name) {
+  const auto at = std::find(kSamplerMethodNames.begin(), kSamplerMethodNames.end(), name);
+  MLD_CHECK_AS(ErrorKind::usage, at != kSamplerMethodNames.end(), "sampler method '", name,
+               "'; expected em, dpm, dpm_sde or heun");
+  return static_cast<SamplerMethod>(at - kSamplerMethodNames.begin());
+}
+
+SamplerPlan make_plan(const SamplerOptions& options) {
+  const std::vector<int> walk = options.schedule.walk();
+  SamplerPlan plan;
+  plan.times = level_times(options);
+  plan.noised_given = options.noised_given;
+  const auto time = [&](int level) { return plan.times[static_cast<std::size_t>(level)]; };
+  double h_before = 0;  // 0: the memory is of another stretch
+  for (std::size_t i = 0; i + 1 < walk.size(); ++i) {
+    const int level = walk[i], next = walk[i + 1];
+    const double t = time(level), u = time(next);
+    if (next > level) {
+      plan.transitions.push_back(way_back(options, level, t, u));
+      h_before = 0;
+    } else if (options.method == SamplerMethod::em) {
+      plan.transitions.push_back(em_step(level, options.schedule.levels));
+    } else if (options.method == SamplerMethod::heun) {
+      add_heun_step(plan.transitions, level, t, u);
+    } else {
+      plan.transitions.push_back(dpm_step(level, t, u, h_before, options.method == SamplerMethod::dpm_sde));
+      h_before = u > 0 ? std::log(ratio(t) / ratio(u)) : 0;
+    }
+  }
+  for (Transition& step : plan.transitions) {
+    plan.network_calls += step.evaluates;
+    plan.remembers |= step.carry != 0;
+    if (!options.noised_given) continue;
+    step.given_mean = VpSde::mean(time(step.level));
+    step.given_std = step.level > 1 ? VpSde::std_dev(time(step.level)) : 0;
+  }
+  return plan;
+}
+
+}  // namespace mld

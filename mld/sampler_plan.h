@@ -1,0 +1,63 @@
+// What a sampler does, written down before it starts: a list of transitions between noise levels, each of
+// which is affine in the state r, the network's output n = sigma times score, fresh noise and a memory m of
+// what came before,
+//   r <- keep r + push n + spread zeta + carry m,    m <- save_keep r + save_push n   (of the old r),
+// so that one kernel serves every method, and a recorded transition every place of the walk.
+//
+// Methods, all of them walking the jump schedule (schedule.h):
+//   em       Euler-Maruyama on the reverse SDE, levels evenly spaced in t (the paper; method.md section 10)
+//   dpm      DPM-Solver++(2M) (Lu et al. 2022, arXiv 2211.01095) on the probability-flow ODE
+//   dpm_sde  its stochastic form, SDE-DPM-Solver++(2M); without memory it is DDPM's ancestral step
+//   heun     Heun's method on the probability-flow ODE in r/a against sigma/a (Karras et al. 2022, algorithm
+//            1, arXiv 2206.00364): two network calls a level but the last
+// The levels of the last three are spaced as Karras et al. do (rho = 7) in sigma/a between t = 1 and
+// kFirstTime; they go back to higher levels by the exact kernel of the forward process.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "mld/schedule.h"
+
+namespace mld {
+
+enum class SamplerMethod : std::uint8_t { em, dpm, dpm_sde, heun };
+inline constexpr std::array<std::string_view, 4> kSamplerMethodNames{"em", "dpm", "dpm_sde", "heun"};
+enum class Renoise : std::uint8_t { euler, exact };
+
+struct SamplerOptions {
+  SamplerMethod method = SamplerMethod::em;
+  Schedule schedule = {};
+  Renoise renoise = Renoise::euler;  // em's way back: Euler-Maruyama of the forward SDE, or its exact kernel
+  // In-painting (method.md section 11.1): before each network call the given coordinates are brought to the
+  // noise level by fresh noise, for networks that know one time only. Otherwise they stay clean.
+  bool noised_given = false;
+};
+
+struct Transition {
+  int level = 0;  // at which the network is called, or from which noise is added
+  bool evaluates = false, noisy = false;
+  double keep = 0, push = 0, spread = 0, carry = 0, save_keep = 0, save_push = 0;
+  double given_mean = 1, given_std = 0;  // given coordinates <- given_mean z + given_std eta, before a call
+};
+
+struct SamplerPlan {
+  static constexpr double kFirstTime = 1e-3;  // of level 1 for every method but em
+
+  std::vector<double> times;  // of the levels 0, 1, ..., ascending; level 0 is the data
+  std::vector<Transition> transitions;
+  std::int64_t network_calls = 0;
+  bool remembers = false;     // some transition reads m
+  bool noised_given = false;  // as in the options
+};
+
+// ErrorKind::usage for a name that is none of the above.
+SamplerMethod parse_method(const std::string& name);
+
+// ErrorKind::usage for a schedule beyond its limits.
+SamplerPlan make_plan(const SamplerOptions& options);
+
+}  // namespace mld
