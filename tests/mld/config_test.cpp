@@ -280,7 +280,7 @@ TEST_CASE("config: unknown keys offer the nearest valid one") {
   CHECK(contains(error_with({"score.widht=3"}), "'score.widht': unknown key, did you mean score.width?"));
   CHECK(contains(error_with({"scor.width=3"}), "did you mean score?"));
   CHECK(contains(error_with({"width=3"}), "did you mean score.width?"));
-  CHECK(contains(error_with({"sampler.temperature=3"}), "unknown key; sampler has steps, jump, resample"));
+  CHECK(contains(error_with({"sampler.temperature=3"}), "unknown key; sampler has method, steps, jump, resample"));
   CHECK(contains(error_with({"modalities.svnh.latent=3"}), "no such modality, did you mean svhn?"));
   CHECK(contains(error_with({"modalities.text.latent=3"}), "no such modality; there are mnist, svhn"));
   CHECK(contains(error_with({"modalities.svhn.latents=3"}), "did you mean modalities.svhn.latent?"));
@@ -336,7 +336,7 @@ TEST_CASE("config: wrong types, ranges and forms") {
            {"score.mults=[1,0]", "score.mults[1]: expected 1 to 64, found 0"},
            {"seed=-1", "seed: expected an integer from 0 to 2^64-1, found -1"},
            {"seed=18446744073709551616", "seed: expected an integer from 0 to 2^64-1"},
-           {"model.kind=vae", "expected one of mld, found 'vae'"},
+           {"model.kind=vae", "expected one of mld, inpaint, uni, found 'vae'"},
            {"data.store=\xff", "is not UTF-8"},
            {"threads=2000", "expected 0 to 1024"}}) {
     const std::string message = error_with({row.setting});

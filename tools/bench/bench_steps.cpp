@@ -178,7 +178,7 @@ Case train_score(const Config& config, Device device) {
 Case products(const Config& config, Device device) {
   struct Products {
     Products(const Config& c, Device device)
-        : model(c.score, latent_layout(c)), store(model, {.device = device, .training = false}) {
+        : model(c), store(model, {.device = device, .training = false}) {
       store.initialize(kSeed);
     }
     ScoreModel model;

@@ -1,0 +1,80 @@
+// Sets of feature rows and the distances between them (metrics.md section 2). What is kept of a set does not
+// grow with its size: sums for mean and covariance, in double and over blocks of rows, and the first rows for
+// the kernel distance. Rows go to blocks by their number and are summed in portions of fixed size, so that
+// neither the portions they arrive in nor the threads show in any result.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <vector>
+
+namespace mld {
+
+// Count, sum and sum of outer products of rows [n, dim].
+class FeatureMoments {
+ public:
+  explicit FeatureMoments(std::int64_t dim);
+  void add(std::span<const float> rows);
+  void add(const FeatureMoments& other);
+
+  std::int64_t dim() const { return dim_; }
+  std::int64_t count() const { return count_; }
+  std::vector<double> mean() const;
+  std::vector<double> covariance() const;  // [dim,dim], divisor n - 1
+
+ private:
+  std::int64_t dim_, count_ = 0;
+  std::vector<double> sum_, outer_;  // of outer_ the lower triangle
+};
+
+// Squared Frechet distance of the Gaussians with these moments,
+//   |mu - mu'|^2 + tr S + tr S' - 2 sum_k sqrt(lambda_k(S^1/2 S' S^1/2)),
+// in the symmetric form, with negative eigenvalues of rounding taken as 0. Both need two rows.
+double frechet_distance(const FeatureMoments& a, const FeatureMoments& b);
+
+// Squared maximum mean discrepancy with the kernel (x.y / dim + 1)^3, unbiased (Binkowski et al. 2018,
+// arXiv 1801.01401): mean over subsets of rows drawn without replacement, and its standard error.
+struct KernelDistance {
+  double value = 0, error = 0;
+  std::int64_t subset = 0, subsets = 0;
+};
+KernelDistance kernel_distance(std::span<const float> a, std::span<const float> b, std::int64_t dim);
+
+class FeatureSet {
+ public:
+  static constexpr std::int64_t kRowsKept = 10'000;     // for the kernel distance
+  static constexpr std::int64_t kLargestBlocked = 512;  // dim up to which there are blocks to resample
+
+  explicit FeatureSet(std::int64_t dim);
+  // ErrorKind::diverged for a row with a value that is not finite.
+  void add(std::span<const float> rows);
+
+  std::int64_t dim() const { return dim_; }
+  std::int64_t count() const { return count_; }
+  FeatureMoments moments() const;
+  FeatureMoments half(int which) const;  // of every second row, 0 or 1
+  const std::vector<FeatureMoments>& blocks() const;
+  std::span<const float> rows() const { return rows_; }
+
+ private:
+  void flush() const;
+
+  std::int64_t dim_, count_ = 0;
+  std::vector<float> rows_;
+  mutable std::vector<std::vector<float>> pending_;  // of each block, not yet summed
+  mutable std::vector<FeatureMoments> blocks_;
+};
+
+// The distance of what was made from what is real.
+struct FeatureDistance {
+  double frechet = 0;
+  // 95 %: blocks of both sets resampled, shifted by what resampling adds to the mean. Not for large features.
+  std::optional<double> low = {}, high = {};
+  KernelDistance kernel;
+  double real_halves = 0;  // Frechet distance between two halves of the real rows: what no model can be below
+  std::int64_t dim = 0, real = 0, made = 0;  // rows
+};
+FeatureDistance feature_distance(const FeatureSet& real, const FeatureSet& made);
+
+}  // namespace mld
