@@ -18,8 +18,6 @@ import struct
 import sys
 import zlib
 
-FORMAT_VERSION = "1"  # nn/checkpoint.h
-
 SHA256 = {
     "inception": "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2",
     "vggish": "10086976245803799d9194e9a73d9b6c1549c71d1b80106f5cade5608a561f4b",
@@ -44,17 +42,12 @@ def read_state_dict(path):
     return {name: tensor.float().contiguous().numpy() for name, tensor in state.items() if hasattr(tensor, "numpy")}
 
 
-def store_name(name):
-    """Where nn/checkpoint.h keeps it: statistics are buffers, the rest belongs to the model."""
-    return ("buffer/" if re.search(r"\.running_(mean|var)$", name) else "model/") + name
-
-
 def save(path, network, source, tensors):
     """Writes safetensors with the checksums of engine/io/safetensors.h; the file appears when it is complete."""
     import numpy as np
 
-    metadata = {"format_version": FORMAT_VERSION, "network": network, "source": source}
-    arrays = {store_name(name): np.ascontiguousarray(value, "<f4") for name, value in sorted(tensors.items())}
+    metadata = {"network": network, "source": source}
+    arrays = {name: np.ascontiguousarray(value, "<f4") for name, value in sorted(tensors.items())}
     header, offset, content, checksums = {}, 0, [], {}
     for name, value in arrays.items():
         if not np.isfinite(value).all():

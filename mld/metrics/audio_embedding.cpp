@@ -7,14 +7,13 @@
 #include "data/audio.h"
 #include "data/fft.h"
 #include "data/wav.h"
-#include "mld/metrics/vggish.h"
+#include "mld/metrics/weights.h"
 
-namespace mld::metrics {
+namespace mld {
 namespace {
 
 constexpr std::int64_t kSamples = data::kSampleRate;  // one window of VGGish, a second
 constexpr std::int64_t kSpectrogramFrames = data::frame_count(kSamples);
-constexpr std::int64_t kPatch = kVggishFrames * kVggishBands;
 constexpr float kFullScale = 32767.0F, kQuietest = 0.1F, kLogOffset = 0.01F;
 constexpr std::int64_t kWindow = 400, kHop = 160;
 constexpr std::size_t kFft = 512, kLanes = data::RealFft::kLanes;
@@ -126,4 +125,18 @@ Tensor log_mel_patches(const Tensor& waves) {
   return patches;
 }
 
-}  // namespace mld::metrics
+AudioEmbedding::AudioEmbedding(const std::filesystem::path& weights, Device device)
+    : device_(device),
+      store_(network_, {.device = device, .training = false}),
+      weights_hash_(load_weights(weights, "vggish", store_)) {}
+
+Tensor AudioEmbedding::of_waves(const Tensor& waves) const {
+  return network_(log_mel_patches(waves).to(device_)).to(kCpu);
+}
+
+Tensor AudioEmbedding::of_spectrograms(const Tensor& spectrograms, data::ValueRange range, std::uint64_t seed,
+                                       std::int64_t first) const {
+  return of_waves(spectrogram_waves(spectrograms, range, seed, first));
+}
+
+}  // namespace mld

@@ -4,11 +4,15 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
+#include <string>
 
 #include "data/value_range.h"
 #include "engine/core/tensor.h"
+#include "mld/metrics/vggish.h"
+#include "nn/parameter.h"
 
-namespace mld::metrics {
+namespace mld {
 
 // Decibels that the scaled spectrograms of MHD stand for.
 inline constexpr data::ValueRange kMhdDecibels{-200.0F, -47.563736F};
@@ -25,4 +29,22 @@ Tensor spectrogram_waves(const Tensor& spectrograms, data::ValueRange range, std
 // every 10 ms, 64 HTK mel bands from 125 to 7500 Hz, log(mel + 0.01).
 Tensor log_mel_patches(const Tensor& waves);
 
-}  // namespace mld::metrics
+// VGGish with its published weights, from sounds to embeddings [N,128]. In- and output are on the cpu, all at
+// once: callers cut long lists into chunks.
+class AudioEmbedding {
+ public:
+  // The file as weights.h has it.
+  explicit AudioEmbedding(const std::filesystem::path& weights, Device device = kCpu);
+  Tensor of_waves(const Tensor& waves) const;  // see log_mel_patches
+  Tensor of_spectrograms(const Tensor& spectrograms, data::ValueRange range, std::uint64_t seed,
+                         std::int64_t first = 0) const;              // see spectrogram_waves
+  const std::string& weights_hash() const { return weights_hash_; }  // see load_weights
+
+ private:
+  Device device_;
+  Vggish network_;
+  nn::ParameterStore store_;
+  std::string weights_hash_;
+};
+
+}  // namespace mld

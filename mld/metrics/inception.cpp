@@ -3,12 +3,13 @@
 #include <array>
 
 #include "engine/ops/ops.h"
+#include "mld/metrics/weights.h"
 
-namespace mld::metrics {
+namespace mld {
 
 using inception::Block;
 using inception::ConvUnit;
-using inception::Pool;
+using inception::Pooling;
 
 namespace {
 
@@ -17,15 +18,15 @@ using i64 = std::int64_t;
 constexpr ConvShape kSame{.kernel = {3, 3}, .padding = {1, 1}};
 constexpr ConvShape kHalve{.kernel = {3, 3}, .stride = {2, 2}};
 
-Var pooled(Pool pool, const Var& x) {
+Var pooled(Pooling pool, const Var& x) {
   switch (pool) {
-    case Pool::none:
+    case Pooling::none:
       return x;
-    case Pool::average:
+    case Pooling::average:
       return avg_pool2d(x, kSame, /*count_padding=*/false);
-    case Pool::max:
+    case Pooling::max:
       return max_pool2d(x, kSame);
-    case Pool::halve:
+    case Pooling::halve:
       return max_pool2d(x, kHalve);
   }
   return x;
@@ -41,7 +42,7 @@ Block block_a(std::string name, i64 in, i64 pool_features) {
            {.chain = {{"branch3x3dbl_1", in, 64, 1},
                       {"branch3x3dbl_2", 64, 96, 3, 1, 1},
                       {"branch3x3dbl_3", 96, 96, 3, 1, 1}}},
-           {.pool = Pool::average, .chain = {{"branch_pool", in, pool_features, 1}}}}};
+           {.pool = Pooling::average, .chain = {{"branch_pool", in, pool_features, 1}}}}};
 }
 
 Block block_b(std::string name, i64 in) {
@@ -50,7 +51,7 @@ Block block_b(std::string name, i64 in) {
            {.chain = {{"branch3x3dbl_1", in, 64, 1},
                       {"branch3x3dbl_2", 64, 96, 3, 1, 1},
                       {"branch3x3dbl_3", 96, 96, 3, 2}}},
-           {.pool = Pool::halve, .chain = {}}}};
+           {.pool = Pooling::halve, .chain = {}}}};
 }
 
 Block block_c(std::string name, i64 in, i64 c) {
@@ -64,7 +65,7 @@ Block block_c(std::string name, i64 in, i64 c) {
                       {"branch7x7dbl_3", c, c, kRow, 1, kRowPadding},
                       {"branch7x7dbl_4", c, c, kColumn, 1, kColumnPadding},
                       {"branch7x7dbl_5", c, 192, kRow, 1, kRowPadding}}},
-           {.pool = Pool::average, .chain = {{"branch_pool", in, 192, 1}}}}};
+           {.pool = Pooling::average, .chain = {{"branch_pool", in, 192, 1}}}}};
 }
 
 Block block_d(std::string name, i64 in) {
@@ -74,10 +75,10 @@ Block block_d(std::string name, i64 in) {
                       {"branch7x7x3_2", 192, 192, kRow, 1, kRowPadding},
                       {"branch7x7x3_3", 192, 192, kColumn, 1, kColumnPadding},
                       {"branch7x7x3_4", 192, 192, 3, 2}}},
-           {.pool = Pool::halve, .chain = {}}}};
+           {.pool = Pooling::halve, .chain = {}}}};
 }
 
-Block block_e(std::string name, i64 in, Pool pool) {
+Block block_e(std::string name, i64 in, Pooling pool) {
   const nn::Size2 row{1, 3}, row_padding{0, 1}, column{3, 1}, column_padding{1, 0};
   return {std::move(name),
           {{.chain = {{"branch1x1", in, 320, 1}}},
@@ -135,8 +136,8 @@ Inception::Inception()
               block_c("Mixed_6d", 768, 160),
               block_c("Mixed_6e", 768, 192),
               block_d("Mixed_7a", 768),
-              block_e("Mixed_7b", 1280, Pool::average),
-              block_e("Mixed_7c", 2048, Pool::max)} {}
+              block_e("Mixed_7b", 1280, Pooling::average),
+              block_e("Mixed_7c", 2048, Pooling::max)} {}
 
 Tensor Inception::operator()(const Tensor& input, const LayerObserver& observe) const {
   MLD_CHECK(input.shape().rank() == 4 && input.shape()[1] == kInceptionSide &&
@@ -149,7 +150,7 @@ Tensor Inception::operator()(const Tensor& input, const LayerObserver& observe) 
   for (std::size_t i = 0; i < stem_.size(); ++i) {
     x = stem_[i](x);
     seen(stem_[i].name);
-    if (i == 2 || i == 4) x = pooled(Pool::halve, x);
+    if (i == 2 || i == 4) x = pooled(Pooling::halve, x);
   }
   for (const Block& block : blocks_) {
     x = block(x);
@@ -166,4 +167,13 @@ void Inception::visit(nn::Visitor& v) {
   for (Block& block : blocks_) v(block.name, block);
 }
 
-}  // namespace mld::metrics
+InceptionFeatures::InceptionFeatures(const std::filesystem::path& weights, Device device)
+    : device_(device),
+      store_(network_, {.device = device, .training = false}),
+      weights_hash_(load_weights(weights, "inception", store_)) {}
+
+Tensor InceptionFeatures::operator()(const Tensor& images) const {
+  return network_(inception_input(images.to(device_))).to(kCpu);
+}
+
+}  // namespace mld

@@ -7,13 +7,14 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <string>
 #include <vector>
 
 #include "mld/metrics/layer_observer.h"
 #include "nn/layers.h"
 
-namespace mld::metrics {
+namespace mld {
 
 namespace inception {
 
@@ -35,7 +36,7 @@ struct ConvUnit {
   nn::BatchNorm bn;
 };
 
-enum class Pool : std::uint8_t {
+enum class Pooling : std::uint8_t {
   none,
   average,
   max,
@@ -44,7 +45,7 @@ enum class Pool : std::uint8_t {
 
 // The pool, then the units one behind another, then those of `fork` side by side.
 struct Branch {
-  Pool pool = Pool::none;
+  Pooling pool = Pooling::none;
   std::vector<ConvUnit> chain, fork = {};
 };
 
@@ -79,4 +80,21 @@ class Inception {
   std::vector<inception::Block> blocks_;
 };
 
-}  // namespace mld::metrics
+// The network with its published weights, from pictures to features.
+class InceptionFeatures {
+ public:
+  // The file as weights.h has it.
+  explicit InceptionFeatures(const std::filesystem::path& weights, Device device = kCpu);
+  // Images on the cpu, see inception_input -> [N,2048] on the cpu. All at once: callers cut long lists into
+  // chunks.
+  Tensor operator()(const Tensor& images) const;
+  const std::string& weights_hash() const { return weights_hash_; }  // see load_weights
+
+ private:
+  Device device_;
+  Inception network_;
+  nn::ParameterStore store_;
+  std::string weights_hash_;
+};
+
+}  // namespace mld

@@ -6,9 +6,9 @@
 
 #include "engine/core/tensor.h"
 
-namespace mld::metrics {
+namespace mld {
 
 // Called with a layer's name and its output, [N,H,W,C] or [N,C]. May be empty.
 using LayerObserver = std::function<void(const std::string& layer, const Tensor& output)>;
 
-}  // namespace mld::metrics
+}  // namespace mld

@@ -5,7 +5,7 @@
 
 #include "engine/ops/ops.h"
 
-namespace mld::metrics {
+namespace mld {
 namespace {
 
 struct Stage {
@@ -59,4 +59,4 @@ void Vggish::visit(nn::Visitor& v) {
   for (std::size_t i = 0; i < kLinearPlaces.size(); ++i) v(linear_name(i), embeddings_[i]);
 }
 
-}  // namespace mld::metrics
+}  // namespace mld

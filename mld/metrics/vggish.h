@@ -11,7 +11,7 @@
 #include "mld/metrics/layer_observer.h"
 #include "nn/layers.h"
 
-namespace mld::metrics {
+namespace mld {
 
 inline constexpr std::int64_t kVggishFrames = 96, kVggishBands = 64, kVggishFeatures = 128;
 
@@ -28,4 +28,4 @@ class Vggish {
   std::vector<nn::Linear> embeddings_;
 };
 
-}  // namespace mld::metrics
+}  // namespace mld

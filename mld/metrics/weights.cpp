@@ -1,27 +1,44 @@
 #include "mld/metrics/weights.h"
 
-#include <algorithm>
 #include <array>
 #include <cstdio>
 #include <cstdlib>
+#include <map>
+#include <utility>
 #include <vector>
 
 #include "engine/io/crc32.h"
 #include "engine/io/safetensors.h"
-#include "nn/checkpoint.h"
 
-namespace mld::metrics {
+namespace mld {
 namespace {
 
-std::string hash_of(const SafetensorsFile& file) {
-  std::vector<TensorInfo> tensors = file.tensors();
-  std::ranges::sort(tensors, {}, &TensorInfo::name);
+// One tensor of the file and the place of its values in an arena.
+struct Item {
+  TensorInfo info;
+  const nn::FileLayout* layout;
+  Tensor values;  // on the cpu
+};
+
+template <class Entries>
+void collect(const Tensor& arena, const Entries& entries, std::vector<Item>& items) {
+  for (const auto& [name, data, first] : entries) {
+    TensorInfo info{name, arena.dtype(), data->layout.shape};
+    items.push_back({std::move(info), &data->layout, arena.view(first, data->shape)});
+  }
+}
+
+// Reads the items' values and returns the hash.
+std::string fill(const SafetensorsFile& file, const std::vector<Item>& items) {
+  std::map<std::string, const Item*> by_name;
+  for (const Item& item : items) by_name[item.info.name] = &item;
   std::uint32_t crc = 0;
   std::vector<std::byte> bytes;
-  for (const TensorInfo& tensor : tensors) {
-    const std::string heading = cat(tensor.name, tensor.shape);
-    bytes.resize(static_cast<std::size_t>(tensor.bytes()));
-    file.read(tensor.name, bytes);
+  for (const auto& [name, item] : by_name) {
+    bytes.resize(static_cast<std::size_t>(item->info.bytes()));
+    file.read(name, bytes);
+    nn::from_file(bytes, *item->layout, item->values);
+    const std::string heading = cat(name, item->info.shape);
     crc = crc32(bytes, crc32(std::as_bytes(std::span(heading)), crc));
   }
   std::array<char, 9> text{};
@@ -29,20 +46,32 @@ std::string hash_of(const SafetensorsFile& file) {
   return text.data();
 }
 
+std::string load(const std::filesystem::path& path, const std::string& network, nn::ParameterStore& store) {
+  const SafetensorsFile file(path);
+  const auto named = file.metadata().find("network");
+  MLD_CHECK_AS(ErrorKind::model, named == file.metadata().end() || named->second == network, path.string(),
+               ": holds the weights of '", named->second, "'");
+  const Tensor values = Tensor::zeros(store.value().shape(), store.options().dtype);
+  const Tensor buffers = Tensor::zeros(store.buffer().shape(), store.options().dtype);
+  std::vector<Item> items;
+  collect(values, store.parameters(), items);
+  collect(buffers, store.buffers(), items);
+  std::vector<TensorInfo> expected;
+  for (const Item& item : items) expected.push_back(item.info);
+  check_tensors(path.string(), expected, file.tensors());
+  std::string hash = fill(file, items);
+  store.value().copy_from(values.to(store.options().device));
+  store.buffer().copy_from(buffers.to(store.options().device));
+  store.mark_filled();
+  return hash;
+}
+
 }  // namespace
 
 std::string load_weights(const std::filesystem::path& file, const std::string& network,
                          nn::ParameterStore& store) {
   try {
-    const SafetensorsFile opened(file);
-    const auto found = opened.metadata().find("network");
-    MLD_CHECK_AS(ErrorKind::model, found != opened.metadata().end(), file.string(),
-                 ": does not say which network its weights are of");
-    MLD_CHECK_AS(ErrorKind::model, found->second == network, file.string(), ": holds the weights of '",
-                 found->second, "'");
-    std::string hash = hash_of(opened);
-    nn::load_weights(file, std::array<nn::StoredModel, 1>{{{"", &store}}});
-    return hash;
+    return load(file, network, store);
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::model) throw;
     fail(ErrorKind::model, error.what(), "; expected the weights of '", network,
@@ -61,4 +90,4 @@ std::optional<std::filesystem::path> find_weights(const std::filesystem::path& f
   return place;
 }
 
-}  // namespace mld::metrics
+}  // namespace mld

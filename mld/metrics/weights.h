@@ -1,6 +1,6 @@
-// Files with the published weights of the metric networks. tools/convert_weights.py makes them out of what
-// is distributed: safetensors in the project's own form (nn/checkpoint.h), the network's name in the
-// metadata entry "network". docs/metric-weights.md says where the originals are.
+// Files with the published weights of the metric networks, made by tools/convert_weights.py out of what is
+// distributed (docs/metric-weights.md): safetensors in which the tensors have the published names and
+// layouts; the metadata entry "network" tells whose they are.
 #pragma once
 
 #include <filesystem>
@@ -9,12 +9,12 @@
 
 #include "nn/parameter.h"
 
-namespace mld::metrics {
+namespace mld {
 
 // Fills the store of a network and returns the hash that stamps every number made with it: the CRC-32 of all
-// tensors' names, shapes and bytes in order of names, 8 hex digits. Names are those of the network's visit().
-// ErrorKind::model, naming the file, what was expected and the remedy, if the file is missing, damaged, of
-// another network, or lacks tensors.
+// tensors' names, shapes and bytes in byte order of the names, 8 hex digits. `network` is the converter's
+// name for it. ErrorKind::model, naming the file, what was expected and the remedy, if the file is missing,
+// damaged, of another network, or does not hold exactly the network's tensors.
 std::string load_weights(const std::filesystem::path& file, const std::string& network,
                          nn::ParameterStore& store);
 
@@ -23,4 +23,4 @@ std::string load_weights(const std::filesystem::path& file, const std::string& n
 std::optional<std::filesystem::path> find_weights(const std::filesystem::path& folder,
                                                   const std::string& network);
 
-}  // namespace mld::metrics
+}  // namespace mld

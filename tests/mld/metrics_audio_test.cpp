@@ -14,7 +14,7 @@
 #include "recipe.h"
 #include "tests/expect_error.h"
 
-namespace mld::metrics {
+namespace mld {
 namespace {
 
 // As waves() of golden/make_metrics.py: loud; below the threshold of normalisation; with its largest
@@ -85,9 +85,9 @@ TEST_CASE("Griffin-Lim follows librosa's from the same phases") {
   test::MetricsGolden golden;
   // The iteration amplifies rounding: librosa itself, in single precision, is 2.6e-4 off after 60.
   for (const auto& [iterations, tolerance] : {std::pair{0, 1e-5}, {1, 1e-5}, {5, 1e-4}, {60, 1e-3}}) {
-    CAPTURE(iterations);
-    CHECK(golden.error("griffin_lim/" + std::to_string(iterations),
-                       data::griffin_lim(wanted, guess, iterations)) < tolerance);
+    const std::string name = "griffin_lim/" + std::to_string(iterations);
+    CAPTURE(name);
+    CHECK(golden.error(name, data::griffin_lim(wanted, guess, iterations)) < tolerance);
   }
   CHECK(golden.compared() == golden.entries("griffin_lim/"));
 }
@@ -130,4 +130,4 @@ TEST_CASE("spectrograms become waves, each from phases of its own, however they 
   }
 }
 
-}  // namespace mld::metrics
+}  // namespace mld

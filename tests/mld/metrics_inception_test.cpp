@@ -8,8 +8,9 @@
 #include "mld/metrics/inception.h"
 #include "recipe.h"
 #include "tests/expect_error.h"
+#include "tests/temp_folder.h"
 
-namespace mld::metrics {
+namespace mld {
 namespace {
 
 constexpr double kTolerance = 1e-4;  // of a layer's root mean square; what is measured is below 1e-5
@@ -39,10 +40,11 @@ TEST_CASE("Inception's input agrees with PyTorch's bilinear resize, enlarging, r
     for (const auto& [name, shape] : {std::pair{"small", Shape{1, 20, 31, 3}},
                                       {"large", Shape{1, 401, 350, 3}},
                                       {"gray", Shape{2, 28, 28, 1}}}) {
-      CAPTURE(name);
+      const std::string entry = cat("resize/", name);
+      CAPTURE(entry);
       const Tensor x = inception_input(images(name, shape).to(device));
       CHECK(x.shape() == Shape({shape[0], 299, 299, 3}));
-      CHECK(golden.error(std::string("resize/") + name, x) < kTolerance);
+      CHECK(golden.error(entry, x) < kTolerance);
     }
     CHECK(golden.compared() == golden.entries("resize/"));
   }
@@ -68,13 +70,17 @@ TEST_CASE("Inception agrees with pytorch-fid's, layer by layer") {
     CHECK(features.shape() == Shape({1, kInceptionFeatures}));
     if (device != kCpu) continue;
 
-    // In other company and with another number of threads, the features keep their bits.
+    // Read from a file, in other company and with another number of threads, the features keep their bits.
+    const mld_test::TempFolder folder;
+    test::save_by_recipe(folder / "inception.safetensors", store, {{"network", "inception"}});
+    const InceptionFeatures from_file(folder / "inception.safetensors");
+    CHECK(from_file.weights_hash().size() == 8);
     const Tensor pair = Tensor::empty({2, 40, 28, 3});
     pair.rows(0, 1).copy_from(images("other", {1, 40, 28, 3}));
     pair.rows(1, 1).copy_from(photo);
     const int threads = max_threads();
     set_threads(1);
-    const Tensor both = network(inception_input(pair));
+    const Tensor both = from_file(pair);
     set_threads(threads);
     for (std::int64_t i = 0; i < kInceptionFeatures; ++i)
       REQUIRE(both.data<float>()[kInceptionFeatures + i] == features.data<float>()[i]);
@@ -92,4 +98,4 @@ TEST_CASE("Inception has torchvision's parameters without the classifier, and re
   CHECK(mld_test::contains(message, "[N,299,299,3]"));
 }
 
-}  // namespace mld::metrics
+}  // namespace mld

@@ -1,13 +1,16 @@
 // Numbers that Python (golden/recipe.py) and C++ make alike, so that golden files need no weights in them.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <filesystem>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "engine/io/crc32.h"
+#include "engine/io/safetensors.h"
 #include "nn/parameter.h"
 
 namespace mld::test {
@@ -48,19 +51,41 @@ inline std::vector<float> recipe_values(const std::string& name, const Shape& sh
   return values;
 }
 
-// Parameters and buffers of a store.
+// f(name, layout, memory shape, arena, first element) for parameters and buffers of a store.
+template <class F>
+void for_each_entry(const nn::ParameterStore& store, F&& f) {
+  for (const auto& [name, data, first] : store.parameters())
+    f(name, data->layout, data->shape, store.value(), first);
+  for (const auto& [name, data, first] : store.buffers())
+    f(name, data->layout, data->shape, store.buffer(), first);
+}
+
 inline void fill_by_recipe(nn::ParameterStore& store) {
-  const auto fill = [](const Tensor& arena, const auto& entries) {
-    const Tensor values = Tensor::zeros(arena.shape());
-    for (const auto& [name, data, first] : entries) {
-      const std::vector<float> made = recipe_values(name, data->layout.shape);
-      nn::from_file(std::as_bytes(std::span(made)), data->layout, values.view(first, data->shape));
-    }
-    arena.copy_from(values.to(arena.device()));
-  };
-  fill(store.value(), store.parameters());
-  if (!store.buffers().empty()) fill(store.buffer(), store.buffers());
+  for_each_entry(store, [](const std::string& name, const nn::FileLayout& layout, const Shape& shape,
+                           const Tensor& arena, std::int64_t first) {
+    const std::vector<float> made = recipe_values(name, layout.shape);
+    const Tensor values = Tensor::empty(shape);
+    nn::from_file(std::as_bytes(std::span(made)), layout, values);
+    arena.view(first, shape).copy_from(values.to(arena.device()));
+  });
   store.mark_filled();
+}
+
+// The same values in a file such as tools/convert_weights.py writes.
+inline void save_by_recipe(const std::filesystem::path& file, const nn::ParameterStore& store,
+                           const Metadata& metadata) {
+  std::vector<TensorSource> sources;
+  for_each_entry(store, [&](const std::string& name, const nn::FileLayout& layout, const Shape&,
+                            const Tensor&, std::int64_t) {
+    sources.push_back({.name = name,
+                       .dtype = DType::f32,
+                       .shape = layout.shape,
+                       .bytes = [name, shape = layout.shape](std::span<std::byte> bytes) {
+                         const std::vector<float> made = recipe_values(name, shape);
+                         std::ranges::copy(std::as_bytes(std::span(made)), bytes.begin());
+                       }});
+  });
+  save_safetensors(file, sources, metadata);
 }
 
 }  // namespace mld::test
