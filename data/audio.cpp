@@ -18,14 +18,8 @@ constexpr double kMelLinear = 200.0 / 3.0;  // Hz per mel below 1 kHz
 constexpr double kBreakHz = 1000.0, kBreakMel = kBreakHz / kMelLinear;
 const double kLogStep = std::log(6.4) / 27.0;
 
-const std::vector<float>& hann_window() {
-  static const std::vector<float> window = [] {
-    std::vector<float> w(kFrame);
-    for (std::size_t t = 0; t < w.size(); ++t)
-      w[t] = static_cast<float>(
-          0.5 - 0.5 * std::cos(2 * std::numbers::pi * static_cast<double>(t) / static_cast<double>(kFrame)));
-    return w;
-  }();
+const std::vector<float>& frame_window() {
+  static const std::vector<float> window = hann_window(kFrameLength);
   return window;
 }
 
@@ -52,7 +46,7 @@ std::vector<MelBand> make_mel_basis() {
 // Windowed frames first .. first + 7 of the centred wave, interleaved [2048, 8]; frames past the end are
 // zero.
 void gather_frames(std::span<const float> wave, std::int64_t first, std::span<float> frames) {
-  const std::vector<float>& window = hann_window();
+  const std::vector<float>& window = frame_window();
   const auto length = static_cast<std::int64_t>(wave.size());
   const std::int64_t count = frame_count(length);
   for (std::size_t l = 0; l < kLanes; ++l) {
@@ -86,6 +80,24 @@ const std::vector<MelBand>& mel_basis() {
   return basis;
 }
 
+std::vector<float> hann_window(std::int64_t length) {
+  std::vector<float> window(static_cast<std::size_t>(length));
+  for (std::size_t t = 0; t < window.size(); ++t)
+    window[t] = static_cast<float>(
+        0.5 - 0.5 * std::cos(2 * std::numbers::pi * static_cast<double>(t) / static_cast<double>(length)));
+  return window;
+}
+
+void MelBand::sum(std::span<const float> bins, std::span<float, kLanes> sums) const {
+  float total[kLanes] = {};
+  const float* bin = bins.data() + static_cast<std::size_t>(first) * kLanes;
+  for (const float weight : weights) {
+    for (std::size_t l = 0; l < kLanes; ++l) total[l] += weight * bin[l];
+    bin += kLanes;
+  }
+  std::copy_n(total, kLanes, sums.begin());
+}
+
 MelFrontEnd::MelFrontEnd()
     : fft_(kFrame), frames_(kFrame * kLanes), re_(kBinCount * kLanes), im_(kBinCount * kLanes) {}
 
@@ -101,12 +113,8 @@ void MelFrontEnd::decibels(std::span<const float> wave, std::span<float> decibel
     for (std::size_t i = 0; i < re_.size(); ++i) re_[i] = re_[i] * re_[i] + im_[i] * im_[i];
     const auto lanes = static_cast<std::size_t>(std::min<std::int64_t>(count - first, kLanes));
     for (std::size_t b = 0; b < kBandCount; ++b) {
-      float power[kLanes] = {};
-      const float* bin = re_.data() + static_cast<std::size_t>(basis[b].first) * kLanes;
-      for (const float weight : basis[b].weights) {
-        for (std::size_t l = 0; l < kLanes; ++l) power[l] += weight * bin[l];
-        bin += kLanes;
-      }
+      float power[kLanes];
+      basis[b].sum(re_, power);
       for (std::size_t l = 0; l < lanes; ++l)
         decibels[(static_cast<std::size_t>(first) + l) * kBandCount + b] =
             10.0F * std::log10(std::max(power[l], 1e-10F));
@@ -149,7 +157,7 @@ std::vector<float> istft(const Spectrum& spectrum) {
                 spectrum.im.size() == spectrum.re.size(),
             "istft: ", spectrum.frames, " frames with ", spectrum.re.size(), " values");
   RealFft fft(kFrame);
-  const std::vector<float>& window = hann_window();
+  const std::vector<float>& window = frame_window();
   std::vector<float> frames(kFrame * kLanes), re(kBinCount * kLanes), im(kBinCount * kLanes);
   const auto length = static_cast<std::size_t>((spectrum.frames - 1) * kHop + kFrameLength);
   std::vector<float> sum(length, 0.0F), weight(length, 0.0F);

@@ -7,6 +7,7 @@
 // P. Soendergaard 2013).
 #pragma once
 
+#include <cmath>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -30,12 +31,20 @@ constexpr std::int64_t frame_count(std::int64_t samples) { return samples / kHop
 double hz_to_mel(double hz);
 double mel_to_hz(double mel);
 
-// The Slaney mel basis: triangles of unit area in Hz, band b of bins [first, first + weights.size()).
+// A band of bins [first, first + weights.size()).
 struct MelBand {
   std::int64_t first;
   std::vector<float> weights;
+  // Weighted sums of the bins of RealFft::kLanes frames, bins [*, kLanes].
+  void sum(std::span<const float> bins, std::span<float, RealFft::kLanes> sums) const;
 };
+// The Slaney mel basis: triangles of unit area, linear in Hz.
 const std::vector<MelBand>& mel_basis();
+
+// 1/2 - 1/2 cos(2 pi t / length): the periodic form.
+std::vector<float> hann_window(std::int64_t length);
+
+inline float power_of_decibels(float decibels) { return std::pow(10.0F, decibels / 10.0F); }
 
 // Reusable buffers of the front end; one object per thread.
 class MelFrontEnd {
@@ -62,12 +71,23 @@ Spectrum stft(std::span<const float> wave);
 // Least-squares inverse (overlap-add over the sum of squared windows): 512 * (frames - 1) samples.
 std::vector<float> istft(const Spectrum& spectrum);
 
-// Mel power [frames, 128] -> magnitudes [frames, 1025] >= 0 whose mel power is close to it (non-negative
-// least squares in each frame, accelerated projected gradient).
-std::vector<float> invert_mel(std::span<const float> mel_power);
+// Which of the non-negative powers that explain a mel power (128 equations, 1025 unknowns) is taken.
+enum class MelSolver : std::uint8_t {
+  non_negative,  // non-negative least squares in each frame, by accelerated projected gradient
+  clipped        // the shortest solution, negative values set to 0: where librosa's nnls starts and, its
+                 // stopping rule being absolute, also ends for powers below 1
+};
 
-// Waveform with the given magnitudes [frames, 1025]: Griffin-Lim with momentum 0.99 from a random phase drawn
-// from `seed`; 512 * (frames - 1) samples.
+// Mel power [frames, 128] -> magnitudes [frames, 1025] >= 0 whose mel power is close to it.
+std::vector<float> invert_mel(std::span<const float> mel_power, MelSolver solver = MelSolver::non_negative);
+
+// The spectrum of given magnitudes [frames, 1025] with random phases; `item` tells apart those of one seed.
+Spectrum random_phases(std::span<const float> magnitudes, std::uint64_t seed, std::uint32_t item = 0);
+
+// Waveform with the given magnitudes [frames, 1025]: Griffin-Lim with momentum 0.99 from a first guess, or
+// from random phases; 512 * (frames - 1) samples.
+std::vector<float> griffin_lim(std::span<const float> magnitudes, Spectrum guess,
+                               int iterations = kGriffinLimIterations);
 std::vector<float> griffin_lim(std::span<const float> magnitudes, std::uint64_t seed,
                                int iterations = kGriffinLimIterations);
 
