@@ -24,6 +24,10 @@ Prefetch::Prefetch(std::vector<Tensor> targets, Fill fill)
           copies_->pin(host.raw(), static_cast<std::size_t>(host.bytes()));
         }
     }
+  // The staged blocks may come from work that the compute stream has not done yet.
+  if constexpr (kCudaBuilt)
+    for (std::size_t slot = 0; copies_ && slot < slots_.size(); ++slot)
+      copies_->taken(static_cast<int>(slot));
 }
 
 Prefetch::~Prefetch() {
