@@ -1,136 +1,396 @@
 #include "mld/evaluate.h"
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cmath>
-#include <cstdio>
-#include <nlohmann/json.hpp>
+#include <numeric>
+#include <set>
 
 #include "data/render.h"
-#include "mld/sampling_record.h"
+#include "engine/ops/ops.h"
+#include "mld/metrics/quality.h"
+#include "mld/noise.h"
+#include "mld/sde.h"
 #include "mld/stage.h"
 
 namespace mld {
 namespace {
 
+constexpr std::int64_t kChunk = 1024;      // samples measured together
+constexpr std::int64_t kConditions = 100;  // of diversity, and draws for each
+constexpr std::int64_t kDraws = 10;
+constexpr std::int64_t kNeighbours = 1000;    // samples whose nearest training item is looked for
+constexpr std::int64_t kInformation = 2000;   // samples that mutual information is averaged over
+constexpr std::array kRobustnessTimes{0.0, 0.05, 0.08, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0};
+
+using Labels = std::vector<std::int32_t>;
+
+// The features of one extractor for real items and for what is compared with them.
+struct Features {
+  FeatureSet real, made;
+  explicit Features(std::int64_t dim) : real(dim), made(dim) {}
+};
+
+// Values of the modalities for rows [first, first + n) of the split; a hole is zeros.
+struct Rows {
+  std::int64_t first = 0, n = 0;
+  std::vector<Tensor> values;
+};
+
+// Squared distance of each row of a to the nearest row of b.
+std::vector<double> nearest(const Tensor& a, const Tensor& b) {
+  const std::int64_t n = a.shape()[0], dim = a.shape()[1];
+  const auto norm = [&](const Tensor& t, std::int64_t row) {
+    double sum = 0;
+    for (std::int64_t j = 0; j < dim; ++j) sum += std::pow(static_cast<double>(t.data<float>()[row * dim + j]), 2);
+    return sum;
+  };
+  std::vector<double> best(static_cast<std::size_t>(n), std::numeric_limits<double>::infinity());
+  for (std::int64_t first = 0; first < b.shape()[0]; first += kChunk) {
+    const Tensor part = b.rows(first, std::min(kChunk, b.shape()[0] - first));
+    const Tensor products = matmul(a, part, false, true).value;
+    for (std::int64_t k = 0; k < part.shape()[0]; ++k) {
+      const double norm_b = norm(part, k);
+      for (std::int64_t i = 0; i < n; ++i) {
+        double& d = best[static_cast<std::size_t>(i)];
+        d = std::min(d, norm_b - 2 * static_cast<double>(products.data<float>()[i * part.shape()[0] + k]));
+      }
+    }
+  }
+  for (std::int64_t i = 0; i < n; ++i) best[static_cast<std::size_t>(i)] += norm(a, i);
+  return best;
+}
+
+double mean_root(const std::vector<double>& squares) {
+  double sum = 0;
+  for (double v : squares) sum += std::sqrt(std::max(0.0, v));
+  return sum / static_cast<double>(squares.size());
+}
+
 class Evaluator {
  public:
   Evaluator(const Model& model, const data::Store& store, const EvaluationOptions& options,
             const EvaluationProgress& progress)
-      : model_(model),
-        store_(store),
-        split_(store.split(options.split)),
-        options_(options),
-        progress_(progress) {
-    const std::int64_t distinct = split_.num_distinct();
-    count_ = options.samples > 0 ? std::min(options.samples, distinct) : distinct;
+      : model_(model), store_(store), split_(store.split(options.split)), options_(options), progress_(progress) {
+    count_ = options.samples > 0 ? std::min(options.samples, split_.num_samples()) : split_.num_distinct();
     MLD_CHECK_AS(ErrorKind::data, count_ > 0, "split '", options.split, "' of ", store.path().string(),
                  ": has no samples");
-    for (int i = 0; i < model.modalities(); ++i)
+    MLD_CHECK_AS(ErrorKind::usage,
+                 !options.metrics.information || model.config().model.kind != ModelKind::inpaint,
+                 "mutual information: an in-painting model has no conditional scores; use kind mld or uni");
+    const auto width = static_cast<std::size_t>(store.num_modalities());
+    for (int i = 0; i < model.modalities(); ++i) {
       column_.push_back(store.description().modality(model.modality(i).name));
-    for (int i = 0; i < model.modalities(); ++i) load(i);
+      Labels items;
+      for (std::int64_t row = 0; row < count_; ++row)
+        items.push_back(split_.samples()[static_cast<std::size_t>(row) * width +
+                                         static_cast<std::size_t>(column_.back())]);
+      items_.push_back(std::move(items));
+    }
     labels_.assign(split_.labels().begin(), split_.labels().begin() + static_cast<std::ptrdiff_t>(count_));
+    if (options.metrics.quality)
+      extractors_ = make_extractors(model, options.weights, options.sampling.seed, result_.notes);
   }
 
   Evaluation run() {
     const auto start = std::chrono::steady_clock::now();
-    result_.modalities = model_.names();
-    result_.samples = count_;
-    result_.split = options_.split;
-    result_.sampling = options_.sampling;
-    ceilings();
+    describe();
+    measure_real();
     if (options_.generate) {
       result_.generated = true;
       result_.network_calls = make_plan(options_.sampling.sampler).network_calls;
-      encode();
-      generate(0);
-      for (Subset given : all_subsets(model_.modalities()))
-        if (given != full_set(model_.modalities())) generate(given);
+      const MetricChoice& metrics = options_.metrics;
+      if (metrics.coherence || metrics.quality || metrics.memorisation) generate(0);
+      for (Subset given : all_subsets(model_.modalities())) {
+        if (given == full_set(model_.modalities())) continue;
+        if (metrics.coherence || metrics.quality) generate(given);
+        if (metrics.diversity) diversity(given);
+      }
+      if (metrics.robustness) robustness();
+      if (metrics.memorisation) memorisation();
+      if (metrics.information) information();
     }
     result_.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-    return result_;
+    return std::move(result_);
   }
 
  private:
-  // The real items of modality i in sample order; a hole is zeros, and is left out of every count.
-  void load(int i) {
-    const auto width = static_cast<std::size_t>(store_.num_modalities());
-    std::vector<std::int32_t> items;
-    for (std::int64_t row = 0; row < count_; ++row)
-      items.push_back(split_.samples()[static_cast<std::size_t>(row) * width +
-                                       static_cast<std::size_t>(column_[static_cast<std::size_t>(i)])]);
-    ItemBatch batch = make_item_batch(model_.info(i), count_);
-    fill_items(split_, column_[static_cast<std::size_t>(i)], model_.info(i), items, batch);
-    real_.push_back(batch.x);
-    items_.push_back(std::move(items));
+  void describe() {
+    const Config& config = model_.config();
+    Evaluation& e = result_;
+    e.kind = to_text(config.model.kind);
+    e.preset = config.preset;
+    e.dataset = store_.description().name;
+    e.config_hash = score_hash(config);
+    e.model_seed = config.seed;
+    e.d = config.score.d;
+    e.parameters = model_.parameters();
+    e.ema = config.score.ema > 0;
+    e.modalities = model_.names();
+    for (int i = 0; i < model_.modalities(); ++i)
+      e.classifier_hash.push_back(model_.has_classifier(i) ? model_.classifier_hash(i) : "");
+    e.split = options_.split;
+    e.samples = count_;
+    e.sampling = options_.sampling;
   }
 
   bool has(int i, std::int64_t row) const {
     return items_[static_cast<std::size_t>(i)][static_cast<std::size_t>(row)] >= 0;
   }
-
+  bool has_all(Subset needed, std::int64_t row) const {
+    for (int i = 0; i < model_.modalities(); ++i)
+      if (contains(needed, i) && !has(i, row)) return false;
+    return true;
+  }
   // Labels of the samples that have everything in `needed`; -1 (not counted) for the others.
-  std::vector<std::int32_t> labels_with(Subset needed) const {
-    std::vector<std::int32_t> labels = labels_;
+  Labels labels_with(Subset needed) const {
+    Labels labels = labels_;
     for (std::int64_t row = 0; row < count_; ++row)
-      for (int i = 0; i < model_.modalities(); ++i)
-        if (contains(needed, i) && !has(i, row)) labels[static_cast<std::size_t>(row)] = -1;
+      if (!has_all(needed, row)) labels[static_cast<std::size_t>(row)] = -1;
     return labels;
   }
-
-  CoherenceCell cell(Subset given, int target, const Tensor& values,
-                     const std::vector<std::int32_t>& labels) const {
-    return {given, target, agreement(model_.classify(target, values), labels)};
+  std::int64_t distinct(int i) const {
+    const Labels& items = items_[static_cast<std::size_t>(i)];
+    return static_cast<std::int64_t>(std::set<std::int32_t>(items.begin(), items.end()).size());
   }
 
-  void ceilings() {
-    for (int i = 0; i < model_.modalities(); ++i) {
-      if (!model_.has_classifier(i)) continue;
-      tell("ceilings", i, model_.modalities());
-      const Subset self = Subset{1} << i;
-      result_.classifier.push_back(cell(self, i, real_[static_cast<std::size_t>(i)], labels_with(self)));
-      if (model_.has_autoencoder(i))
-        result_.self.push_back(
-            cell(self, i, model_.reconstruct(i, real_[static_cast<std::size_t>(i)]), labels_with(self)));
+  template <class F>  // f(Rows)
+  void each_chunk(const std::string& what, F f) {
+    for (std::int64_t first = 0; first < count_; first += kChunk) {
+      tell(what, first, count_);
+      Rows rows{first, std::min(kChunk, count_ - first), {}};
+      for (int i = 0; i < model_.modalities(); ++i) {
+        const Labels& all = items_[static_cast<std::size_t>(i)];
+        const ItemBatch batch = make_item_batch(model_.info(i), rows.n);
+        fill_items(split_, column_[static_cast<std::size_t>(i)], model_.info(i),
+                   std::span(all).subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(rows.n)), batch);
+        rows.values.push_back(batch.x);
+      }
+      f(rows);
     }
-    if (const auto [image, path] = pen_pair(); path >= 0)
-      add_pen("real", real_[static_cast<std::size_t>(image)], real_[static_cast<std::size_t>(path)],
-              full_set(model_.modalities()));
   }
 
-  void encode() {
-    z_ = Tensor::zeros({count_, model_.layout().total});
-    for (int i = 0; i < model_.modalities(); ++i)
-      model_.set_latent_slice(z_, i, model_.encode(i, real_[static_cast<std::size_t>(i)]));
+  // Appends the features of the rows that have everything in `needed`.
+  void add_features(const Extractor& extractor, const Tensor& values, const Rows& rows, Subset needed,
+                    FeatureSet& set) const {
+    const Tensor features = extractor.features(values, rows.first);
+    for (std::int64_t k = 0; k < rows.n; ++k)
+      if (has_all(needed, rows.first + k)) set.add(features.rows(k, 1).span<float>());
+  }
+
+  void add_quality(const Extractor& extractor, Subset given, const FeatureSet& made) {
+    const FeatureSet& real = real_features_[static_cast<std::size_t>(&extractor - extractors_.data())];
+    if (real.count() < 4 || made.count() < 4) return;
+    QualityCell cell{given, extractor.modality, extractor.metric, extractor.name, extractor.hash,
+                     distinct(extractor.modality), feature_distance(real, made)};
+    const std::int64_t fewest = std::min({cell.distinct, cell.distance.real, cell.distance.made});
+    if (fewest <= cell.distance.dim)
+      note(extractor.metric + " of " + result_.modalities[static_cast<std::size_t>(extractor.modality)] +
+           ": fewer different samples than features (" + std::to_string(fewest) + " <= " +
+           std::to_string(cell.distance.dim) + "), the covariance is singular; rely on the kernel distance");
+    result_.quality.push_back(std::move(cell));
+  }
+
+  void note(const std::string& text) {
+    if (std::find(result_.notes.begin(), result_.notes.end(), text) == result_.notes.end())
+      result_.notes.push_back(text);
+  }
+
+  // Real items: classifiers, autoencoders, the real side of every distance, the latents to condition on.
+  void measure_real() {
+    const int modalities = model_.modalities();
+    std::vector<Labels> of_real(static_cast<std::size_t>(modalities)), of_self = of_real;
+    for (const Extractor& e : extractors_) real_features_.emplace_back(e.dim);
+    std::vector<FeatureSet> self_features = real_features_;
+    if (options_.generate) z_ = Tensor::zeros({count_, model_.layout().total});
+    each_chunk("real items", [&](const Rows& rows) {
+      for (int i = 0; i < modalities; ++i) {
+        const auto k = static_cast<std::size_t>(i);
+        const Tensor& x = rows.values[k];
+        const Tensor again = model_.has_autoencoder(i) ? model_.reconstruct(i, x) : Tensor();
+        if (options_.metrics.coherence && model_.has_classifier(i)) {
+          append(of_real[k], model_.classify(i, x));
+          if (again.defined()) append(of_self[k], model_.classify(i, again));
+        }
+        for (std::size_t e = 0; e < extractors_.size(); ++e) {
+          if (extractors_[e].modality != i) continue;
+          add_features(extractors_[e], x, rows, Subset{1} << i, real_features_[e]);
+          if (again.defined()) add_features(extractors_[e], again, rows, Subset{1} << i, self_features[e]);
+        }
+        if (z_.defined()) model_.set_latent_slice(z_.rows(rows.first, rows.n), i, model_.encode(i, x));
+      }
+      add_pen("real", rows.values, rows, full_set(modalities));
+    });
+    finish_pen("real");
+    for (int i = 0; i < modalities; ++i) {
+      const auto k = static_cast<std::size_t>(i);
+      const Subset self = Subset{1} << i;
+      if (!of_real[k].empty())
+        result_.classifier.push_back({self, i, agreement(of_real[k], labels_with(self))});
+      if (!of_self[k].empty()) result_.self.push_back({self, i, agreement(of_self[k], labels_with(self))});
+    }
+    for (std::size_t e = 0; e < extractors_.size(); ++e)
+      if (self_features[e].count() > 0)
+        add_quality(extractors_[e], Subset{1} << extractors_[e].modality, self_features[e]);
+  }
+
+  static void append(Labels& all, const Labels& more) { all.insert(all.end(), more.begin(), more.end()); }
+
+  Tensor draw_latents(const std::string& what, Subset given, const Tensor& z, std::int64_t n,
+                      const std::string& stream) {
+    std::vector<std::int32_t> ids(static_cast<std::size_t>(n));
+    std::iota(ids.begin(), ids.end(), 0);
+    SampleSettings settings = options_.sampling;
+    settings.seed = stage_seed(settings.seed, stream + subset_name(given, result_.modalities));
+    return model_.sample_latents(given, z, ids, settings, [&](std::int64_t done, std::int64_t total) {
+      return !progress_ || progress_(what, done, total);
+    });
+  }
+
+  std::string name_of(Subset given) const {
+    return given == 0 ? "joint" : "given " + subset_name(given, result_.modalities);
   }
 
   void generate(Subset given) {
-    const std::vector<std::string> names = model_.names();
-    const std::string what = given == 0 ? "joint" : "given " + subset_name(given, names);
-    std::vector<std::int32_t> ids;
-    for (std::int64_t row = 0; row < count_; ++row) ids.push_back(static_cast<std::int32_t>(row));
-    SampleSettings settings = options_.sampling;
-    settings.seed = stage_seed(settings.seed, "evaluate/" + subset_name(given, names));
-    const Tensor z = model_.sample_latents(
-        given, z_, ids, settings,
-        [&](std::int64_t done, std::int64_t total) { return !progress_ || progress_(what, done, total); });
+    const std::string what = name_of(given);
+    const Tensor z = draw_latents(what, given, z_, count_, "evaluate/");
+    if (given == 0) joint_z_ = z.rows(0, std::min(count_, kNeighbours));
+    std::vector<Labels> predicted(static_cast<std::size_t>(model_.modalities()));
+    std::vector<FeatureSet> made;
+    for (const Extractor& e : extractors_) made.emplace_back(e.dim);
+    each_chunk(what + ", measured", [&](const Rows& rows) {
+      std::vector<Tensor> values = rows.values;
+      for (int i = 0; i < model_.modalities(); ++i) {
+        const auto k = static_cast<std::size_t>(i);
+        if (contains(given, i)) continue;
+        values[k] = model_.decode(i, model_.latent_slice(z.rows(rows.first, rows.n), i));
+        if (options_.metrics.coherence && model_.has_classifier(i))
+          append(predicted[k], model_.classify(i, values[k]));
+        for (std::size_t e = 0; e < extractors_.size(); ++e)
+          if (extractors_[e].modality == i) add_features(extractors_[e], values[k], rows, given, made[e]);
+      }
+      add_pen(what, values, rows, given);
+    });
+    finish_pen(what);
+    count_coherence(given, predicted);
+    for (std::size_t e = 0; e < extractors_.size(); ++e)
+      if (made[e].count() > 0) add_quality(extractors_[e], given, made[e]);
+  }
 
-    std::vector<std::vector<std::int32_t>> predicted;
-    std::vector<Tensor> values;
-    for (int i = 0; i < model_.modalities(); ++i) {
-      values.push_back(contains(given, i) ? real_[static_cast<std::size_t>(i)]
-                                          : model_.decode(i, model_.latent_slice(z, i)));
-      if (contains(given, i) || !model_.has_classifier(i)) continue;
-      if (given == 0)
-        predicted.push_back(model_.classify(i, values.back()));
-      else
-        result_.conditional.push_back(cell(given, i, values.back(), labels_with(given)));
+  void count_coherence(Subset given, std::vector<Labels>& predicted) {
+    if (given != 0) {
+      for (int i = 0; i < model_.modalities(); ++i)
+        if (const Labels& labels = predicted[static_cast<std::size_t>(i)]; !labels.empty())
+          result_.conditional.push_back({given, i, agreement(labels, labels_with(given))});
+      return;
     }
-    if (given == 0 && !predicted.empty())
+    std::erase_if(predicted, [](const Labels& labels) { return labels.empty(); });
+    if (!predicted.empty())
       result_.joint = joint_coherence(predicted, static_cast<int>(store_.description().classes));
-    if (const auto [image, path] = pen_pair();
-        path >= 0 && (!contains(given, image) || !contains(given, path)))
-      add_pen(what, values[static_cast<std::size_t>(image)], values[static_cast<std::size_t>(path)], given);
+  }
+
+  void diversity(Subset given) {
+    const std::int64_t conditions = std::min(count_, kConditions), rows = conditions * kDraws;
+    const Tensor z = Tensor::empty({rows, model_.layout().total});
+    for (std::int64_t row = 0; row < rows; ++row) z.rows(row, 1).copy_from(z_.rows(row / kDraws, 1));
+    const Tensor drawn = draw_latents("diversity " + name_of(given), given, z, rows, "diversity/");
+    for (int i = 0; i < model_.modalities(); ++i) {
+      if (contains(given, i)) continue;
+      const Tensor part = model_.latent_slice(drawn, i);
+      double within = 0;
+      for (std::int64_t c = 0; c < conditions; ++c)
+        within += variance(part.rows(c * kDraws, kDraws)) / static_cast<double>(conditions);
+      const double all = variance(part);
+      result_.diversity.push_back({given, i, all > 0 ? within / all : 0, kDraws, conditions});
+    }
+  }
+
+  // Unbiased, summed over the columns.
+  static double variance(const Tensor& x) {
+    const std::int64_t rows = x.shape()[0], dim = x.shape()[1];
+    double total = 0;
+    for (std::int64_t j = 0; j < dim; ++j) {
+      double sum = 0, squares = 0;
+      for (std::int64_t k = 0; k < rows; ++k) {
+        const auto v = static_cast<double>(x.data<float>()[k * dim + j]);
+        sum += v;
+        squares += v * v;
+      }
+      const auto n = static_cast<double>(rows);
+      total += (squares - sum * sum / n) / (n - 1);
+    }
+    return total;
+  }
+
+  void robustness() {
+    PhiloxNoise source(stage_seed(options_.sampling.seed, "robustness"));
+    for (std::size_t k = 0; k < kRobustnessTimes.size(); ++k) {
+      const double t = kRobustnessTimes[k], a = VpSde::mean(t), s = VpSde::std_dev(t);
+      std::vector<Labels> predicted(static_cast<std::size_t>(model_.modalities()));
+      for (std::int64_t first = 0; first < count_; first += kChunk) {
+        tell("robustness", static_cast<std::int64_t>(k), static_cast<std::int64_t>(kRobustnessTimes.size()));
+        const std::int64_t n = std::min(kChunk, count_ - first);
+        std::vector<std::int32_t> ids(static_cast<std::size_t>(n));
+        std::iota(ids.begin(), ids.end(), static_cast<std::int32_t>(first));
+        const Tensor noise = Tensor::empty({n, model_.layout().total});
+        source.normal(noise, kSiteNoise, Tensor::full({1}, static_cast<double>(k), DType::i32),
+                      Tensor::from(ids, {n}));
+        const Tensor z = add(affine(z_.rows(first, n), a, 0), affine(noise, s, 0)).value;
+        for (int i = 0; i < model_.modalities(); ++i)
+          if (model_.has_classifier(i))
+            append(predicted[static_cast<std::size_t>(i)],
+                   model_.classify(i, model_.decode(i, model_.latent_slice(z, i))));
+      }
+      for (int i = 0; i < model_.modalities(); ++i)
+        if (const Labels& labels = predicted[static_cast<std::size_t>(i)]; !labels.empty())
+          result_.robustness.push_back({t, i, agreement(labels, labels_with(Subset{1} << i)).value()});
+    }
+  }
+
+  void memorisation() {
+    if (options_.split == "train" || !store_.has_split("train"))
+      return note("memorisation is left out: it compares a held-out split with the split 'train'");
+    const data::Split& train = store_.split("train");
+    for (int i = 0; i < model_.modalities(); ++i) {
+      const int column = column_[static_cast<std::size_t>(i)];
+      const std::int64_t items = train.num_items(column);
+      const Tensor latents = Tensor::empty({items, model_.layout().dims[static_cast<std::size_t>(i)]});
+      for (std::int64_t first = 0; first < items; first += kChunk) {
+        tell("training items of " + model_.modality(i).name, first, items);
+        Labels ids(static_cast<std::size_t>(std::min(kChunk, items - first)));
+        std::iota(ids.begin(), ids.end(), static_cast<std::int32_t>(first));
+        const ItemBatch batch = make_item_batch(model_.info(i), static_cast<std::int64_t>(ids.size()));
+        fill_items(train, column, model_.info(i), ids, batch);
+        latents.rows(first, batch.x.shape()[0]).copy_from(model_.encode(i, batch.x));
+      }
+      const auto made = nearest(model_.latent_slice(joint_z_, i), latents);
+      auto real = nearest(model_.latent_slice(z_.rows(0, joint_z_.shape()[0]), i), latents);
+      MemorisationCell cell{i, mean_root(made), mean_root(real), {}};
+      std::sort(real.begin(), real.end());
+      const double close = real[real.size() / 100];
+      cell.closer = {std::count_if(made.begin(), made.end(), [&](double v) { return v < close; }),
+                     static_cast<std::int64_t>(made.size())};
+      result_.memorisation.push_back(cell);
+    }
+  }
+
+  void information() {
+    if (model_.config().model.kind == ModelKind::uni)
+      note("mutual information: a uni network has never seen a modality at time 0 exactly");
+    std::vector<std::int64_t> complete;
+    for (std::int64_t row = 0; row < count_ && std::ssize(complete) < kInformation; ++row)
+      if (has_all(full_set(model_.modalities()), row)) complete.push_back(row);
+    if (complete.size() < 2) return note("mutual information is left out: no complete samples");
+    const Tensor z = Tensor::empty({std::ssize(complete), model_.layout().total});
+    for (std::int64_t k = 0; k < std::ssize(complete); ++k)
+      z.rows(k, 1).copy_from(z_.rows(complete[static_cast<std::size_t>(k)], 1));
+    const auto score = [&](const Tensor& r, const Tensor& tau) { return model_.noise_prediction(r, tau); };
+    for (const Subset group : bipartitions(model_.modalities()))
+      result_.information.push_back(mutual_information(
+          score, model_.layout(), z, group,
+          {.seed = stage_seed(options_.sampling.seed, "information/" + subset_name(group, result_.modalities))},
+          [&](std::int64_t done) { tell("mutual information", done, z.shape()[0]); }));
   }
 
   // The image and the drawn path that show the same digit, or -1.
@@ -146,24 +406,33 @@ class Evaluator {
     return image < 0 || path < 0 ? std::pair(-1, -1) : std::pair(image, path);
   }
 
-  void add_pen(const std::string& how, const Tensor& images, const Tensor& paths, Subset needed) {
+  // Agreement of image and path, which are both among `values`, for rows that have what is needed; nothing for
+  // data without the two, or where both are given.
+  void add_pen(const std::string& how, const std::vector<Tensor>& values, const Rows& rows, Subset needed) {
     const auto [image, path] = pen_pair();
-    const auto label = labels_with(needed);
-    double sum = 0, squares = 0;
-    std::int64_t n = 0;
-    for (std::int64_t row = 0; row < count_; ++row) {
-      if (label[static_cast<std::size_t>(row)] < 0) continue;
-      const double v =
-          data::pen_image_agreement(images.rows(row, 1).span<float>(), paths.rows(row, 1).span<float>(),
-                                    *model_.info(path).original_range);
-      sum += v;
-      squares += v * v;
-      ++n;
+    if (!options_.metrics.coherence || path < 0) return;
+    if (how != "real" && contains(needed, image) && contains(needed, path)) return;
+    for (std::int64_t k = 0; k < rows.n; ++k) {
+      if (!has_all(needed, rows.first + k)) continue;
+      pen_.push_back(data::pen_image_agreement(values[static_cast<std::size_t>(image)].rows(k, 1).span<float>(),
+                                               values[static_cast<std::size_t>(path)].rows(k, 1).span<float>(),
+                                               *model_.info(path).original_range));
     }
-    if (n < 2) return;
-    const double count = static_cast<double>(n), mean = sum / count;
-    result_.pen.push_back(
-        {how, mean, std::sqrt(std::max(0.0, squares / count - mean * mean) / (count - 1)), n});
+  }
+
+  void finish_pen(const std::string& how) {
+    const auto n = static_cast<double>(pen_.size());
+    if (n >= 2) {
+      double sum = 0, squares = 0;
+      for (double v : pen_) {
+        sum += v;
+        squares += v * v;
+      }
+      const double mean = sum / n;
+      result_.pen.push_back({how, mean, std::sqrt(std::max(0.0, squares / n - mean * mean) / (n - 1)),
+                             static_cast<std::int64_t>(pen_.size())});
+    }
+    pen_.clear();
   }
 
   void tell(const std::string& what, std::int64_t done, std::int64_t total) const {
@@ -177,91 +446,42 @@ class Evaluator {
   const EvaluationProgress& progress_;
   std::int64_t count_ = 0;
   std::vector<int> column_;
-  std::vector<std::vector<std::int32_t>> items_;
-  std::vector<std::int32_t> labels_;
-  std::vector<Tensor> real_;
-  Tensor z_;
+  std::vector<Labels> items_;  // of each modality in sample order; -1 is a hole
+  Labels labels_;
+  std::vector<Extractor> extractors_;
+  std::vector<FeatureSet> real_features_;  // of each extractor
+  std::vector<double> pen_;
+  Tensor z_, joint_z_;
   Evaluation result_;
 };
 
-std::string format(const char* pattern, double a, double b = 0, double c = 0) {
-  char text[128];
-  std::snprintf(text, sizeof text, pattern, a, b, c);
-  return text;
-}
-
-std::string percent(const Proportion& p) {
-  return format("%6.2f %%   [%6.2f, %6.2f]", 100 * p.value(), 100 * p.low(), 100 * p.high());
-}
-
-std::string row(std::string name, const std::string& value) {
-  name.resize(std::max<std::size_t>(name.size() + 1, 40), ' ');
-  return "  " + name + value + "\n";
-}
-
-nlohmann::json json_of(const Proportion& p) {
-  return {{"value", p.value()}, {"low95", p.low()}, {"high95", p.high()}, {"hits", p.hits}, {"n", p.n}};
-}
-
 }  // namespace
+
+MetricChoice parse_metrics(const std::string& names) {
+  MetricChoice none{.coherence = false, .quality = false};
+  MetricChoice chosen = none;
+  for (std::size_t first = 0; first <= names.size();) {
+    const std::size_t end = std::min(names.find(',', first), names.size());
+    const std::string name = names.substr(first, end - first);
+    first = end + 1;
+    if (name == "all") return {true, true, true, true, true, true};
+    bool* const flag = name == "coherence"      ? &chosen.coherence
+                       : name == "quality"      ? &chosen.quality
+                       : name == "robustness"   ? &chosen.robustness
+                       : name == "diversity"    ? &chosen.diversity
+                       : name == "memorisation" ? &chosen.memorisation
+                       : name == "mi"           ? &chosen.information
+                                                : nullptr;
+    MLD_CHECK_AS(ErrorKind::usage, flag, "metrics: '", name,
+                 "' is not one of coherence, quality, robustness, diversity, memorisation, mi, all");
+    *flag = true;
+  }
+  return chosen;
+}
 
 Evaluation evaluate(const Model& model, const data::Store& store, const EvaluationOptions& options,
                     const EvaluationProgress& progress) {
   return Evaluator(model, store, options, progress).run();
-}
-
-std::string to_table(const Evaluation& e) {
-  const auto name = [&](int i) { return e.modalities[static_cast<std::size_t>(i)]; };
-  std::string out = cat("N = ", e.samples, " of split '", e.split, "'");
-  if (e.generated) {
-    out += cat(", schedule ", schedule_name(e.sampling.sampler), " (", e.network_calls,
-               " network calls a sample), seed ", e.sampling.seed);
-  }
-  out += "\n\n" + row("", "value      95 % interval") + "Ceilings\n";
-  for (const auto& c : e.classifier) out += row("classifier on real " + name(c.target), percent(c.coherence));
-  for (const auto& c : e.self) out += row("autoencoder of " + name(c.target), percent(c.coherence));
-  if (e.generated && !e.joint.class_share.empty()) {
-    out += "Joint generation\n" + row("all modalities agree", percent(e.joint.all_equal));
-    std::string shares;
-    for (double share : e.joint.class_share) shares += format("%5.1f", 100 * share);
-    out += row("class shares, %", shares) + row("class entropy, nats", format("%6.3f", e.joint.entropy));
-  }
-  if (!e.conditional.empty()) out += "Conditional generation\n";
-  for (const auto& c : e.conditional)
-    out += row(subset_name(c.given, e.modalities) + " -> " + name(c.target), percent(c.coherence));
-  if (!e.pen.empty()) out += "Pen-image agreement (intersection over union)\n";
-  for (const auto& p : e.pen) out += row(p.how, format("%6.3f +- %.3f", p.mean, p.error));
-  return out;
-}
-
-std::string to_json(const Evaluation& e) {
-  const auto cells = [&](const std::vector<CoherenceCell>& list) {
-    nlohmann::json out = nlohmann::json::array();
-    for (const auto& c : list) {
-      nlohmann::json entry = json_of(c.coherence);
-      entry["given"] = subset_name(c.given, e.modalities);
-      entry["target"] = e.modalities[static_cast<std::size_t>(c.target)];
-      out.push_back(entry);
-    }
-    return out;
-  };
-  nlohmann::json out{{"samples", e.samples},
-                     {"split", e.split},
-                     {"seconds", e.seconds},
-                     {"classifier", cells(e.classifier)},
-                     {"autoencoder", cells(e.self)}};
-  if (e.generated) {
-    out["seed"] = e.sampling.seed;
-    out["schedule"] = schedule_record(e.sampling.sampler);
-    out["network_calls"] = e.network_calls;
-    out["joint"] = {{"coherence", json_of(e.joint.all_equal)},
-                    {"class_share", e.joint.class_share},
-                    {"entropy", e.joint.entropy}};
-    out["conditional"] = cells(e.conditional);
-  }
-  for (const auto& p : e.pen)
-    out["pen_image_agreement"].push_back({{"how", p.how}, {"mean", p.mean}, {"error", p.error}, {"n", p.n}});
-  return out.dump(2) + "\n";
 }
 
 }  // namespace mld

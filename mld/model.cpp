@@ -1,8 +1,10 @@
 #include "mld/model.h"
 
 #include <algorithm>
+#include <cstdio>
 
 #include "engine/core/drivers.h"
+#include "engine/io/crc32.h"
 #include "engine/io/safetensors.h"
 #include "engine/ops/ops.h"
 #include "mld/run_files.h"
@@ -14,14 +16,16 @@ namespace {
 
 constexpr std::int64_t kDecodeChunk = 256;
 
+// What a velocity F stands for as a noise prediction (score_batch.h).
+MLD_HD inline float noise_of_velocity(float a, float s, float r, float f) { return -(s * r + a * f); }
+
 struct NoiseOfVelocity {
   const float *r, *f;
   float* n;
   const float* scalars;
   const std::int32_t* level;
   MLD_HD void operator()(std::int64_t i) const {
-    const float a = scalars[2 * *level], s = scalars[2 * *level + 1];
-    n[i] = -(s * r[i] + a * f[i]);
+    n[i] = noise_of_velocity(scalars[2 * *level], scalars[2 * *level + 1], r[i], f[i]);
   }
 };
 
@@ -34,8 +38,7 @@ struct CopyColumns {
   }
 };
 
-// n = -(sigma r + a F): what a velocity F stands for as a noise prediction (score_batch.h). scalars [L,2]
-// holds a and sigma of every level.
+// scalars [L,2] holds a and sigma of every level.
 Tensor noise_of_velocity(const Tensor& r, const Tensor& f, const Tensor& scalars, const Tensor& level) {
   const Tensor n = Tensor::empty(r.shape(), DType::f32, r.device());
   for_each(r.device(), r.numel(),
@@ -191,6 +194,12 @@ const Autoencoder& Model::autoencoder(int i) const {
   return nets_[static_cast<std::size_t>(i)].autoencoder->model;
 }
 
+const Model::Loaded<Classifier>& Model::classifier(int i) const {
+  MLD_CHECK_AS(ErrorKind::model, has_classifier(i), "modality '", modality(i).name,
+               "' has no trained classifier");
+  return *nets_[static_cast<std::size_t>(i)].classifier;
+}
+
 const ScoreModel& Model::score() const {
   MLD_CHECK_AS(ErrorKind::model, has_score(), "the score network has not been trained yet");
   return score_->model;
@@ -220,9 +229,7 @@ Tensor Model::reconstruct(int i, const Tensor& x) const {
 }
 
 std::vector<std::int32_t> Model::classify(int i, const Tensor& x) const {
-  MLD_CHECK_AS(ErrorKind::model, has_classifier(i), "modality '", modality(i).name,
-               "' has no trained classifier");
-  const Classifier& net = nets_[static_cast<std::size_t>(i)].classifier->model;
+  const Classifier& net = classifier(i).model;
   const Tensor scores = on_device(x, [&](const Tensor& part) { return net(part).value; });
   const std::int64_t classes = scores.shape()[1];
   std::vector<std::int32_t> labels;
@@ -231,6 +238,44 @@ std::vector<std::int32_t> Model::classify(int i, const Tensor& x) const {
     labels.push_back(static_cast<std::int32_t>(std::max_element(s, s + classes) - s));
   }
   return labels;
+}
+
+Tensor Model::features(int i, const Tensor& x) const {
+  const Classifier& net = classifier(i).model;
+  return on_device(x, [&](const Tensor& part) {
+    return net.features(part).value.reshape({part.shape()[0], net.features.output().numel()});
+  });
+}
+
+std::int64_t Model::feature_size(int i) const { return classifier(i).model.features.output().numel(); }
+
+std::string Model::classifier_hash(int i) const {
+  const nn::ParameterStore& store = classifier(i).store;
+  std::uint32_t crc = 0;
+  for (const Tensor& arena : {store.value(), store.buffer()}) {
+    if (!arena.defined()) continue;
+    const Tensor host = arena.to(kCpu);
+    crc = crc32(std::span<const std::byte>(host.raw(), static_cast<std::size_t>(host.bytes())), crc);
+  }
+  char text[9];
+  std::snprintf(text, sizeof text, "%08x", static_cast<unsigned>(crc));
+  return text;
+}
+
+Tensor Model::noise_prediction(const Tensor& r, const Tensor& tau) const {
+  const ScoreNetwork& network = score().network;
+  const Tensor out = network(r.to(device_), tau.to(device_)).value.to(kCpu);
+  if (config_.score.prediction == Prediction::noise) return out;
+  const Tensor n = Tensor::empty(out.shape());
+  for (std::int64_t b = 0; b < out.shape()[0]; ++b)
+    for (int i = 0; i < modalities(); ++i) {
+      const double t = static_cast<double>(tau.data<float>()[b * modalities() + i]);
+      const auto a = static_cast<float>(VpSde::mean(t)), s = static_cast<float>(VpSde::std_dev(t));
+      const std::int64_t first = b * layout_.total + layout_.offsets[static_cast<std::size_t>(i)];
+      for (std::int64_t j = first; j < first + layout_.dims[static_cast<std::size_t>(i)]; ++j)
+        n.data<float>()[j] = noise_of_velocity(a, s, r.data<float>()[j], out.data<float>()[j]);
+    }
+  return n;
 }
 
 Tensor Model::sample_latents(Subset given, const Tensor& z, std::span<const std::int32_t> ids,

@@ -44,6 +44,7 @@ class Model {
   int modality(const std::string& name) const;  // ErrorKind::usage lists the known ones
   std::vector<std::string> names() const;
   const LatentLayout& layout() const { return layout_; }
+  Device device() const { return device_; }
 
   bool has_autoencoder(int i) const { return nets_[static_cast<std::size_t>(i)].autoencoder != nullptr; }
   bool has_classifier(int i) const { return nets_[static_cast<std::size_t>(i)].classifier != nullptr; }
@@ -56,6 +57,13 @@ class Model {
   Tensor decode(int i, const Tensor& z) const;
   Tensor reconstruct(int i, const Tensor& x) const;
   std::vector<std::int32_t> classify(int i, const Tensor& x) const;  // class with the highest score
+  // The classifier's inner layer that distances are measured on, [N, feature_size(i)].
+  Tensor features(int i, const Tensor& x) const;
+  std::int64_t feature_size(int i) const;
+  std::string classifier_hash(int i) const;  // of its weights, 8 hex digits
+
+  // Raw output n [N,D] of the score network at r [N,D] with times tau [N,M] (0: clean), whatever it predicts.
+  Tensor noise_prediction(const Tensor& r, const Tensor& tau) const;
 
   // Draws the latents [N,D] of all modalities given those of `given` (whose slices of z [N,D] are read; z may
   // be undefined if the set is empty). ids identify the samples: a sample depends on its id, the seed and its
@@ -83,6 +91,7 @@ class Model {
   // f on chunks of x, moved to the networks' device and back.
   Tensor on_device(const Tensor& x, const std::function<Tensor(const Tensor&)>& f) const;
   const Autoencoder& autoencoder(int i) const;
+  const Loaded<Classifier>& classifier(int i) const;
   const ScoreModel& score() const;
 
   Config config_;

@@ -1,0 +1,114 @@
+// What an evaluation of a trained model found, with how every number was made, and its two written forms: a
+// table for a terminal, and the evaluation.json of a run that `compare` and `report` read
+// (docs/evaluation.md).
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "mld/coherence.h"
+#include "mld/information.h"
+#include "mld/metrics/feature_set.h"
+#include "mld/model.h"
+
+namespace mld {
+
+// `target` generated from `given` (empty: joint generation; the target itself: decode(encode(x))).
+struct CoherenceCell {
+  Subset given = 0;
+  int target = 0;
+  Proportion coherence;
+};
+
+// Mean over the modalities of the mean over the subsets of `size` others that it is generated from.
+struct LeaveOneOut {
+  int size = 0;
+  double value = 0;
+};
+
+// Distance of generated features from real ones. `metric` is FMD, FID or FAD where the paper's definition
+// applies and its network is there, and CFD for the features of our own classifier elsewhere.
+struct QualityCell {
+  Subset given = 0;
+  int target = 0;
+  std::string metric, extractor, hash;
+  std::int64_t distinct = 0;  // different real items among those compared with
+  FeatureDistance distance;
+};
+
+// Similarity of an image and the caption beside it (metrics.md section 3).
+struct ClipCell {
+  std::string how;  // "real", "joint", "given image", ...
+  double value = 0, error = 0;
+  std::int64_t n = 0;
+};
+
+// How much of the spread of generated latents remains among draws for one and the same condition: 0, all draws
+// are alike; 1, the condition does not matter.
+struct DiversityCell {
+  Subset given = 0;
+  int target = 0;
+  double ratio = 0;
+  std::int64_t draws = 0, conditions = 0;
+};
+
+// Distance of jointly generated latents to the nearest training latent, beside that of real items of the
+// evaluated split. `closer`: the share of generated ones that are nearer to a training item than all but one in
+// a hundred real ones; 0.01 is what real items have.
+struct MemorisationCell {
+  int target = 0;
+  double generated = 0, real = 0;  // means
+  Proportion closer;
+};
+
+// Coherence of decoded latents that were diffused to t (method.md section 12).
+struct RobustnessPoint {
+  double t = 0;
+  int target = 0;
+  double coherence = 0;
+};
+
+// Mean intersection over union of a drawn trajectory with the image beside it, and its standard error.
+struct PenAgreement {
+  std::string how;
+  double mean = 0, error = 0;
+  std::int64_t n = 0;
+};
+
+struct Evaluation {
+  // Of the model.
+  std::string kind, preset, dataset, config_hash;  // the hash leaves seed, budget and data path out
+  std::uint64_t model_seed = 0;
+  double d = 0;
+  std::int64_t parameters = 0;
+  bool ema = false;
+  std::vector<std::string> modalities, classifier_hash;  // empty: no classifier
+  // Of the evaluation.
+  std::string split;
+  std::int64_t samples = 0;  // N, read from the data used
+  bool generated = false;
+  SampleSettings sampling;
+  std::int64_t network_calls = 0;  // for one sample
+  double seconds = 0;
+  // The numbers.
+  std::vector<CoherenceCell> classifier;  // on the real items: what any coherence is bounded by
+  std::vector<CoherenceCell> self;        // on decode(encode(x)): the autoencoder ceilings
+  JointCoherence joint;
+  std::vector<CoherenceCell> conditional;
+  std::vector<QualityCell> quality;
+  std::vector<ClipCell> clip;
+  std::vector<DiversityCell> diversity;
+  std::vector<MemorisationCell> memorisation;
+  std::vector<MutualInformation> information;
+  std::vector<RobustnessPoint> robustness;
+  std::vector<PenAgreement> pen;
+  std::vector<std::string> notes;  // what was left out, and why; what to be careful with
+};
+
+std::vector<LeaveOneOut> leave_one_out(const Evaluation& evaluation);
+
+std::string to_table(const Evaluation& evaluation);
+std::string to_json(const Evaluation& evaluation);
+
+}  // namespace mld
