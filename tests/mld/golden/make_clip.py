@@ -54,6 +54,7 @@ TEXTS = [
     "numbers 2023 1st 4x4 3.14 \u00bd \u0664\u0665 \u2167",
     "dots... commas,,, (brackets) [a] {b} <c> #tag @at a_b a-b a/b",
     "<pad> <unk> <exc>",
+    "wow!\t?\u3000#\n!\u00a0-",
     "<|startoftext|> inside <|endoftext|> the text <|endoftext|>",
     "caf\u00e9 \u00c9COLE na\u00efve stra\u00dfe \u0141\u00d3D\u0179 \u0130stanbul",
     "\u03a9\u03b4\u03cc\u03c2 \u041f\u0442\u0438\u0446\u0410 \u05e6\u05d9\u05e4\u05d5\u05e8 \u0637\u0627\u0626\u0631",
@@ -62,6 +63,9 @@ TEXTS = [
     "\u1e9e \u01c5 \ua7b4 \u2c60 \uff21\u24b6 \u212a\u2126",
     "$5 + \u20ac6 = \u00a311 \u2264 \u00b2\u00b3 \u00aa\u00ba \u02b0 _\u0301x",
     "nul\x00 del\x7f soft\u00adhyphen zero\u200bwidth bom\ufeff",
+    "a small yellow bird with a black crown and a slightly hooked bill, eating yellowish berries",
+    "underneath feathery clouds, thirty-seven pelicans flew southwards over blackened hilltops together",
+    "brownish speckles cover its whitish throat; the eyebrows, flanks and undertail coverts are brighter",
     "a bird " * 60,
     "beak" * 40,
 ]
