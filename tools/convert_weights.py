@@ -3,8 +3,9 @@
 
     convert_weights.py inception pt_inception-2015-12-05-6726825d.pth --out WEIGHTS/inception.safetensors
     convert_weights.py vggish vggish-10086976.pth --out WEIGHTS/vggish.safetensors
+    convert_weights.py clip ViT-B-32.pt --out WEIGHTS/clip.safetensors
 
-Needs Python 3.8 or later with PyTorch and NumPy. docs/metric-weights.md says where the originals are. A file whose
+Needs Python 3.9 or later with PyTorch and NumPy, or for .safetensors files with NumPy and safetensors. docs/metric-weights.md says where the originals are. A file whose
 SHA-256 is not the one known is refused; --accept-any-file takes it all the same (other trainings of the same network).
 """
 
@@ -21,6 +22,7 @@ import zlib
 SHA256 = {
     "inception": "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2",
     "vggish": "10086976245803799d9194e9a73d9b6c1549c71d1b80106f5cade5608a561f4b",
+    "clip": "40d365715913c9da98579312b702a82c18be219cc2a73407c4526f58eba950af",
 }
 
 
@@ -33,10 +35,17 @@ def sha256(path):
 
 
 def read_state_dict(path):
-    """name -> float32 array; nothing in the file is executed."""
+    """name -> float32 array, of a state dict, a TorchScript archive or safetensors."""
+    if path.suffix == ".safetensors":
+        from safetensors.numpy import load_file
+
+        return load_file(path)
     import torch
 
-    state = torch.load(path, map_location="cpu", weights_only=True)
+    try:
+        state = torch.jit.load(path, map_location="cpu").state_dict()
+    except RuntimeError:  # no TorchScript; nothing in the file is executed
+        state = torch.load(path, map_location="cpu", weights_only=True)
     if hasattr(state, "get") and isinstance(state.get("state_dict"), dict):
         state = state["state_dict"]
     return {name: tensor.float().contiguous().numpy() for name, tensor in state.items() if hasattr(tensor, "numpy")}
@@ -85,10 +94,59 @@ def convert_vggish(state):
     return {name: value for name, value in state.items() if not name.startswith("pproc.")}
 
 
+def clip_from_transformers(tensors):
+    """The state dict of transformers' CLIPModel under OpenAI's names; queries, keys and values become one matrix."""
+    import numpy as np
+
+    renamed = (
+        (r"^vision_model\.", "visual."),
+        (r"^text_model\.", ""),
+        (r"encoder\.layers\.", "transformer.resblocks."),
+        (r"layer_norm([12])\.", r"ln_\1."),
+        (r"mlp\.fc1\.", "mlp.c_fc."),
+        (r"mlp\.fc2\.", "mlp.c_proj."),
+        (r"self_attn\.", "attn."),
+        (r"pre_layrnorm\.", "ln_pre."),  # spelled so there
+        (r"post_layernorm\.", "ln_post."),
+        (r"final_layer_norm\.", "ln_final."),
+        (r"embeddings\.patch_embedding\.", "conv1."),
+        (r"embeddings\.position_embedding\.weight$", "positional_embedding"),
+        (r"embeddings\.(class_embedding|token_embedding)", r"\1"),
+        (r"^visual_projection\.weight$", "visual.proj"),
+        (r"^text_projection\.weight$", "text_projection"),
+    )
+    out, parts = {}, {}
+    for name, value in tensors.items():
+        if name.endswith("position_ids"):
+            continue
+        for pattern, replacement in renamed:
+            name = re.sub(pattern, replacement, name)
+        if name in ("visual.proj", "text_projection"):
+            value = value.T
+        third = re.fullmatch(r"(.*attn\.)([qkv])_proj\.(weight|bias)", name)
+        if third:
+            parts.setdefault(f"{third[1]}in_proj_{third[3]}", {})[third[2]] = value
+        else:
+            out[name] = value
+    for name, three in parts.items():
+        if len(three) == 3:
+            out[name] = np.concatenate([three["q"], three["k"], three["v"]])
+    return out
+
+
+def convert_clip(state):
+    """Under OpenAI's names, whoever distributes it; without what the towers do not use."""
+    if any(name.startswith("text_model.") for name in state):
+        state = clip_from_transformers(state)
+    unused = {"logit_scale", "input_resolution", "context_length", "vocab_size"}
+    return {name: value for name, value in state.items() if name not in unused}
+
+
 # network -> (conversion, a tensor that tells the network, its shape)
 NETWORKS = {
     "inception": (convert_inception, "Mixed_7c.branch_pool.conv.weight", (192, 2048, 1, 1)),
     "vggish": (convert_vggish, "embeddings.0.weight", (4096, 12288)),
+    "clip": (convert_clip, "visual.proj", (768, 512)),
 }
 
 
