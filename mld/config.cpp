@@ -262,11 +262,16 @@ Config parse_config(std::string_view json, const std::string& where) {
 
 std::string to_json(const Config& config) { return value_json(config).dump(2) + "\n"; }
 
+const char* model_kind_name(ModelKind kind) {
+  return kNames<ModelKind>[static_cast<std::size_t>(kind)].data();
+}
+
 std::map<std::string, std::string> mld_environment() {
   // Variables of that prefix with another purpose: where the metric networks' weights are, how a GPU works,
   // and what tests demand of it.
-  const std::set<std::string> others = {"MLD_WEIGHTS",      "MLD_CONV",             "MLD_NO_GRAPH",
-                                        "MLD_REQUIRE_CUDA", "MLD_EMULATION_MEMORY", "MLD_EMULATION_ORDER"};
+  const std::set<std::string> others = {"MLD_WEIGHTS",          "MLD_CONV",
+                                        "MLD_NO_GRAPH",         "MLD_REQUIRE_CUDA",
+                                        "MLD_EMULATION_MEMORY", "MLD_EMULATION_ORDER"};
   std::map<std::string, std::string> variables;
   for (char** entry = environ; entry != nullptr && *entry != nullptr; ++entry) {
     const std::string text = *entry;

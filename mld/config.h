@@ -157,6 +157,8 @@ Config parse_config(std::string_view json, const std::string& where);
 // Every value, as JSON that parse_config turns into an equal Config.
 std::string to_json(const Config& config);
 
+const char* model_kind_name(ModelKind kind);  // as in configurations
+
 // The MLD_* variables of this process that stand for settings.
 std::map<std::string, std::string> mld_environment();
 

@@ -20,9 +20,10 @@ namespace {
 constexpr std::int64_t kChunk = 1024;      // samples measured together
 constexpr std::int64_t kConditions = 100;  // of diversity, and draws for each
 constexpr std::int64_t kDraws = 10;
-constexpr std::int64_t kNeighbours = 1000;    // samples whose nearest training item is looked for
-constexpr std::int64_t kInformation = 2000;   // samples that mutual information is averaged over
-constexpr std::array kRobustnessTimes{0.0, 0.05, 0.08, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0};
+constexpr std::int64_t kNeighbours = 1000;   // samples whose nearest training item is looked for
+constexpr std::int64_t kInformation = 2000;  // samples that mutual information is averaged over
+constexpr std::array kRobustnessTimes{0.0, 0.05, 0.08, 0.1, 0.15, 0.2, 0.3,
+                                      0.4, 0.5,  0.6,  0.7, 0.8,  0.9, 1.0};
 
 using Labels = std::vector<std::int32_t>;
 
@@ -43,7 +44,8 @@ std::vector<double> nearest(const Tensor& a, const Tensor& b) {
   const std::int64_t n = a.shape()[0], dim = a.shape()[1];
   const auto norm = [&](const Tensor& t, std::int64_t row) {
     double sum = 0;
-    for (std::int64_t j = 0; j < dim; ++j) sum += std::pow(static_cast<double>(t.data<float>()[row * dim + j]), 2);
+    for (std::int64_t j = 0; j < dim; ++j)
+      sum += std::pow(static_cast<double>(t.data<float>()[row * dim + j]), 2);
     return sum;
   };
   std::vector<double> best(static_cast<std::size_t>(n), std::numeric_limits<double>::infinity());
@@ -72,7 +74,11 @@ class Evaluator {
  public:
   Evaluator(const Model& model, const data::Store& store, const EvaluationOptions& options,
             const EvaluationProgress& progress)
-      : model_(model), store_(store), split_(store.split(options.split)), options_(options), progress_(progress) {
+      : model_(model),
+        store_(store),
+        split_(store.split(options.split)),
+        options_(options),
+        progress_(progress) {
     count_ = options.samples > 0 ? std::min(options.samples, split_.num_samples()) : split_.num_distinct();
     MLD_CHECK_AS(ErrorKind::data, count_ > 0, "split '", options.split, "' of ", store.path().string(),
                  ": has no samples");
@@ -119,7 +125,7 @@ class Evaluator {
   void describe() {
     const Config& config = model_.config();
     Evaluation& e = result_;
-    e.kind = to_text(config.model.kind);
+    e.kind = model_kind_name(config.model.kind);
     e.preset = config.preset;
     e.dataset = store_.description().name;
     e.config_hash = score_hash(config);
@@ -164,7 +170,8 @@ class Evaluator {
         const Labels& all = items_[static_cast<std::size_t>(i)];
         const ItemBatch batch = make_item_batch(model_.info(i), rows.n);
         fill_items(split_, column_[static_cast<std::size_t>(i)], model_.info(i),
-                   std::span(all).subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(rows.n)), batch);
+                   std::span(all).subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(rows.n)),
+                   batch);
         rows.values.push_back(batch.x);
       }
       f(rows);
@@ -182,8 +189,13 @@ class Evaluator {
   void add_quality(const Extractor& extractor, Subset given, const FeatureSet& made) {
     const FeatureSet& real = real_features_[static_cast<std::size_t>(&extractor - extractors_.data())];
     if (real.count() < 4 || made.count() < 4) return;
-    QualityCell cell{given, extractor.modality, extractor.metric, extractor.name, extractor.hash,
-                     distinct(extractor.modality), feature_distance(real, made)};
+    QualityCell cell{given,
+                     extractor.modality,
+                     extractor.metric,
+                     extractor.name,
+                     extractor.hash,
+                     distinct(extractor.modality),
+                     feature_distance(real, made)};
     const std::int64_t fewest = std::min({cell.distinct, cell.distance.real, cell.distance.made});
     if (fewest <= cell.distance.dim)
       note(extractor.metric + " of " + result_.modalities[static_cast<std::size_t>(extractor.modality)] +
@@ -389,7 +401,8 @@ class Evaluator {
     for (const Subset group : bipartitions(model_.modalities()))
       result_.information.push_back(mutual_information(
           score, model_.layout(), z, group,
-          {.seed = stage_seed(options_.sampling.seed, "information/" + subset_name(group, result_.modalities))},
+          {.seed =
+               stage_seed(options_.sampling.seed, "information/" + subset_name(group, result_.modalities))},
           [&](std::int64_t done) { tell("mutual information", done, z.shape()[0]); }));
   }
 
@@ -406,17 +419,18 @@ class Evaluator {
     return image < 0 || path < 0 ? std::pair(-1, -1) : std::pair(image, path);
   }
 
-  // Agreement of image and path, which are both among `values`, for rows that have what is needed; nothing for
-  // data without the two, or where both are given.
+  // Agreement of image and path, which are both among `values`, for rows that have what is needed; nothing
+  // for data without the two, or where both are given.
   void add_pen(const std::string& how, const std::vector<Tensor>& values, const Rows& rows, Subset needed) {
     const auto [image, path] = pen_pair();
     if (!options_.metrics.coherence || path < 0) return;
     if (how != "real" && contains(needed, image) && contains(needed, path)) return;
     for (std::int64_t k = 0; k < rows.n; ++k) {
       if (!has_all(needed, rows.first + k)) continue;
-      pen_.push_back(data::pen_image_agreement(values[static_cast<std::size_t>(image)].rows(k, 1).span<float>(),
-                                               values[static_cast<std::size_t>(path)].rows(k, 1).span<float>(),
-                                               *model_.info(path).original_range));
+      pen_.push_back(
+          data::pen_image_agreement(values[static_cast<std::size_t>(image)].rows(k, 1).span<float>(),
+                                    values[static_cast<std::size_t>(path)].rows(k, 1).span<float>(),
+                                    *model_.info(path).original_range));
     }
   }
 

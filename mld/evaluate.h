@@ -1,5 +1,6 @@
-// Evaluation of a trained model on a store. Nothing in the result depends on chunks or threads, and apart from
-// latents nothing grows with the number of samples: items are read, generated and measured chunk by chunk.
+// Evaluation of a trained model on a store. Nothing in the result depends on chunks or threads, and apart
+// from latents nothing grows with the number of samples: items are read, generated and measured chunk by
+// chunk.
 #pragma once
 
 #include <cstdint>
@@ -25,17 +26,18 @@ struct EvaluationOptions {
   // Rows of the split: the first pairing's, and beyond it further pairings of the same items. 0: the first
   // pairing.
   std::int64_t samples = 0;
-  SampleSettings sampling;
-  MetricChoice metrics;
-  bool generate = true;           // false: classifiers and autoencoders only
-  std::filesystem::path weights;  // folder of the metric networks; empty: that of MLD_WEIGHTS, if any
+  SampleSettings sampling = {};
+  MetricChoice metrics = {};
+  bool generate = true;                // false: classifiers and autoencoders only
+  std::filesystem::path weights = {};  // folder of the metric networks; empty: that of MLD_WEIGHTS, if any
 };
 
 // (what is being done, done, total); returning false cancels with Cancelled.
 using EvaluationProgress =
     std::function<bool(const std::string& what, std::int64_t done, std::int64_t total)>;
 
-// ErrorKind::data if the split has no samples, ErrorKind::usage for mutual information of an in-painting model.
+// ErrorKind::data if the split has no samples, ErrorKind::usage for mutual information of an in-painting
+// model.
 Evaluation evaluate(const Model& model, const data::Store& store, const EvaluationOptions& options,
                     const EvaluationProgress& progress = {});
 

@@ -131,7 +131,8 @@ void add_extras(const Evaluation& e, const Names& names, json& out) {
 std::string coherence_table(const Evaluation& e, const Names& names) {
   std::string out;
   if (!e.classifier.empty()) out += row("", "value      95 % interval") + "Ceilings\n";
-  for (const auto& c : e.classifier) out += row("classifier on real " + names.target(c.target), percent(c.coherence));
+  for (const auto& c : e.classifier)
+    out += row("classifier on real " + names.target(c.target), percent(c.coherence));
   for (const auto& c : e.self) out += row("autoencoder of " + names.target(c.target), percent(c.coherence));
   if (!e.joint.class_share.empty()) {
     out += "Joint generation\n" + row("all modalities agree", percent(e.joint.all_equal));
@@ -159,19 +160,23 @@ std::string extras_table(const Evaluation& e, const Names& names) {
   for (const auto& q : e.quality) out += row(names.arrow(q.given, q.target), distance_text(q));
   heading(!e.clip.empty(), "CLIP-S\n");
   for (const auto& c : e.clip) out += row(c.how, format("%6.4f +- %.4f", c.value, c.error));
-  heading(!e.diversity.empty(), "Diversity (0: draws for one condition are alike, 1: the condition does not matter)\n");
+  heading(!e.diversity.empty(),
+          "Diversity (0: draws for one condition are alike, 1: the condition does not matter)\n");
   for (const auto& c : e.diversity) out += row(names.arrow(c.given, c.target), format("%6.3f", c.ratio));
-  heading(!e.memorisation.empty(), "Distance to the nearest training item (generated, real; share closer than 1 % of real)\n");
+  heading(!e.memorisation.empty(),
+          "Distance to the nearest training item (generated, real; share closer than 1 % of real)\n");
   for (const auto& c : e.memorisation)
     out += row(names.target(c.target), format("%6.3f %6.3f   %.3f", c.generated, c.real, c.closer.value()));
   heading(!e.information.empty(), "Mutual information with all others, nats\n");
-  for (const auto& c : e.information) out += row(names.given(c.group), format("%6.3f +- %.3f", c.nats, c.error));
+  for (const auto& c : e.information)
+    out += row(names.given(c.group), format("%6.3f +- %.3f", c.nats, c.error));
   heading(!e.robustness.empty(), "Coherence of latents diffused to t\n");
   for (std::size_t k = 0; k < e.robustness.size();) {
     std::string values;
     const double t = e.robustness[k].t;
     for (; k < e.robustness.size() && e.robustness[k].t == t; ++k)
-      values += names.target(e.robustness[k].target) + format(" %6.2f %%   ", 100 * e.robustness[k].coherence);
+      values +=
+          names.target(e.robustness[k].target) + format(" %6.2f %%   ", 100 * e.robustness[k].coherence);
     out += row(format("t = %.2f", t), values);
   }
   return out;

@@ -44,8 +44,8 @@ struct ClipCell {
   std::int64_t n = 0;
 };
 
-// How much of the spread of generated latents remains among draws for one and the same condition: 0, all draws
-// are alike; 1, the condition does not matter.
+// How much of the spread of generated latents remains among draws for one and the same condition: 0, all
+// draws are alike; 1, the condition does not matter.
 struct DiversityCell {
   Subset given = 0;
   int target = 0;
@@ -54,8 +54,8 @@ struct DiversityCell {
 };
 
 // Distance of jointly generated latents to the nearest training latent, beside that of real items of the
-// evaluated split. `closer`: the share of generated ones that are nearer to a training item than all but one in
-// a hundred real ones; 0.01 is what real items have.
+// evaluated split. `closer`: the share of generated ones that are nearer to a training item than all but one
+// in a hundred real ones; 0.01 is what real items have.
 struct MemorisationCell {
   int target = 0;
   double generated = 0, real = 0;  // means

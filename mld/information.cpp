@@ -18,8 +18,8 @@ struct State {
   Tensor r, tau;
 };
 
-State diffuse(const LatentLayout& layout, const Tensor& z, const Tensor& noise, const std::vector<double>& time,
-              Subset diffused) {
+State diffuse(const LatentLayout& layout, const Tensor& z, const Tensor& noise,
+              const std::vector<double>& time, Subset diffused) {
   const std::int64_t rows = z.shape()[0], modalities = layout.modalities();
   const State out{z.clone(), Tensor::zeros({rows, modalities})};
   for (std::int64_t b = 0; b < rows; ++b) {
@@ -68,7 +68,8 @@ MutualInformation mutual_information(const MultiTimeScore& score, const LatentLa
       for (const std::int32_t id : ids) {
         const Words w = draw(options.seed, kSiteTime, static_cast<std::uint32_t>(repeat),
                              static_cast<std::uint32_t>(id), 0);
-        time.push_back(TimeDistribution{.kind = TimeSampling::importance}.draw(u01_double(w.v[0], w.v[1]), 0));
+        time.push_back(
+            TimeDistribution{.kind = TimeSampling::importance}.draw(u01_double(w.v[0], w.v[1]), 0));
       }
       const auto output = [&](Subset diffused) {
         const State state = diffuse(layout, clean, noise, time, diffused);

@@ -17,7 +17,7 @@ namespace {
 constexpr std::int64_t kDecodeChunk = 256;
 
 // What a velocity F stands for as a noise prediction (score_batch.h).
-MLD_HD inline float noise_of_velocity(float a, float s, float r, float f) { return -(s * r + a * f); }
+MLD_HD float noise_of_velocity(float a, float s, float r, float f) { return -(s * r + a * f); }
 
 struct NoiseOfVelocity {
   const float *r, *f;

@@ -1,6 +1,8 @@
 #include "data/store.h"
+#include "engine/io/atomic_file.h"
 #include "engine/runtime/threads.h"
 #include "mld/evaluate.h"
+#include "mld/run_files.h"
 #include "tools/commands.h"
 #include "tools/sampler_options.h"
 #include "tools/terminal.h"
@@ -9,7 +11,7 @@ namespace mld::tools {
 namespace {
 
 struct Options {
-  std::string run, data, split = "test";
+  std::string run, data, split = "test", metrics = "coherence,quality", weights, out;
   std::int64_t samples = 0;
   int threads = 0;
   bool json = false, ceilings = false;
@@ -26,7 +28,9 @@ void run(const Options& o) {
   EvaluationOptions options{.split = o.split,
                             .samples = o.samples,
                             .sampling = o.sampler.apply(sample_settings(model.config())),
-                            .generate = !o.ceilings && model.has_score()};
+                            .metrics = parse_metrics(o.metrics),
+                            .generate = !o.ceilings && model.has_score(),
+                            .weights = o.weights};
   Progress progress;
   const Evaluation result =
       evaluate(model, store, options, [&](const std::string& what, std::int64_t done, std::int64_t total) {
@@ -34,6 +38,11 @@ void run(const Options& o) {
         return !stop_requested();
       });
   progress.finish();
+  const std::filesystem::path run_folder = o.run;
+  if (!o.out.empty())
+    write_file_atomically(o.out, to_json(result));
+  else if (result.generated && std::filesystem::is_directory(run_folder))
+    write_file_atomically(RunFiles{run_folder}.evaluation(), to_json(result));
   std::fputs((o.json ? to_json(result) : to_table(result)).c_str(), stdout);
 }
 
@@ -41,14 +50,24 @@ void run(const Options& o) {
 
 void add_eval_command(CLI::App& app) {
   auto o = std::make_shared<Options>();
-  CLI::App* c =
-      app.add_subcommand("eval", "Coherence of joint and conditional generation, autoencoder ceilings");
+  CLI::App* c = app.add_subcommand("eval", "Coherence and quality of joint and conditional generation");
   c->add_option("RUN", o->run, "Run directory or exported file")->type_name("")->required();
   c->add_option("--data", o->data, "Store to compare with; default: the one trained on")->type_name("STORE");
   c->add_option("--split", o->split, "Split to condition on")->type_name("NAME")->capture_default_str();
-  c->add_option("--samples", o->samples, "Samples; default: every distinct one of the split")
+  c->add_option("--samples", o->samples,
+                "Rows of the split, further pairings of its items included; default: the first pairing")
       ->type_name("N")
       ->check(between(1, kMaxSamples));
+  c->add_option("--metrics", o->metrics,
+                "What is measured: coherence, quality, robustness, diversity, memorisation, mi, all; "
+                "separated by commas")
+      ->type_name("NAMES")
+      ->capture_default_str();
+  c->add_option("--weights", o->weights,
+                "Folder of the metric networks; default: that of MLD_WEIGHTS, if any")
+      ->type_name("DIR");
+  c->add_option("--out", o->out, "File for the result as JSON; default: evaluation.json in the run's folder")
+      ->type_name("FILE");
   c->add_flag("--ceilings", o->ceilings, "Only classifiers and autoencoders, nothing is generated");
   c->add_flag("--json", o->json, "Print JSON");
   add_threads(*c, o->threads);

@@ -16,6 +16,7 @@ constexpr std::int64_t kPortion = 32;  // rows of a block that are summed togeth
 constexpr int kReplicates = 100;
 constexpr std::int64_t kSubsetRows = 1000, kSubsets = 20;
 constexpr std::uint64_t kResampleSeed = 0x5eedf00d;
+constexpr std::uint32_t kBlockSite = 2;  // 0 and 1 are the two sets
 
 using Matrix = Eigen::MatrixXd;
 using Rows = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
@@ -53,6 +54,13 @@ Tensor pick_rows(std::span<const float> rows, std::int64_t dim, std::int64_t cou
     std::copy_n(rows.data() + static_cast<std::int64_t>(order(static_cast<std::uint64_t>(i))) * dim, dim,
                 picked.data<float>() + i * dim);
   return picked;
+}
+
+// Drawn, as data may come in a regular order of their classes.
+std::size_t block_of(std::int64_t row, std::size_t blocks) {
+  const Words words = draw(kResampleSeed, kBlockSite, static_cast<std::uint32_t>(row >> 32),
+                           static_cast<std::uint32_t>(row), 0);
+  return words.v[0] % blocks;
 }
 
 FeatureMoments resampled(const std::vector<FeatureMoments>& blocks, std::uint32_t replicate,
@@ -146,7 +154,7 @@ void FeatureSet::add(std::span<const float> rows) {
     MLD_CHECK_AS(ErrorKind::diverged,
                  std::all_of(row.begin(), row.end(), [](float v) { return std::isfinite(v); }),
                  "features of sample ", count_, " are not finite; look at the samples themselves");
-    const std::size_t block = static_cast<std::size_t>(count_) % blocks_.size();
+    const std::size_t block = block_of(count_, blocks_.size());
     pending_[block].insert(pending_[block].end(), row.begin(), row.end());
     if (pending_[block].size() == static_cast<std::size_t>(kPortion) * width) {
       blocks_[block].add(pending_[block]);

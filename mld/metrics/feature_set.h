@@ -1,6 +1,6 @@
 // Sets of feature rows and the distances between them (metrics.md section 2). What is kept of a set does not
 // grow with its size: sums for mean and covariance, in double and over blocks of rows, and the first rows for
-// the kernel distance. Rows go to blocks by their number and are summed in portions of fixed size, so that
+// the kernel distance. Rows are dealt to blocks by their number and summed in portions of fixed size, so that
 // neither the portions they arrive in nor the threads show in any result.
 #pragma once
 
@@ -53,7 +53,7 @@ class FeatureSet {
   std::int64_t dim() const { return dim_; }
   std::int64_t count() const { return count_; }
   FeatureMoments moments() const;
-  FeatureMoments half(int which) const;  // of every second row, 0 or 1
+  FeatureMoments half(int which) const;  // of every second block, 0 or 1
   const std::vector<FeatureMoments>& blocks() const;
   std::span<const float> rows() const { return rows_; }
 

@@ -65,11 +65,12 @@ std::vector<Extractor> make_extractors(const Model& model, const std::filesystem
     if (is_second_of_sound(info))
       if (const auto file = file_of("vggish", "FAD", i)) {
         const auto vggish = std::make_shared<AudioEmbedding>(*file, model.device());
-        all.push_back({i, "FAD", "vggish", vggish->weights_hash(), kVggishFeatures,
-                       [vggish, seed, range = *info.original_range](const Tensor& values, std::int64_t first) {
-                         return vggish->of_spectrograms(values.reshape({values.shape()[0], 32, 128}), range, seed,
-                                                        first);
-                       }});
+        all.push_back(
+            {i, "FAD", "vggish", vggish->weights_hash(), kVggishFeatures,
+             [vggish, seed, range = *info.original_range](const Tensor& values, std::int64_t first) {
+               return vggish->of_spectrograms(values.reshape({values.shape()[0], 32, 128}), range, seed,
+                                              first);
+             }});
       }
   }
   return all;

@@ -17,8 +17,8 @@ struct Extractor {
   int modality = 0;
   std::string metric, name, hash;
   std::int64_t dim = 0;
-  // Values [n, sample...] as networks have them -> features [n, dim]. `first`: number of the first of them, for
-  // what is drawn at random.
+  // Values [n, sample...] as networks have them -> features [n, dim]. `first`: number of the first of them,
+  // for what is drawn at random.
   std::function<Tensor(const Tensor& values, std::int64_t first)> features;
 };
 

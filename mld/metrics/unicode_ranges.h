@@ -1,5 +1,5 @@
 // The general categories L and N and the one-to-one lower-case map of Unicode 14.0.0, made by
-// make_unicode_ranges.py.
+// tools/make_unicode_ranges.py.
 #pragma once
 
 namespace mld::unicode {

@@ -239,9 +239,11 @@ cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
 }
 
 cudaError_t cudaEventDestroy(cudaEvent_t event) {
-  const cudaError_t waited = cudaEventSynchronize(event);
-  delete event;
-  return waited;
+  // Work that waits for it may still be queued, so it is only put aside, as the real one is.
+  static auto* destroyed = new std::vector<cudaEvent_t>;
+  const std::lock_guard lock(streams().mutex);
+  destroyed->push_back(event);
+  return cudaSuccess;
 }
 
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {

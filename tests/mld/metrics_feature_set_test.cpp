@@ -144,6 +144,13 @@ TEST_CASE("feature distance: the interval holds what the distance is on average,
   CHECK(!feature_distance(feature_set(rows(40, 600, 1), 600), feature_set(rows(40, 600, 2), 600)).low);
 }
 
+TEST_CASE("feature set: halves are alike though the rows come in the order of their classes, again and again") {
+  std::vector<float> values = gaussian(2000, 2, 5, 0, 1);
+  for (std::size_t row = 0; row < 2000; ++row) values[2 * row] += static_cast<float>(10 * (row % 10));
+  const FeatureSet set = feature_set(values, 2);
+  CHECK(frechet_distance(set.half(0), set.half(1)) < 15);  // of classes 0, 2, ... and 1, 3, ...: 100
+}
+
 TEST_CASE("kernel distance: the mean over subsets is the distance over all rows") {
   const auto a = rows(3000, 16, 1), b = rows(3000, 16, 2);
   const KernelDistance found = kernel_distance(a, b, 16);

@@ -1,5 +1,5 @@
 """Writes unicode_ranges.h from Python's unicodedata: the letters, the numbers and the lower-case map of CLIP's
-tokenizer. Run in this folder: python3 make_unicode_ranges.py
+tokenizer. Run at the top of the tree: python3 tools/make_unicode_ranges.py
 """
 
 import sys
@@ -48,7 +48,7 @@ def table(kind, name, rows, formatted):
 
 
 text = f"""// The general categories L and N and the one-to-one lower-case map of Unicode {unicodedata.unidata_version}, made by
-// make_unicode_ranges.py.
+// tools/make_unicode_ranges.py.
 #pragma once
 
 namespace mld::unicode {{
@@ -68,5 +68,5 @@ text += table("Range", "kLetters", ranges("L"), pair) + "\n"
 text += table("Range", "kNumbers", ranges("N"), pair) + "\n"
 text += table("LowerRun", "kLower", lower_runs(), lambda r: "{0x%x,0x%x,%d,%d}" % tuple(r))
 text += "// clang-format on\n\n}  // namespace mld::unicode\n"
-open("unicode_ranges.h", "w", encoding="ascii").write(text)
+open("mld/metrics/unicode_ranges.h", "w", encoding="ascii").write(text)
 print(len(text), "bytes", file=sys.stderr)
