@@ -6,6 +6,7 @@
 #include <cmath>
 #include <fstream>
 #include <limits>
+#include <numeric>
 
 #include "data/digits.h"
 #include "data/import.h"
@@ -269,6 +270,90 @@ TEST_CASE(
   Evaluation f = evaluate(model, store, chunked);
   f.seconds = e.seconds;
   CHECK(to_json(f) == to_json(e));
+}
+
+TEST_CASE("train: the variants train, resume and generate as the method does") {
+  const Workshop w("variants");
+  const data::Store store = data::Store::open(w.store);
+  train({.config = tiny_config(w.store), .out = w.folder / "mld"}, {});
+  for (const std::string kind : {"inpaint", "uni"}) {
+    CAPTURE(kind);
+    const Config config = tiny_config(w.store, {"model.kind=" + kind});
+    const fs::path whole = w.folder / kind, parts = w.folder / (kind + "-parts");
+    train({.config = config, .out = whole, .reuse = w.folder / "mld"}, {});
+    // Stopped after three steps of the score stage and continued.
+    int polls = 0;
+    TrainHooks hooks;
+    hooks.stop = [&] { return ++polls > 3; };
+    CHECK(train({.config = config, .out = parts, .reuse = w.folder / "mld"}, hooks) == StageEnd::stopped);
+    train({.config = config, .out = parts, .resume = true}, {});
+    CHECK(bytes(whole / "score.safetensors") == bytes(parts / "score.safetensors"));
+    CHECK(bytes(whole / "score.safetensors") != bytes(w.folder / "mld" / "score.safetensors"));
+
+    const Model model = Model::open(whole);
+    CHECK(model.config().model.kind == (kind == "uni" ? ModelKind::uni : ModelKind::inpaint));
+    EvaluationOptions options{.sampling = sample_settings(model.config())};
+    const Evaluation e = evaluate(model, store, options);
+    CHECK(e.kind == kind);
+    CHECK(e.conditional.size() == 9);
+    options.sampling.chunk = 5;
+    Evaluation f = evaluate(model, store, options);
+    f.seconds = e.seconds;
+    CHECK(to_json(f) == to_json(e));
+    options.metrics = parse_metrics("mi");
+    if (kind == "inpaint")
+      CHECK(test::contains(test::error_of(ErrorKind::usage, [&] { evaluate(model, store, options); }),
+                           "conditional scores"));
+    else
+      CHECK(evaluate(model, store, options).information.size() == 3);
+  }
+}
+
+TEST_CASE("evaluate: every metric says what it should of a model that is hardly trained") {
+  const Workshop w("metrics");
+  train({.config = tiny_config(w.store), .out = w.folder / "run"}, {});
+  const Model model = Model::open(w.folder / "run");
+  const data::Store store = data::Store::open(w.store);
+  const Evaluation e =
+      evaluate(model, store, {.sampling = sample_settings(model.config()), .metrics = parse_metrics("all")});
+  CHECK(e.quality.size() == 3 + 3 + 9);  // autoencoders, joint, conditional
+  for (const QualityCell& q : e.quality) {
+    CHECK(q.metric == (q.target == 1 ? "CFD" : "FMD"));
+    CHECK(q.distance.real == 24);
+    CHECK(q.distance.made == 24);
+    CHECK(q.distinct == 24);
+    CHECK(q.hash == model.classifier_hash(q.target));
+  }
+  CHECK(model.classifier_hash(0) != model.classifier_hash(1));
+  // By hand: the features of the reconstructions.
+  FeatureSet real(model.feature_size(2)), made(model.feature_size(2));
+  std::vector<std::int32_t> items(24);
+  std::iota(items.begin(), items.end(), 0);
+  const ItemBatch batch = make_item_batch(model.info(2), 24);
+  fill_items(store.split("test"), 2, model.info(2), items, batch);
+  real.add(model.features(2, batch.x).span<float>());
+  made.add(model.features(2, model.reconstruct(2, batch.x)).span<float>());
+  const auto cell = std::find_if(e.quality.begin(), e.quality.end(),
+                                 [](const QualityCell& q) { return q.given == 4 && q.target == 2; });
+  REQUIRE(cell != e.quality.end());
+  CHECK(cell->distance.frechet == frechet_distance(real.moments(), made.moments()));
+  // t = 0 is the autoencoder's own coherence.
+  CHECK(e.robustness.size() == 14 * 3);
+  for (int i = 0; i < 3; ++i)
+    CHECK(e.robustness[static_cast<std::size_t>(i)].coherence == e.self[static_cast<std::size_t>(i)].coherence.value());
+  CHECK(e.diversity.size() == 9);
+  for (const DiversityCell& c : e.diversity) CHECK(c.ratio > 0.5);  // nothing is learned yet
+  CHECK(e.memorisation.size() == 3);
+  CHECK(e.information.size() == 3);
+  const auto one_out = leave_one_out(e);
+  REQUIRE(one_out.size() == 2);
+  double pairs = 0;
+  for (const CoherenceCell& c : e.conditional)
+    if (std::popcount(c.given) == 2) pairs += c.coherence.value() / 3;
+  CHECK(one_out[1].value == doctest::Approx(pairs));
+  CHECK(test::contains(test::error_of(ErrorKind::usage, [] { parse_metrics("coherence,fid"); }), "'fid'"));
+  // More rows than there are.
+  CHECK(evaluate(model, store, {.samples = 1000, .sampling = sample_settings(model.config())}).samples == 24);
 }
 
 TEST_CASE("train: folders that are taken, other configurations and missing stages are refused") {
