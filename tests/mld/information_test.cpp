@@ -75,8 +75,9 @@ TEST_CASE("mutual information: exact scores of Gaussians give the closed form") 
   CHECK_THROWS_AS(mutual_information(exact_score, layout, z, 3, {}), Error);
 }
 
+#if !MLD_CUDA_EMULATED  // the same on the cpu; half a minute of training
 TEST_CASE("mutual information: a trained network's is the truth within 5 %") {
-  constexpr std::int64_t kRows = 20000, kPairs = 1, kSteps = 5000;
+  constexpr std::int64_t kRows = 20000, kPairs = 1, kSteps = 6000;
   const std::vector<float> z = gaussian_pairs(kRows, kPairs, 5);
   std::vector<float> parts[2];
   std::vector<std::int32_t> samples;
@@ -96,14 +97,14 @@ TEST_CASE("mutual information: a trained network's is the truth within 5 %") {
   nn::ParameterStore parameters(network, {.ema = true});
   parameters.initialize(1);
   const ScoreBatchOptions options{
-      .batch = 256, .d = 0.4, .time = {.kind = TimeSampling::lognormal}, .prediction = Prediction::velocity};
+      .batch = 512, .d = 0.34, .time = {.kind = TimeSampling::lognormal}, .prediction = Prediction::velocity};
   const ScoreBatcher batcher(latents, options, 2);
   nn::TrainStep step(
       parameters, 2,
-      {.schedule = LrSchedule::cosine, .lr = 3e-3, .lr_final = 1e-5, .warmup = 100, .total = kSteps},
+      {.schedule = LrSchedule::cosine, .lr = 4e-3, .lr_final = 1e-5, .warmup = 100, .total = kSteps},
       {.ema_decay = 0.999}, [&](const StepState* state) {
         const ScoreBatch batch = batcher.perturb(batcher.draw(state));
-        return squared_error(network(batch.r, batch.tau), batch.target, 1.0 / 256, batch.weight);
+        return squared_error(network(batch.r, batch.tau), batch.target, 1.0 / 512, batch.weight);
       });
   for (std::int64_t k = 0; k < kSteps; ++k) step();
   const nn::EmaScope ema(parameters);
@@ -121,6 +122,8 @@ TEST_CASE("mutual information: a trained network's is the truth within 5 %") {
   MESSAGE("found ", found.nats, " +- ", found.error, ", truth ", kPairs * kTruth);
   CHECK(std::abs(found.nats / (kPairs * kTruth) - 1) < 0.05);
 }
+
+#endif
 
 TEST_CASE("mutual information: every bipartition once") {
   CHECK(bipartitions(2) == std::vector<Subset>{1});
