@@ -9,6 +9,7 @@
 
 #include "data/render.h"
 #include "engine/ops/ops.h"
+#include "mld/metrics/captions.h"
 #include "mld/metrics/quality.h"
 #include "mld/noise.h"
 #include "mld/sde.h"
@@ -95,8 +96,10 @@ class Evaluator {
       items_.push_back(std::move(items));
     }
     labels_.assign(split_.labels().begin(), split_.labels().begin() + static_cast<std::ptrdiff_t>(count_));
-    if (options.metrics.quality)
+    if (options.metrics.quality) {
       extractors_ = make_extractors(model, options.weights, options.sampling.seed, result_.notes);
+      captions_ = Captions::find(model, store, options.weights, result_.notes);
+    }
   }
 
   Evaluation run() {
@@ -233,8 +236,10 @@ class Evaluator {
         if (z_.defined()) model_.set_latent_slice(z_.rows(rows.first, rows.n), i, model_.encode(i, x));
       }
       add_pen("real", rows.values, rows, full_set(modalities));
+      add_captions(rows.values, rows, full_set(modalities));
     });
     finish_pen("real");
+    finish_captions("real");
     for (int i = 0; i < modalities; ++i) {
       const auto k = static_cast<std::size_t>(i);
       const Subset self = Subset{1} << i;
@@ -283,8 +288,11 @@ class Evaluator {
           if (extractors_[e].modality == i) add_features(extractors_[e], values[k], rows, given, made[e]);
       }
       add_pen(what, values, rows, given);
+      if (captions_ && !(contains(given, captions_->image()) && contains(given, captions_->caption())))
+        add_captions(values, rows, given);
     });
     finish_pen(what);
+    finish_captions(what);
     count_coherence(given, predicted);
     for (std::size_t e = 0; e < extractors_.size(); ++e)
       if (made[e].count() > 0) add_quality(extractors_[e], given, made[e]);
@@ -449,6 +457,21 @@ class Evaluator {
     pen_.clear();
   }
 
+  void add_captions(const std::vector<Tensor>& values, const Rows& rows, Subset needed) {
+    if (!captions_) return;
+    std::vector<std::int64_t> keep;
+    for (std::int64_t k = 0; k < rows.n; ++k)
+      if (has_all(needed, rows.first + k)) keep.push_back(k);
+    captions_->add(values[static_cast<std::size_t>(captions_->image())],
+                   values[static_cast<std::size_t>(captions_->caption())], keep, clip_);
+  }
+
+  void finish_captions(const std::string& how) {
+    if (captions_ && clip_.count() > 1)
+      result_.clip.push_back({how, clip_.value(), clip_.standard_error(), clip_.count(), captions_->hash()});
+    clip_ = ClipScore();
+  }
+
   void tell(const std::string& what, std::int64_t done, std::int64_t total) const {
     if (progress_ && !progress_(what, done, total)) throw Cancelled{};
   }
@@ -465,6 +488,8 @@ class Evaluator {
   std::vector<Extractor> extractors_;
   std::vector<FeatureSet> real_features_;  // of each extractor
   std::vector<double> pen_;
+  std::optional<Captions> captions_;
+  ClipScore clip_;
   Tensor z_, joint_z_;
   Evaluation result_;
 };

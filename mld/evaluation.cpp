@@ -103,7 +103,8 @@ void add_generated(const Evaluation& e, const Names& names, json& out) {
 
 void add_extras(const Evaluation& e, const Names& names, json& out) {
   for (const auto& c : e.clip)
-    out["clip_score"].push_back({{"how", c.how}, {"value", c.value}, {"error", c.error}, {"n", c.n}});
+    out["clip_score"].push_back(
+        {{"how", c.how}, {"value", c.value}, {"error", c.error}, {"n", c.n}, {"hash", c.hash}});
   for (const auto& c : e.diversity)
     out["diversity"].push_back({{"given", names.given(c.given)},
                                 {"target", names.target(c.target)},

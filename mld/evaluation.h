@@ -42,6 +42,7 @@ struct ClipCell {
   std::string how;  // "real", "joint", "given image", ...
   double value = 0, error = 0;
   std::int64_t n = 0;
+  std::string hash;  // of CLIP's weights and tokenizer
 };
 
 // How much of the spread of generated latents remains among draws for one and the same condition: 0, all

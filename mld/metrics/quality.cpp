@@ -18,22 +18,21 @@ bool defines_fmd(ClassifierKind kind) {
          kind == ClassifierKind::mhd_trajectory;
 }
 
-bool is_colour_image(const data::Modality& info) {
-  return info.kind == data::ModalityKind::image && info.shape[2] == 3;
-}
-
 bool is_second_of_sound(const data::Modality& info) {
   return info.kind == data::ModalityKind::spectrogram && info.shape == Shape({32, 128}) &&
          info.original_range.has_value();
 }
 
-// Values of the modality's range as values 0 to 1.
+}  // namespace
+
+bool is_colour_image(const data::Modality& info) {
+  return info.kind == data::ModalityKind::image && info.shape[2] == 3;
+}
+
 Tensor to_unit(const Tensor& values, data::ValueRange range) {
   const double scale = 1.0 / static_cast<double>(range.max - range.min);
   return affine(values, scale, -scale * static_cast<double>(range.min)).value;
 }
-
-}  // namespace
 
 std::vector<Extractor> make_extractors(const Model& model, const std::filesystem::path& weights,
                                        std::uint64_t seed, std::vector<std::string>& notes) {

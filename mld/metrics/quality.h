@@ -22,6 +22,9 @@ struct Extractor {
   std::function<Tensor(const Tensor& values, std::int64_t first)> features;
 };
 
+bool is_colour_image(const data::Modality& info);
+Tensor to_unit(const Tensor& values, data::ValueRange range);  // values of the range as values 0 to 1
+
 // All that apply to the model. `notes` is told what is left out for want of weights.
 std::vector<Extractor> make_extractors(const Model& model, const std::filesystem::path& weights,
                                        std::uint64_t seed, std::vector<std::string>& notes);

@@ -79,15 +79,20 @@ std::string load_weights(const std::filesystem::path& file, const std::string& n
   }
 }
 
-std::optional<std::filesystem::path> find_weights(const std::filesystem::path& folder,
-                                                  const std::string& network) {
+std::optional<std::filesystem::path> find_weight_file(const std::filesystem::path& folder,
+                                                      const std::string& file) {
   std::filesystem::path place = folder;
   if (place.empty())
     if (const char* named = std::getenv("MLD_WEIGHTS")) place = named;
   if (place.empty()) return std::nullopt;
-  place /= network + ".safetensors";
+  place /= file;
   if (!std::filesystem::exists(place)) return std::nullopt;
   return place;
+}
+
+std::optional<std::filesystem::path> find_weights(const std::filesystem::path& folder,
+                                                  const std::string& network) {
+  return find_weight_file(folder, network + ".safetensors");
 }
 
 }  // namespace mld

@@ -18,8 +18,11 @@ namespace mld {
 std::string load_weights(const std::filesystem::path& file, const std::string& network,
                          nn::ParameterStore& store);
 
-// The file of `network` ("inception", "vggish", ...) in `folder`, or if that is empty in the folder that the
-// environment variable MLD_WEIGHTS names. Nothing if neither is given or the file is not there.
+// `file` in `folder`, or if that is empty in the folder that the environment variable MLD_WEIGHTS names.
+// Nothing if neither is given or the file is not there.
+std::optional<std::filesystem::path> find_weight_file(const std::filesystem::path& folder,
+                                                      const std::string& file);
+// The file of `network` ("inception", "vggish", ...) likewise.
 std::optional<std::filesystem::path> find_weights(const std::filesystem::path& folder,
                                                   const std::string& network);
 
