@@ -26,12 +26,19 @@ Proportion agreement(std::span<const std::int32_t> predicted, std::span<const st
   MLD_CHECK(predicted.size() == label.size(), "coherence: ", predicted.size(), " predictions for ",
             label.size(), " labels");
   Proportion p;
-  for (std::size_t i = 0; i < label.size(); ++i) {
-    if (label[i] < 0) continue;
-    ++p.n;
-    p.hits += predicted[i] == label[i];
+  for (const std::int8_t right : agreements(predicted, label)) {
+    p.n += right >= 0;
+    p.hits += right == 1;
   }
   return p;
+}
+
+std::vector<std::int8_t> agreements(std::span<const std::int32_t> predicted,
+                                    std::span<const std::int32_t> label) {
+  std::vector<std::int8_t> out;
+  for (std::size_t i = 0; i < label.size(); ++i)
+    out.push_back(label[i] < 0 ? std::int8_t{-1} : static_cast<std::int8_t>(predicted[i] == label[i]));
+  return out;
 }
 
 JointCoherence joint_coherence(const std::vector<std::vector<std::int32_t>>& predicted, int classes) {
@@ -47,10 +54,11 @@ JointCoherence joint_coherence(const std::vector<std::vector<std::int32_t>>& pre
     }
   }
   for (std::size_t i = 0; i < predicted.front().size(); ++i) {
+    const bool equal = std::all_of(predicted.begin(), predicted.end(),
+                                   [&](const auto& labels) { return labels[i] == predicted.front()[i]; });
     ++joint.all_equal.n;
-    joint.all_equal.hits += std::all_of(predicted.begin(), predicted.end(), [&](const auto& labels) {
-      return labels[i] == predicted.front()[i];
-    });
+    joint.all_equal.hits += equal;
+    joint.equal.push_back(equal);
   }
   for (std::int64_t c : count) {
     const double share = total > 0 ? static_cast<double>(c) / static_cast<double>(total) : 0;

@@ -19,12 +19,17 @@ struct Proportion {
 // Items whose predicted label is the given one. Items with a negative label (unknown) are left out.
 Proportion agreement(std::span<const std::int32_t> predicted, std::span<const std::int32_t> label);
 
+// Of each item 1 or 0, or -1 without a label.
+std::vector<std::int8_t> agreements(std::span<const std::int32_t> predicted,
+                                    std::span<const std::int32_t> label);
+
 // Unconditional samples: all modalities must be read as the same class. Agreement alone would reward collapse
 // to one class, hence the class shares (over all modalities' predictions) and their entropy in nats.
 struct JointCoherence {
   Proportion all_equal;
   std::vector<double> class_share;
   double entropy = 0;
+  std::vector<std::int8_t> equal;  // of each sample 1 or 0
 };
 JointCoherence joint_coherence(const std::vector<std::vector<std::int32_t>>& predicted, int classes);
 

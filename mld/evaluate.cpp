@@ -301,13 +301,17 @@ class Evaluator {
   void count_coherence(Subset given, std::vector<Labels>& predicted) {
     if (given != 0) {
       for (int i = 0; i < model_.modalities(); ++i)
-        if (const Labels& labels = predicted[static_cast<std::size_t>(i)]; !labels.empty())
+        if (const Labels& labels = predicted[static_cast<std::size_t>(i)]; !labels.empty()) {
           result_.conditional.push_back({given, i, agreement(labels, labels_with(given))});
+          result_.outcomes.push_back(agreements(labels, labels_with(given)));
+        }
       return;
     }
     std::erase_if(predicted, [](const Labels& labels) { return labels.empty(); });
-    if (!predicted.empty())
+    if (!predicted.empty()) {
       result_.joint = joint_coherence(predicted, static_cast<int>(store_.description().classes));
+      result_.outcomes.push_back(result_.joint.equal);
+    }
   }
 
   void diversity(Subset given) {

@@ -97,6 +97,9 @@ struct Evaluation {
   std::vector<CoherenceCell> self;        // on decode(encode(x)): the autoencoder ceilings
   JointCoherence joint;
   std::vector<CoherenceCell> conditional;
+  // Of the joint and each conditional cell whether a sample was read right (1, 0; -1 without a label), for
+  // paired comparisons; not written to files.
+  std::vector<std::vector<std::int8_t>> outcomes;
   std::vector<QualityCell> quality;
   std::vector<ClipCell> clip;
   std::vector<DiversityCell> diversity;

@@ -6,6 +6,7 @@
 //   score.safetensors                score network with the latent statistics as buffers
 //   metrics.jsonl                    one line every run.log_every steps of every stage
 //   evaluation.json                  the last evaluation (mldctl eval)
+//   samplers.json                    the last comparison of samplers (mldctl bench-samplers)
 //   reused.json                      which files were taken over from which run, with their hashes
 #pragma once
 
@@ -32,6 +33,7 @@ struct RunFiles {
   std::filesystem::path score() const { return folder / "score.safetensors"; }
   std::filesystem::path metrics() const { return folder / "metrics.jsonl"; }
   std::filesystem::path evaluation() const { return folder / "evaluation.json"; }
+  std::filesystem::path samplers() const { return folder / "samplers.json"; }
   std::filesystem::path reused() const { return folder / "reused.json"; }
 };
 

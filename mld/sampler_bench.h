@@ -1,0 +1,53 @@
+// Quality against network calls: the same samples drawn by many samplers, compared with the one of the paper.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "mld/evaluate.h"
+
+namespace mld {
+
+// The paper's schedule of 2410 network calls (the reference, first), linear Euler-Maruyama, and the fast
+// methods with and without jumps, at 9 to 250 calls.
+std::vector<SamplerOptions> sampler_candidates();
+
+// Difference to the reference with its 95 % interval, from 1000 bootstrap draws of the samples; both
+// samplers' results of a sample are drawn together.
+struct PairedDifference {
+  double value = 0, low = 0, high = 0;
+};
+
+struct SamplerResult {
+  SamplerOptions sampler;
+  std::int64_t network_calls = 0;
+  double joint = 0, conditional = 0;  // coherence; of the conditional cells the mean
+  PairedDifference joint_difference, conditional_difference;
+  double distance_ratio =
+      1;  // Frechet distances over the reference's, geometric mean over all generated cells
+  double seconds = 0;
+};
+
+// The mean over cells of the share that is right, of this sampler less that of the reference. Outcomes as in
+// Evaluation.
+PairedDifference paired_difference(const std::vector<std::vector<std::int8_t>>& outcomes,
+                                   const std::vector<std::vector<std::int8_t>>& reference);
+
+struct SamplerBench {
+  Evaluation reference;  // how all were measured
+  std::vector<SamplerResult> results;
+};
+
+// Evaluates coherence and quality with each sampler in turn; the first is the reference. `done` hears of each
+// result as it comes.
+SamplerBench bench_samplers(const Model& model, const data::Store& store, EvaluationOptions options,
+                            const std::vector<SamplerOptions>& samplers,
+                            const EvaluationProgress& progress = {},
+                            const std::function<void(const SamplerResult&)>& done = {});
+
+std::string table_heading();
+std::string table_line(const SamplerResult& result);
+std::string to_json(const SamplerBench& bench);
+
+}  // namespace mld

@@ -1,0 +1,78 @@
+#include "data/store.h"
+#include "engine/io/atomic_file.h"
+#include "engine/runtime/threads.h"
+#include "mld/run_files.h"
+#include "mld/sampler_bench.h"
+#include "tools/commands.h"
+#include "tools/option_checks.h"
+#include "tools/terminal.h"
+
+namespace mld::tools {
+namespace {
+
+struct Options {
+  std::string run, data, split = "test", out;
+  std::int64_t samples = 0, most_calls = 0;
+  int threads = 0;
+  DeviceFlags device;
+};
+
+void run(const Options& o) {
+  set_threads(o.threads);
+  const Model model = Model::open(o.run, o.device.choose());
+  const std::string path = o.data.empty() ? model.config().data.store : o.data;
+  MLD_CHECK_AS(ErrorKind::usage, !path.empty(), "bench-samplers: name the data with --data STORE");
+  const data::Store store = data::Store::open(path);
+  std::vector<SamplerOptions> samplers = sampler_candidates();
+  if (o.most_calls > 0)
+    std::erase_if(samplers,
+                  [&](const SamplerOptions& s) { return make_plan(s).network_calls > o.most_calls; });
+  MLD_CHECK_AS(ErrorKind::usage, !samplers.empty(), "bench-samplers: no sampler has at most ", o.most_calls,
+               " network calls");
+  Progress progress;
+  std::fputs(table_heading().c_str(), stdout);
+  const SamplerBench bench = bench_samplers(
+      model, store, {.split = o.split, .samples = o.samples, .sampling = sample_settings(model.config())},
+      samplers,
+      [&](const std::string& what, std::int64_t done, std::int64_t total) {
+        progress.show(what, done, total);
+        return !stop_requested();
+      },
+      [&](const SamplerResult& result) {
+        progress.finish();
+        std::fputs(table_line(result).c_str(), stdout);
+        std::fflush(stdout);
+      });
+  const std::filesystem::path folder = o.run;
+  if (!o.out.empty())
+    write_file_atomically(o.out, to_json(bench));
+  else if (std::filesystem::is_directory(folder))
+    write_file_atomically(RunFiles{folder}.samplers(), to_json(bench));
+}
+
+}  // namespace
+
+void add_bench_samplers_command(CLI::App& app) {
+  auto o = std::make_shared<Options>();
+  CLI::App* c = app.add_subcommand("bench-samplers", "Quality against network calls, of all samplers");
+  c->add_option("RUN", o->run, "Run directory or exported file")->type_name("")->required();
+  c->add_option("--data", o->data, "Store to compare with; default: the one trained on")->type_name("STORE");
+  c->add_option("--split", o->split, "Split to condition on")->type_name("NAME")->capture_default_str();
+  c->add_option("--samples", o->samples, "Rows of the split; default: the first pairing")
+      ->type_name("N")
+      ->check(between(1, kMaxSamples));
+  c->add_option("--most-calls", o->most_calls,
+                "Leave out samplers with more network calls; the first that remains is the reference")
+      ->type_name("N")
+      ->check(between(1, kMaxSamples));
+  c->add_option("--out", o->out, "File for the result as JSON; default: samplers.json in the run's folder")
+      ->type_name("FILE");
+  add_threads(*c, o->threads);
+  o->device.add_to(*c);
+  c->callback([o] {
+    install_stop_signals();
+    run(*o);
+  });
+}
+
+}  // namespace mld::tools
