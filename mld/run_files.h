@@ -5,6 +5,7 @@
 //   classifier.NAME.safetensors      one per modality that has a classifier
 //   score.safetensors                score network with the latent statistics as buffers
 //   metrics.jsonl                    one line every run.log_every steps of every stage
+//   evaluation.json                  what `mldctl eval` measured
 //   reused.json                      which files were taken over from which run, with their hashes
 #pragma once
 
@@ -30,6 +31,7 @@ struct RunFiles {
   }
   std::filesystem::path score() const { return folder / "score.safetensors"; }
   std::filesystem::path metrics() const { return folder / "metrics.jsonl"; }
+  std::filesystem::path evaluation() const { return folder / "evaluation.json"; }
   std::filesystem::path reused() const { return folder / "reused.json"; }
 };
 
