@@ -232,13 +232,13 @@ class Maker {
     Names& what = disagreements_[{reference_source_, file.source}];
     std::map<std::string, std::string> both = *reference_;
     both.insert(made.begin(), made.end());
+    const auto shown = [](const std::map<std::string, std::string>& from, const std::string& name) {
+      const auto found = from.find(name);
+      return found == from.end() ? "none" : found->second;
+    };
     for (const auto& [name, unused] : both) {
-      const auto shown = [&](const std::map<std::string, std::string>& from) {
-        const auto found = from.find(name);
-        return found == from.end() ? "none" : found->second;
-      };
-      if (shown(*reference_) != shown(made))
-        what.add(name + " " + shown(*reference_) + " and " + shown(made));
+      const std::string expected = shown(*reference_, name), found = shown(made, name);
+      if (expected != found) what.add(name + " " + expected + " and " + found);
     }
   }
 

@@ -88,7 +88,7 @@ class Parser {
   Subset given(JsonFields& f) const {
     const std::string names = f.string("given");
     Subset set = 0;
-    for (std::size_t begin = 0; begin < names.size();) {
+    for (std::size_t begin = 0; !names.empty() && begin <= names.size();) {
       const std::size_t end = std::min(names.find(',', begin), names.size());
       set |= Subset{1} << index(std::string_view(names).substr(begin, end - begin), f.place("given"));
       begin = end + 1;

@@ -142,7 +142,8 @@ TEST_CASE("rows are named by what differs between them") {
   runs.add("c", Fixture{.kind = "inpaint", .hash = "cc"});
   auto names = [&] {
     std::vector<std::string> out;
-    for (const TableRow& r : runs.tables()[0].rows) out.push_back(r.name);
+    const Table t = runs.tables()[0];
+    for (const TableRow& r : t.rows) out.push_back(r.name);
     return out;
   };
   CHECK(names() == std::vector<std::string>{"MLD", "MLD-Uni", "MLD-Inpaint"});
@@ -401,15 +402,15 @@ TEST_CASE("a table for a terminal") {
   CHECK(written(TableFormat::table) ==
         "T_1: a->b (%)\n"
         "\n"
-        "                  M->S  I|T FMD\n"
-        "-------------------------------\n"
-        "A (paper)  80.00+-0.50        -\n"
-        "-------------------------------\n"
-        "B          70.00+-1.25    0.050\n"
-        "C                70.00    2.000\n"
-        "D & d            60.00    1.000\n"
-        "E         99.00+-0.00!    3.000\n"
-        "-------------------------------\n"
+        "                   M->S  I|T FMD\n"
+        "--------------------------------\n"
+        "A (paper)   80.00+-0.50        -\n"
+        "--------------------------------\n"
+        "B           70.00+-1.25    0.050\n"
+        "C                 70.00    2.000\n"
+        "D & d             60.00    1.000\n"
+        "E          99.00+-0.00!    3.000\n"
+        "--------------------------------\n"
         "! other 100 %\n"
         "+- over seeds\n");
 }
