@@ -1,5 +1,6 @@
 #include "data/json_fields.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -107,6 +108,26 @@ bool JsonFields::boolean(const std::string& key) {
   const Json& value = required(key);
   if (!value.is_boolean()) wrong(key, value, "true or false");
   return value.get<bool>();
+}
+
+double JsonFields::number(const std::string& key) {
+  const Json& value = required(key);
+  if (!value.is_number()) wrong(key, value, "a number");
+  return value.get<double>();
+}
+
+std::vector<double> JsonFields::numbers(const std::string& key) {
+  const Json& value = required(key);
+  const auto is_number = [](const Json& v) { return v.is_number(); };
+  if (!value.is_array() || !std::ranges::all_of(value, is_number)) wrong(key, value, "a list of numbers");
+  return value.get<std::vector<double>>();
+}
+
+std::vector<std::string> JsonFields::strings(const std::string& key) {
+  const Json& value = required(key);
+  const auto is_string = [](const Json& v) { return v.is_string(); };
+  if (!value.is_array() || !std::ranges::all_of(value, is_string)) wrong(key, value, "a list of strings");
+  return value.get<std::vector<std::string>>();
 }
 
 ValueRange JsonFields::range(const std::string& key) {

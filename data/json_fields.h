@@ -1,6 +1,6 @@
 // Strict reading of one JSON object: every key must be known, there and of the right type, and every error
-// names the file and the place in it ("store/dataset.json: modalities[1].shape: ..."). Private to the data
-// room: the JSON library stays out of the public headers.
+// names the file and the place in it ("store/dataset.json: modalities[1].shape: ..."). For source files only:
+// the JSON library stays out of the public headers.
 #pragma once
 
 #include <cstdint>
@@ -40,6 +40,9 @@ class JsonFields {
   std::int64_t integer(const std::string& key, std::int64_t lowest, std::int64_t highest);
   std::uint64_t seed(const std::string& key);
   bool boolean(const std::string& key);
+  double number(const std::string& key);  // finite, as every number in JSON
+  std::vector<double> numbers(const std::string& key);
+  std::vector<std::string> strings(const std::string& key);
   ValueRange range(const std::string& key);  // two finite numbers, the first below the second
   Shape shape(const std::string& key);
   // Index into `names` of the string found.

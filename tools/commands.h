@@ -11,6 +11,7 @@ void add_train_command(CLI::App& app);
 void add_sample_command(CLI::App& app);
 void add_eval_command(CLI::App& app);
 void add_bench_samplers_command(CLI::App& app);
+void add_compare_command(CLI::App& app);
 void add_model_commands(CLI::App& app);  // export, inspect, version
 void add_doctor_command(CLI::App& app);
 

@@ -98,7 +98,7 @@ half='\x00\x00\x00\x3f' one='\x00\x00\x80\x3f' zero='\x00\x00\x00\x00' nan='\x00
 # --- help and version -------------------------------------------------------------------------------------------
 
 for command in "" data "data make" "data make digits" "data import" "data import npy" "data import mnist-svhn" \
-  "data info" train sample eval export inspect doctor version; do
+  "data info" train sample eval compare export inspect doctor version; do
   works $command --help
   check "$said: stderr is not empty" [ ! -s err ]
   check "$said: no usage on stdout" grep -q "^Usage: mldctl${command:+ $command} " out
@@ -310,6 +310,35 @@ works eval run --ceilings
 check "eval" grep -q '^Ceilings' out
 refuses 3 "nowhere: no such data set folder" eval run --data nowhere
 refuses 2 "no split 'dev'" eval run --split dev
+
+# --- comparing evaluations --------------------------------------------------------------------------------------
+
+# evaluation RUN SEED COHERENCE CLASSIFIER: what eval leaves in a run, as far as compare needs it.
+evaluation() {
+  mkdir -p $1
+  printf '{"run": {"kind": "mld", "preset": "", "dataset": "own", "seed": %s, "d": 0.5, "config_hash": "aa"},
+"split": "test", "samples": 10, "modalities": ["left"], "classifier_hash": {"left": "%s"},
+"joint": {"coherence": {"value": %s}}}' $2 $4 $3 >$1/evaluation.json
+}
+evaluation seed0 0 0.5 11111111
+evaluation seed1 1 0.7 11111111
+evaluation other 2 0.9 22222222
+works compare seed0 seed1/evaluation.json
+check "compare: mean and deviation" grep -q '^MLD  60.00+-14.14$' out
+check "compare: how it was made" grep -q '^N 10 of split .test.; mean .* over seeds 0, 1; classifiers left 11111111$' out
+works compare seed0 seed1 --format markdown --out table.md
+check "compare --out prints on stdout" [ ! -s out ]
+check "compare --format markdown" grep -qF '| MLD | 60.00±14.14 |' table.md
+refuses 2 "seed0 and other were measured differently: classifier of left 11111111 and 22222222" compare seed0 other
+works compare seed0 other --force
+check "compare --force marks" grep -q '^MLD  70.00+-28.28!$' out
+refuses 2 "format: 'html' is none of table, markdown, latex, csv" compare seed0 --format html
+refuses 2 "the paper has no table of data set 'own'" compare seed0 --paper
+refuses 2 "RUN is required" compare
+refuses 3 "in: is not evaluated; run \`mldctl eval\` on it first" compare in
+echo '{"run": {}}' >broken.json
+refuses 3 "broken.json: run.kind: missing" compare broken.json
+refuses 7 "nowhere/table.md: cannot" compare seed0 --out nowhere/table.md
 
 # --- a GPU ------------------------------------------------------------------------------------------------------
 
