@@ -39,7 +39,8 @@ struct QualityCell {
 
 // Similarity of an image and the caption beside it (metrics.md section 3).
 struct ClipCell {
-  std::string how;  // "real", "joint", "given image", ...
+  bool real = false;  // of real pairs, the reference
+  Subset given = 0;   // else of what was generated from these
   double value = 0, error = 0;
   std::int64_t n = 0;
   std::string hash;  // of CLIP's weights and tokenizer
