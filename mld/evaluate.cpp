@@ -239,7 +239,7 @@ class Evaluator {
       add_captions(rows.values, rows, full_set(modalities));
     });
     finish_pen("real");
-    finish_captions("real");
+    finish_captions(true, full_set(modalities));
     for (int i = 0; i < modalities; ++i) {
       const auto k = static_cast<std::size_t>(i);
       const Subset self = Subset{1} << i;
@@ -292,7 +292,7 @@ class Evaluator {
         add_captions(values, rows, given);
     });
     finish_pen(what);
-    finish_captions(what);
+    finish_captions(false, given);
     count_coherence(given, predicted);
     for (std::size_t e = 0; e < extractors_.size(); ++e)
       if (made[e].count() > 0) add_quality(extractors_[e], given, made[e]);
@@ -470,9 +470,10 @@ class Evaluator {
                    values[static_cast<std::size_t>(captions_->caption())], keep, clip_);
   }
 
-  void finish_captions(const std::string& how) {
+  void finish_captions(bool real, Subset given) {
     if (captions_ && clip_.count() > 1)
-      result_.clip.push_back({how, clip_.value(), clip_.standard_error(), clip_.count(), captions_->hash()});
+      result_.clip.push_back(
+          {real, given, clip_.value(), clip_.standard_error(), clip_.count(), captions_->hash()});
     clip_ = ClipScore();
   }
 

@@ -103,8 +103,11 @@ void add_generated(const Evaluation& e, const Names& names, json& out) {
 
 void add_extras(const Evaluation& e, const Names& names, json& out) {
   for (const auto& c : e.clip)
-    out["clip_score"].push_back(
-        {{"how", c.how}, {"value", c.value}, {"error", c.error}, {"n", c.n}, {"hash", c.hash}});
+    out[c.real ? "clip_reference" : "clip_score"].push_back({{"given", names.given(c.given)},
+                                                             {"value", c.value},
+                                                             {"error", c.error},
+                                                             {"n", c.n},
+                                                             {"hash", c.hash}});
   for (const auto& c : e.diversity)
     out["diversity"].push_back({{"given", names.given(c.given)},
                                 {"target", names.target(c.target)},
@@ -160,7 +163,11 @@ std::string extras_table(const Evaluation& e, const Names& names) {
   heading(!e.quality.empty(), "Quality (distance from real samples; lower is better)\n");
   for (const auto& q : e.quality) out += row(names.arrow(q.given, q.target), distance_text(q));
   heading(!e.clip.empty(), "CLIP-S\n");
-  for (const auto& c : e.clip) out += row(c.how, format("%6.4f +- %.4f", c.value, c.error));
+  for (const auto& c : e.clip)
+    out += row(c.real         ? "real pairs"
+               : c.given == 0 ? "joint"
+                              : "given " + names.given(c.given),
+               format("%6.4f +- %.4f", c.value, c.error));
   heading(!e.diversity.empty(),
           "Diversity (0: draws for one condition are alike, 1: the condition does not matter)\n");
   for (const auto& c : e.diversity) out += row(names.arrow(c.given, c.target), format("%6.3f", c.ratio));

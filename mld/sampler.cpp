@@ -62,20 +62,21 @@ struct Advance {  // one row of a transition; given coordinates are z after it
   template <class Team>
   MLD_HD void operator()(std::int64_t row, const Team& team) const {
     const std::int64_t first = row * dim;
-    const auto number = [c = coefficients](Coefficient i) { return static_cast<T>(c[i]); };
-    const T keep = number(kKeep), push = number(kPush), spread = number(kSpread), carry = number(kCarry),
-            save_keep = number(kSaveKeep), save_push = number(kSavePush);
-    T *const x = r + first, *const m = memory ? memory + first : nullptr;
-    const T *step = n ? n + first : nullptr, *noise = zeta ? zeta + first : nullptr, *known = z + first;
-    team.each(dim, [=, fixed = given](std::int64_t d) {
-      T value = keep * x[d];
-      if (step) value += push * step[d];
-      if (noise) value += spread * noise[d];
+    const T keep = static_cast<T>(coefficients[kKeep]), push = static_cast<T>(coefficients[kPush]),
+            spread = static_cast<T>(coefficients[kSpread]);
+    // Indices instead of row pointers, and what only the memory needs read where it is needed: a GPU's
+    // registers would not hold it all.
+    team.each(dim, [=, c = coefficients, x = r, m = memory, step = n, noise = zeta, known = z,
+                    fixed = given](std::int64_t d) {
+      const std::int64_t i = first + d;
+      T value = keep * x[i];
+      if (step) value += push * step[i];
+      if (noise) value += spread * noise[i];
       if (m) {
-        value += carry * m[d];
-        if (step) m[d] = save_keep * x[d] + save_push * step[d];
+        value += static_cast<T>(c[kCarry]) * m[i];
+        if (step) m[i] = static_cast<T>(c[kSaveKeep]) * x[i] + static_cast<T>(c[kSavePush]) * step[i];
       }
-      x[d] = fixed[d] ? known[d] : value;
+      x[i] = fixed[d] ? known[i] : value;
     });
   }
 };
