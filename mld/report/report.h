@@ -18,7 +18,7 @@ namespace mld::report {
 inline constexpr std::int64_t kMaxShown = 64;  // samples of each kind
 
 struct ReportRequest {
-  std::filesystem::path run;        // a run directory
+  std::filesystem::path run = {};   // a run directory
   std::filesystem::path data = {};  // store that the real samples come from; empty: the one trained on
   std::filesystem::path out = {};   // file to write; empty: RUN/report.html
   std::int64_t samples = 8;         // of each kind, 1 .. kMaxShown
