@@ -5,6 +5,7 @@
 //   classifier.NAME.safetensors      one per modality that has a classifier
 //   score.safetensors                score network with the latent statistics as buffers
 //   metrics.jsonl                    one line every run.log_every steps of every stage
+//   report.html                      for readers (mld/report/report.h)
 //   reused.json                      which files were taken over from which run, with their hashes
 #pragma once
 

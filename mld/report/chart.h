@@ -36,7 +36,7 @@ struct LineChart {
 // The y axis is logarithmic where all values are positive and span more than a factor of 20. A legend if
 // there is more than one series.
 inline constexpr double kChartWidth = 360, kChartHeight = 220;
-inline constexpr double kPlotLeft = 46, kPlotRight = 350, kPlotTop = 20, kPlotBottom = 182;
+inline constexpr double kPlotLeft = 46, kPlotRight = 342, kPlotTop = 20, kPlotBottom = 182;
 std::string line_chart(const LineChart& chart);
 
 // Shares as columns with a dashed line at what they would be if all were equal.

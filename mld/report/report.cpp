@@ -146,6 +146,7 @@ class Reporter {
   }
 
   std::string run() {
+    const std::string numbers = evaluation();  // first: it refuses files, and takes no time
     const Config& c = model_.config();
     const std::string preset = c.preset.empty() ? "no preset" : "preset " + c.preset;
     const std::string title = cat(model_.dataset().name, ": ", name_of(c.model.kind), ", ", preset);
@@ -154,7 +155,7 @@ class Reporter {
                  {"training", "Training", curves_section(files_.metrics())},
                  {"reconstructions", "Reconstructions", reconstructions()},
                  {"samples", "Samples", samples()},
-                 {"evaluation", "Evaluation", evaluation()},
+                 {"evaluation", "Evaluation", numbers},
                  {"configuration", "Configuration", configuration()}});
   }
 
@@ -436,7 +437,9 @@ fs::path write_report(const ReportRequest& request, const ReportProgress& progre
   MLD_CHECK_AS(ErrorKind::model, fs::is_directory(request.run), request.run.string(),
                ": is no run directory, which a report is made of");
   const fs::path out = request.out.empty() ? request.run / "report.html" : request.out;
-  write_file_atomically(out, Reporter(request, progress).run());
+  AtomicFile file(out);  // before the work: a place that cannot be written is known at once
+  file.write(Reporter(request, progress).run());
+  file.commit();
   return out;
 }
 

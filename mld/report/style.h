@@ -23,7 +23,7 @@ h2 { font-size: 1.3rem; margin: 2.2rem 0 .8rem; }
 h3 { font-size: 1.05rem; margin: 1.6rem 0 .5rem; }
 p { max-width: 46rem; margin: .5rem 0; }
 .remark { color: var(--soft); font-size: .92rem; }
-dl { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 11rem), 1fr)); gap: .5rem 1.5rem; margin: 0; }
+dl { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 10rem), 1fr)); gap: .5rem 1.5rem; margin: 0; }
 dt { color: var(--soft); font-size: .85rem; }
 dd { margin: 0; overflow-wrap: anywhere; }
 details { margin: .8rem 0; border: 1px solid var(--rule); border-radius: .4rem; padding: .4rem .8rem; }

@@ -103,12 +103,19 @@ JS
 } >checked.html
 cat >frames.html <<'HTML'
 <!DOCTYPE html><html><head><title>frames</title></head><body style="margin:0">
+<iframe id="hold" hidden></iframe>
 <script>
+  // A frame whose document stays open holds back this page's load, and with it a screenshot that ends the browser.
+  const hold = document.getElementById('hold').contentDocument;
+  let missing = 2;
+  hold.open();
+  hold.write('.');
   addEventListener('message', (event) => {
     const line = document.createElement('p');
     line.textContent = 'VERDICT ' + event.data + ' END';
     document.body.append(line);
     if (window.dump) dump(line.textContent + '\n');
+    if (--missing === 0) hold.close();
   });
 </script>
 <iframe src="checked.html" width="1200" height="8000"></iframe><iframe src="checked.html" width="400" height="8000"></iframe>
@@ -126,9 +133,10 @@ done
 case $(basename "$browser") in
   *firefox*)
     profile() {
+      local dark=$([ $1 = dark ] && echo 1 || echo 0)
       mkdir -p profile-$1
-      printf 'user_pref("%s", %s);\n' browser.dom.window.dump.enabled true devtools.console.stdout.content true \
-        layout.css.prefers-color-scheme.content-override $([ $1 = dark ] && echo 0 || echo 1) >profile-$1/user.js
+      printf 'user_pref("%s", %s);\n' browser.dom.window.dump.enabled true ui.systemUsesDarkTheme $dark \
+        layout.css.prefers-color-scheme.content-override $((1 - dark)) >profile-$1/user.js
     }
     shot() {
       profile $1
@@ -152,7 +160,7 @@ esac
 
 for scheme in light dark; do
   verdicts $scheme >dom 2>browser.err
-  grep -o 'VERDICT.*END' dom | sed 's/^VERDICT //; s/ END$//' >said
+  sed 's/ END/\n/g; s/VERDICT /\n/g' dom | grep '^[0-9]* [a-z]*: ' >said
   for width in 1200 400; do
     line=$(grep "^$width $scheme: " said)
     echo "${line:-$width $scheme: nothing said}"
