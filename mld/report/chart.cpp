@@ -68,7 +68,8 @@ std::string frame(const LineChart& chart, const Axis& x, const Axis& y) {
   for (const double tick : y.ticks) {
     const double height = down(y, tick);
     out += line("grid", kPlotLeft, height, kPlotRight, height);
-    out += text("end", kPlotLeft - 5, height + 3.5, chart.shares ? percent(tick) : tick_label(tick));
+    out +=
+        text("end", kPlotLeft - 5, height + 3.5, chart.shares ? number(100 * tick) + " %" : tick_label(tick));
   }
   for (const double tick : x.ticks) {
     const double place = across(x, tick);
