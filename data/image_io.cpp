@@ -5,6 +5,7 @@
 #include <cstring>
 #include <string>
 
+#include "data/encode.h"
 #include "data/mmap_file.h"
 #include "engine/core/error.h"
 
@@ -284,21 +285,9 @@ Picture to_picture(std::span<const float> image, PictureSize size) {
   return picture;
 }
 
-#ifdef MLD_HAVE_PNG
 void write_png(const std::filesystem::path& path, const Picture& picture) {
-  check_shape("write_png", picture.bytes.size(), picture.size);
-  PngImage png;
-  png.image.height = static_cast<png_uint_32>(picture.size.height);
-  png.image.width = static_cast<png_uint_32>(picture.size.width);
-  png.image.format = picture.size.channels == 3 ? PNG_FORMAT_RGB : PNG_FORMAT_GRAY;
-  const int written = png_image_write_to_file(&png.image, path.c_str(), 0, picture.bytes.data(), 0, nullptr);
-  MLD_CHECK_AS(ErrorKind::io, written != 0, path.string(), ": cannot be written: ", png.image.message);
+  write_file(path, encode_png(picture));
 }
-#else
-void write_png(const std::filesystem::path& path, const Picture&) {
-  missing_library(path.string(), "PNG", "libpng");
-}
-#endif
 
 void write_png(const std::filesystem::path& path, std::span<const float> image, PictureSize size) {
   write_png(path, to_picture(image, size));

@@ -1,5 +1,5 @@
-// Pictures in and out: PNG (libpng) and JPEG (libjpeg) files as bytes or floats, channels last.
-// Built without one of the libraries, its format fails with an ErrorKind::usage error that names the library.
+// Pictures in and out: PNG and JPEG files as bytes or floats, channels last. Reading PNG needs libpng, JPEG
+// libjpeg; built without one of them, its format fails with an ErrorKind::usage error that names the library.
 #pragma once
 
 #include <cstdint>
@@ -9,7 +9,7 @@
 
 namespace mld::data {
 
-bool have_png();
+bool have_png();  // to read; writing needs no library
 bool have_jpeg();
 
 struct PictureSize {

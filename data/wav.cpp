@@ -10,6 +10,7 @@
 #include <string>
 
 #include "data/audio.h"
+#include "data/encode.h"
 #include "data/mmap_file.h"
 #include "engine/core/error.h"
 
@@ -129,32 +130,16 @@ std::vector<float> read_wave(const std::filesystem::path& path, Conform conform)
   return resample(wave.samples, wave.rate, kSampleRate);
 }
 
-void write_wave(const std::filesystem::path& path, std::span<const float> samples, std::int64_t rate) {
-  MLD_CHECK(rate >= kMinRate && rate <= kMaxRate, "write_wave: rate ", rate, " Hz; expected 1000 .. 768000");
-  std::vector<short> pcm(samples.size());
-  for (std::size_t i = 0; i < pcm.size(); ++i) {
-    const float value = std::isnan(samples[i]) ? 0.0F : std::clamp(samples[i], -1.0F, 1.0F);
-    pcm[i] = static_cast<short>(std::lround(value * 32767.0F));
-  }
-  SF_INFO info{};
-  info.samplerate = static_cast<int>(rate);
-  info.channels = 1;
-  info.format = SF_FORMAT_WAV | SF_FORMAT_PCM_16;
-  Sound file(sf_open(path.c_str(), SFM_WRITE, &info));
-  MLD_CHECK_AS(ErrorKind::io, file != nullptr, path.string(), ": cannot be written: ", sf_strerror(nullptr));
-  const auto count = static_cast<sf_count_t>(pcm.size());
-  const bool written = sf_write_short(file.get(), pcm.data(), count) == count;
-  MLD_CHECK_AS(ErrorKind::io, sf_close(file.release()) == 0 && written, path.string(),
-               ": could not be written completely; is the disk full?");
-}
-
 #else
 
 Wave read_wave_any(const std::filesystem::path& path) { no_sndfile(path); }
 std::vector<float> read_wave(const std::filesystem::path& path, Conform) { no_sndfile(path); }
-void write_wave(const std::filesystem::path& path, std::span<const float>, std::int64_t) { no_sndfile(path); }
 
 #endif
+
+void write_wave(const std::filesystem::path& path, std::span<const float> samples, std::int64_t rate) {
+  write_file(path, encode_wave(samples, rate));
+}
 
 std::vector<float> resample(std::span<const float> samples, std::int64_t from, std::int64_t to) {
   MLD_CHECK(from >= kMinRate && from <= kMaxRate && to >= kMinRate && to <= kMaxRate, "resample: from ", from,

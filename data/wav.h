@@ -1,5 +1,5 @@
-// Sound files: mono waveforms in and out through libsndfile, and the change of sampling rate.
-// Built without libsndfile, reading and writing fail with an ErrorKind::usage error that names it.
+// Sound files: mono waveforms in (through libsndfile) and out, and the change of sampling rate.
+// Built without libsndfile, reading fails with an ErrorKind::usage error that names it.
 #pragma once
 
 #include <cstdint>
@@ -9,7 +9,7 @@
 
 namespace mld::data {
 
-bool have_sndfile();
+bool have_sndfile();  // to read; writing needs no library
 
 struct Wave {
   std::vector<float> samples;  // mono, full scale is [-1, 1]

@@ -7,6 +7,7 @@
 //   metrics.jsonl                    one line every run.log_every steps of every stage
 //   evaluation.json                  the last evaluation (mldctl eval)
 //   samplers.json                    the last comparison of samplers (mldctl bench-samplers)
+//   report.html                      for readers (mld/report/report.h)
 //   reused.json                      which files were taken over from which run, with their hashes
 #pragma once
 

@@ -93,18 +93,9 @@ void write_npy(const fs::path& path, const SampleSet& set, std::int64_t n) {
   file.commit();
 }
 
-// How a modality is drawn; nothing for those that are not pictures of anything.
-data::Tile tile(const data::Modality& info, std::span<const float> values) {
-  const Shape& s = info.shape;
-  if (info.kind == data::ModalityKind::image && (s[2] == 1 || s[2] == 3))
-    return {data::TileKind::image, values, {s[0], s[1], s[2]}};
-  if (info.kind == data::ModalityKind::spectrogram)
-    return {data::TileKind::spectrogram, values, {s[0], s[1], 1}};
-  if (info.pen_path) return {data::TileKind::trajectory, values, {1, s.numel() / 2, 1}};
-  return {};
+bool drawable(const SampleSet& set) {
+  return sample_tile(set.info, set.values).kind != data::TileKind::empty;
 }
-
-bool drawable(const SampleSet& set) { return tile(set.info, set.values).kind != data::TileKind::empty; }
 
 class Writer {
  public:
@@ -142,22 +133,18 @@ class Writer {
   }
 
   void singles(const SampleSet& set) {
-    const bool audible = set.info.kind == data::ModalityKind::spectrogram && set.info.original_range &&
-                         set.info.shape == Shape({32, data::kMelBands}) && data::have_sndfile();
-    if (!drawable(set) || (!data::have_png() && !audible)) return;
+    if (!drawable(set)) return;
     make_folder(folder_ / set.info.name);
     for (std::int64_t k = 0; k < std::min(n_, options_.singles); ++k) {
       char number[32];
       std::snprintf(number, sizeof number, "/%04lld", static_cast<long long>(k));
-      const data::Tile t = tile(set.info, values(set, k));
-      if (data::have_png()) {
-        const fs::path path = add(set.info.name + number + ".png");
-        if (t.kind == data::TileKind::image)
-          data::write_png(path, t.values, t.size);
-        else
-          data::write_png(path, data::compose_grid(std::span(&t, 1), 1, 1));
-      }
-      if (audible) {
+      const data::Tile tile = sample_tile(set.info, values(set, k));
+      const fs::path path = add(set.info.name + number + ".png");
+      if (tile.kind == data::TileKind::image)
+        data::write_png(path, tile.values, tile.size);
+      else
+        data::write_png(path, data::compose_grid(std::span(&tile, 1), 1, 1));
+      if (audible(set.info)) {
         const auto wave = data::synthesize_wave(values(set, k), *set.info.original_range,
                                                 options_.seed + static_cast<std::uint64_t>(k));
         data::write_wave(add(set.info.name + number + ".wav"), wave, data::kSampleRate);
@@ -166,7 +153,6 @@ class Writer {
   }
 
   void grid() {
-    if (!data::have_png()) return;
     std::vector<const SampleSet*> rows;  // conditions on top
     for (bool given : {true, false})
       for (const SampleSet& set : sets_)
@@ -179,7 +165,7 @@ class Writer {
       for (const SampleSet* set : rows) {
         ++lines;
         for (std::int64_t k = first; k < first + columns; ++k)
-          tiles.push_back(k < shown ? tile(set->info, values(*set, k)) : data::Tile{});
+          tiles.push_back(k < shown ? sample_tile(set->info, values(*set, k)) : data::Tile{});
       }
     data::write_png(add("grid.png"), data::compose_grid(tiles, lines, columns));
   }
@@ -192,6 +178,21 @@ class Writer {
 };
 
 }  // namespace
+
+data::Tile sample_tile(const data::Modality& info, std::span<const float> values) {
+  const Shape& s = info.shape;
+  if (info.kind == data::ModalityKind::image && (s[2] == 1 || s[2] == 3))
+    return {data::TileKind::image, values, {s[0], s[1], s[2]}};
+  if (info.kind == data::ModalityKind::spectrogram)
+    return {data::TileKind::spectrogram, values, {s[0], s[1], 1}};
+  if (info.pen_path) return {data::TileKind::trajectory, values, {1, s.numel() / 2, 1}};
+  return {};
+}
+
+bool audible(const data::Modality& info) {
+  return info.kind == data::ModalityKind::spectrogram && info.original_range &&
+         info.shape == Shape({32, data::kMelBands});
+}
 
 std::vector<float> read_samples(const data::Modality& info, const fs::path& file,
                                 const ReadSampleOptions& options) {

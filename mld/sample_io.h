@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "data/description.h"
+#include "data/sample_grid.h"
 
 namespace mld {
 
@@ -22,6 +23,11 @@ struct ReadSampleOptions {
 // naming the file, the shape found and the shape expected.
 std::vector<float> read_samples(const data::Modality& info, const std::filesystem::path& file,
                                 const ReadSampleOptions& options);
+
+// How one sample [size] is drawn: TileKind::empty for modalities that are no picture of anything.
+data::Tile sample_tile(const data::Modality& info, std::span<const float> values);
+// Whether data::synthesize_wave makes samples audible.
+bool audible(const data::Modality& info);
 
 // Samples of one modality: values [n, size], the same n for all of one set.
 struct SampleSet {

@@ -1,11 +1,9 @@
 #include <cstdio>
 
-#include "data/image_io.h"
-#include "data/wav.h"
 #include "engine/io/safetensors.h"
-#include "engine/runtime/threads.h"
 #include "mld/model.h"
 #include "tools/commands.h"
+#include "tools/version.h"
 
 namespace mld::tools {
 namespace {
@@ -44,16 +42,9 @@ void add_inspect(CLI::App& app) {
 
 void add_version(CLI::App& app) {
   app.add_subcommand("version", "Version and optional features built in")->callback([] {
-    std::printf("mldctl %s\n", MLD_VERSION);
-    std::printf("compiler %s, target %s\n", __VERSION__, MLD_TARGET_ARCH);
-    std::printf("cores %d\n", max_threads());
-    const auto feature = [](const char* name, bool present) {
-      std::printf("%-10s %s\n", name, present ? "yes" : "no");
-    };
-    feature("png", data::have_png());
-    feature("jpeg", data::have_jpeg());
-    feature("sndfile", data::have_sndfile());
-    feature("cuda", kCudaBuilt);
+    // The first line is for programs to read.
+    for (const auto& [name, value] : version_facts())
+      std::printf(name == "mldctl" ? "%s %s\n" : "%-10s %s\n", name.c_str(), value.c_str());
   });
 }
 

@@ -88,6 +88,8 @@ void run(const Options& o) {
   const StageEnd end = train(request, hooks);
   progress.finish();
   if (end == StageEnd::stopped) throw Stopped{"a checkpoint is written, continue with --resume"};
+  if (o.stage == "score" || (o.stage == "all" && o.modality.empty()))
+    report_training(o.out, device, progress);
 }
 
 }  // namespace

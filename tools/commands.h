@@ -3,6 +3,10 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <string>
+
+#include "engine/core/device.h"
+#include "tools/terminal.h"
 
 namespace mld::tools {
 
@@ -12,7 +16,11 @@ void add_sample_command(CLI::App& app);
 void add_eval_command(CLI::App& app);
 void add_bench_samplers_command(CLI::App& app);
 void add_compare_command(CLI::App& app);
+void add_report_command(CLI::App& app);
 void add_model_commands(CLI::App& app);  // export, inspect, version
 void add_doctor_command(CLI::App& app);
+
+// RUN/report.html at the end of a training. That it cannot be made is a note: the training has succeeded.
+void report_training(const std::string& run, Device device, Progress& progress);
 
 }  // namespace mld::tools

@@ -60,6 +60,7 @@ void run(int argc, char** argv) {
   mld::tools::add_eval_command(app);
   mld::tools::add_bench_samplers_command(app);
   mld::tools::add_compare_command(app);
+  mld::tools::add_report_command(app);
   mld::tools::add_model_commands(app);
   mld::tools::add_doctor_command(app);
   try {

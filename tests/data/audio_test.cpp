@@ -274,7 +274,6 @@ TEST_CASE("sound files") {
   const auto path = folder / "tone.wav";
   if (!have_sndfile()) {
     check_error(ErrorKind::usage, {"libsndfile"}, [&] { read_wave(path, Conform::strict); });
-    check_error(ErrorKind::usage, {"libsndfile"}, [&] { write_wave(path, std::vector<float>(4), 16000); });
     return;
   }
   std::vector<float> wave = tone(440, 0.5, 3000);
@@ -312,7 +311,7 @@ TEST_CASE("sound files") {
   write_wave(folder / "empty.wav", {}, 16000);
   check_error(ErrorKind::data, {"empty.wav", "no samples"},
               [&] { read_wave(folder / "empty.wav", Conform::strict); });
-  check_error(ErrorKind::io, {"cannot be written"},
+  check_error(ErrorKind::io, {"where.wav", "cannot write"},
               [&] { write_wave(folder / "no" / "where.wav", wave, 16000); });
 
   // Two channels: the 16-bit frames (a, b) mix to their mean.

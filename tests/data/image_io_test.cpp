@@ -61,7 +61,8 @@ void check_close(const std::vector<float>& got, const std::vector<float>& want, 
 TEST_CASE("a PNG comes back as it was written") {
   const TemporaryFolder folder;
   if (!have_png()) {
-    check_error(ErrorKind::usage, {"libpng"}, [&] { write_png(folder / "a.png", gradient(1)); });
+    write_png(folder / "a.png", gradient(1));
+    check_error(ErrorKind::usage, {"libpng"}, [&] { read_picture(folder / "a.png"); });
     return;
   }
   for (const std::int64_t channels : {1, 3}) {
@@ -182,7 +183,7 @@ TEST_CASE("the size must fit or be asked to be made to fit") {
     read_image(folder / "a.png", {7, 5, 1}, Fit::strict);
   });
   CHECK(read_image(folder / "a.png", {3, 4, 3}, Fit::resize).size() == 36);
-  check_error(ErrorKind::io, {"cannot be written"},
+  check_error(ErrorKind::io, {"where.png", "cannot write"},
               [&] { write_png(folder / "no" / "where.png", gradient(1)); });
 }
 

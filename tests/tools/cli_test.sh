@@ -28,7 +28,7 @@ check() {
 run() {
   said="mldctl $*"
   case ${1-} in
-    train | sample | eval) [[ " $* " == *" --device "* ]] || set -- "$@" "${on_cpu[@]}" ;;
+    train | sample | eval | report) [[ " $* " == *" --device "* ]] || set -- "$@" "${on_cpu[@]}" ;;
   esac
   "$mldctl" "$@" >out 2>err </dev/null
   code=$?
@@ -98,7 +98,7 @@ half='\x00\x00\x00\x3f' one='\x00\x00\x80\x3f' zero='\x00\x00\x00\x00' nan='\x00
 # --- help and version -------------------------------------------------------------------------------------------
 
 for command in "" data "data make" "data make digits" "data import" "data import npy" "data import mnist-svhn" \
-  "data info" train sample eval compare export inspect doctor version; do
+  "data info" train sample eval bench-samplers compare report export inspect doctor version; do
   works $command --help
   check "$said: stderr is not empty" [ ! -s err ]
   check "$said: no usage on stdout" grep -q "^Usage: mldctl${command:+ $command} " out
@@ -211,6 +211,7 @@ tiny=(train --config tiny.json --data store --threads 1)
 works "${tiny[@]}" --out run
 check "training prints on stdout" [ ! -s out ]
 check "training tells its progress" grep -q '^score  10/10  loss ' err
+check "training tells of its report" grep -qx 'report: run/report.html' err
 works train --config tiny.json --data store --threads 2 --out run2
 same run/metrics.jsonl run2/metrics.jsonl
 
@@ -339,6 +340,32 @@ refuses 3 "in: is not evaluated; run \`mldctl eval\` on it first" compare in
 echo '{"run": {}}' >broken.json
 refuses 3 "broken.json: run.kind: missing" compare broken.json
 refuses 7 "nowhere/table.md: cannot" compare seed0 --out nowhere/table.md
+
+mv run/report.html made-by-train.html
+check "eval leaves its numbers in the run" grep -q '"conditional"' run/evaluation.json
+rm run/evaluation.json
+works report run --threads 1
+check "report prints its file's name and nothing else" [ "$(cat out)" = run/report.html ]
+same run/report.html made-by-train.html
+works report run --out small.html --samples 1
+check "a smaller report is smaller" [ "$(stat -c %s small.html)" -lt "$(stat -c %s run/report.html)" ]
+works eval run --ceilings --samples 8 --json
+cp out run/evaluation.json
+works report run
+check "the evaluation is in the report" grep -q 'Ceilings: ' run/report.html
+echo "no numbers" >run/evaluation.json
+refuses 3 "run/evaluation.json: not an evaluation" report run
+rm run/evaluation.json
+refuses 4 "nowhere: is no run directory" report nowhere
+refuses 4 "in: is not a run" report in
+refuses 3 "nowhere: no such data set folder" report run --data nowhere
+refuses 7 "nowhere/report.html: cannot" report run --out nowhere/report.html
+refuses 2 "--samples: expected 1 to 64, found 65" report run --samples 65
+cp -r run unreported
+rm unreported/report.html
+mkdir unreported/report.html
+works train --resume --out unreported
+check "a report that fails is told" grep -q '^report: not made, the training itself is complete; ' err
 
 # --- a GPU ------------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,235 @@
+#include "mld/report/evaluation_tables.h"
+
+#include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "engine/core/error.h"
+#include "mld/report/chart.h"
+#include "mld/report/html.h"
+
+namespace mld::report {
+namespace {
+
+using nlohmann::json;
+
+// Entries of an object; what is absent or of another type is not a number, empty or no list.
+double real(const json& object, const char* key) {
+  const auto it = object.is_object() ? object.find(key) : object.end();
+  return it != object.end() && it->is_number() ? it->get<double>() : std::nan("");
+}
+std::string text(const json& object, const char* key) {
+  const auto it = object.is_object() ? object.find(key) : object.end();
+  if (it == object.end() || it->is_null()) return "";
+  return it->is_string() ? it->get<std::string>() : it->dump();
+}
+json part(const json& object, const char* key) {
+  const auto it = object.is_object() ? object.find(key) : object.end();
+  return it != object.end() ? *it : json();
+}
+json list(const json& object, const char* key) {
+  const json found = part(object, key);
+  return found.is_array() ? found : json::array();
+}
+
+// "image, sound"
+std::string names(const std::string& joined) {
+  std::string out;
+  for (const char c : joined) out += c == ',' ? ", " : std::string(1, c);
+  return out;
+}
+
+// What a cell was made from.
+std::string source(const json& cell) {
+  const std::string given = text(cell, "given"), target = text(cell, "target");
+  if (given.empty()) return "nothing (joint)";
+  return given == target ? "itself (decode of encode)" : names(given);
+}
+
+std::string interval(const json& cell, const std::string& low, const std::string& high) {
+  return std::isnan(real(cell, "low95")) ? "" : cat(low, " … ", high);
+}
+std::string share_interval(const json& cell) {
+  const auto points = [&](const char* key) { return fixed(100 * real(cell, key), 1); };
+  return interval(cell, points("low95"), points("high95"));
+}
+
+std::string with_error(double value, double error) {
+  return std::isnan(error) ? number(value) : cat(number(value), " ± ", number(error, 2));
+}
+
+std::string count(const json& cell, const char* key) { return number(real(cell, key), 12); }
+
+std::string how_it_was_made(const json& e) {
+  Facts list;
+  const auto add = [&](const char* name, const std::string& value) {
+    if (!value.empty()) list.emplace_back(name, value);
+  };
+  const json run = part(e, "run"), schedule = part(e, "schedule");
+  add("Samples N", cat(text(e, "samples"), " of split ", text(e, "split")));
+  add("Seed of the samples", text(e, "seed"));
+  if (schedule.is_object()) {
+    const bool jumps = real(schedule, "resample") > 1;
+    add("Schedule", cat(text(schedule, "method"), ", ", text(schedule, "steps"), " levels",
+                        jumps ? cat(", jumps of ", text(schedule, "jump"), ", each stretch ",
+                                    text(schedule, "resample"), " times")
+                              : ", no jumps"));
+  }
+  add("Network calls a sample", text(e, "network_calls"));
+  const std::string weights = text(e, "weights");
+  add("Weights", weights == "ema" ? "averaged (EMA)" : weights);
+  add("Parameters", text(run, "parameters"));
+  add("Configuration hash", text(run, "config_hash"));
+  const json hashes = part(e, "classifier_hash");
+  if (hashes.is_object())
+    for (const auto& [name, hash] : hashes.items())
+      add(cat("Classifier of ", name).c_str(), text(hashes, name.c_str()));
+  if (const double seconds = real(e, "seconds"); !std::isnan(seconds)) add("Seconds taken", number(seconds));
+  return facts(list);
+}
+
+void add_coherence(Table& table, const std::string& from, const std::string& target, const json& cell) {
+  if (std::isnan(real(cell, "value"))) return;
+  table.row(
+      {from, target, percent(real(cell, "value")), share_interval(cell), count(cell, "n"),
+       Table::Cell::html(interval_bar(real(cell, "value"), real(cell, "low95"), real(cell, "high95")))});
+}
+
+std::string coherence(const json& e) {
+  const std::vector<Table::Column> columns{{"Generated from"},   {"Target"},  {"Right class", true},
+                                           {"95 % interval, %"}, {"N", true}, {"0 to 100 %"}};
+  Table ceilings("Ceilings: what any coherence is bounded by", columns);
+  for (const json& cell : list(e, "classifier"))
+    add_coherence(ceilings, "real items", text(cell, "target"), cell);
+  for (const json& cell : list(e, "autoencoder"))
+    add_coherence(ceilings, "itself (decode of encode)", text(cell, "target"), cell);
+  Table generated("Coherence of what is generated", columns);
+  const json joint = part(e, "joint");
+  add_coherence(generated, "nothing (joint)", "all agree", part(joint, "coherence"));
+  for (const json& cell : list(e, "conditional"))
+    add_coherence(generated, source(cell), text(cell, "target"), cell);
+  std::string out = generated.str() + ceilings.str();
+  std::vector<double> shares;
+  for (const json& share : list(joint, "class_share"))
+    shares.push_back(share.is_number() ? share.get<double>() : 0);
+  if (!shares.empty())
+    out += figure(
+        cat("Classes of joint samples, %; entropy ", number(real(joint, "entropy"), 4), " of ",
+            number(std::log(static_cast<double>(shares.size())), 4), " nats"),
+        column_chart("Share of each class among joint samples, in percent; dashed: equal shares", shares));
+  Table sizes("Leave-one-out coherence: mean over targets and over sets of given modalities",
+              {{"Given modalities"}, {"Right class", true}});
+  for (const json& cell : list(e, "leave_one_out"))
+    sizes.row({text(cell, "size"), percent(real(cell, "value"))});
+  out += sizes.str();
+  return out.empty() ? out : heading("Coherence") + out;
+}
+
+std::string quality(const json& e) {
+  Table table("Distance from real samples; lower is better", {{"Generated from"},
+                                                              {"Target"},
+                                                              {"Metric"},
+                                                              {"Distance", true},
+                                                              {"95 % interval"},
+                                                              {"Real halves", true},
+                                                              {"KID"},
+                                                              {"N real (distinct)", true},
+                                                              {"N made", true},
+                                                              {"Extractor, features, hash"}});
+  for (const json& q : list(e, "quality"))
+    table.row({source(q), text(q, "target"), text(q, "metric"), number(real(q, "value"), 4),
+               interval(q, number(real(q, "low95"), 4), number(real(q, "high95"), 4)),
+               number(real(q, "real_halves")), with_error(real(q, "kid"), real(q, "kid_error")),
+               cat(count(q, "real"), " (", count(q, "distinct"), ")"), count(q, "made"),
+               cat(text(q, "extractor"), ", ", count(q, "dim"), ", ", text(q, "hash"))});
+  Table clip("CLIP-S: similarity of an image and the caption beside it",
+             {{"Pairs"}, {"CLIP-S", true}, {"N", true}});
+  for (const json& c : list(e, "clip_score"))
+    clip.row({c.contains("how") ? text(c, "how") : source(c), with_error(real(c, "value"), real(c, "error")),
+              count(c, "n")});
+  Table pen("Pen-image agreement: intersection over union of the drawn path with the image beside it",
+            {{"Pairs"}, {"Mean", true}, {"N", true}});
+  for (const json& p : list(e, "pen_image_agreement"))
+    pen.row({text(p, "how"), with_error(real(p, "mean"), real(p, "error")), count(p, "n")});
+  if (table.empty() && clip.empty() && pen.empty()) return "";
+  return heading("Quality") + table.str() +
+         (table.empty()
+              ? ""
+              : remark("Distances compare only where extractor, hash and numbers of samples are the "
+                       "same. CFD is the distance on the features of this run's own classifier; it is "
+                       "no FID. Real halves: the distance between two disjoint halves of the real "
+                       "samples.")) +
+         clip.str() + pen.str();
+}
+
+std::string diversity(const json& e) {
+  Table draws(
+      "Diversity of conditionals: 0, all draws for one condition are alike; 1, the condition does not "
+      "matter",
+      {{"Generated from"}, {"Target"}, {"Ratio", true}, {"Draws", true}, {"Conditions", true}});
+  for (const json& c : list(e, "diversity"))
+    draws.row(
+        {source(c), text(c, "target"), number(real(c, "ratio")), count(c, "draws"), count(c, "conditions")});
+  Table memory("Memorisation: distance of joint samples to the nearest training item, in latents",
+               {{"Target"},
+                {"Generated", true},
+                {"Real, unseen", true},
+                {"Closer than 1 % of real", true},
+                {"N", true}});
+  for (const json& c : list(e, "memorisation")) {
+    const json closer = part(c, "closer");
+    memory.row({text(c, "target"), number(real(c, "generated")), number(real(c, "real")),
+                percent(closer.is_object() ? real(closer, "value") : real(c, "closer")), count(c, "n")});
+  }
+  if (draws.empty() && memory.empty()) return "";
+  return heading("Diversity and memorisation") + draws.str() + memory.str();
+}
+
+std::string information(const json& e) {
+  Table table("Mutual information between groups of modalities, nats",
+              {{"Group"}, {"With"}, {"Information", true}});
+  for (const json& c : list(e, "information"))
+    table.row(
+        {names(text(c, "group")), names(text(c, "rest")), with_error(real(c, "nats"), real(c, "error"))});
+  return table.empty() ? "" : heading("Information") + table.str();
+}
+
+std::string robustness(const json& e) {
+  LineChart chart{.description = "Coherence of decoded latents against the time to which they were diffused",
+                  .x_label = "diffusion time t",
+                  .y_label = "right class",
+                  .series = {},
+                  .shares = true};
+  for (const json& point : list(e, "robustness")) {
+    const std::string target = text(point, "target");
+    const auto same = [&](const Series& s) { return s.name == target; };
+    auto it = std::find_if(chart.series.begin(), chart.series.end(), same);
+    if (it == chart.series.end()) it = chart.series.insert(it, Series{target, {}, {}});
+    it->x.push_back(real(point, "t"));
+    it->y.push_back(real(point, "value"));
+  }
+  if (chart.series.empty()) return "";
+  for (const Series& s : chart.series)
+    chart.description += cat("; ", s.name, ": ", percent(s.y.front()), " at ", number(s.x.front()), ", ",
+                             percent(s.y.back()), " at ", number(s.x.back()));
+  return heading("Robustness of the latents") + figure("Coherence of diffused latents", line_chart(chart));
+}
+
+std::string notes(const json& e) {
+  std::string out;
+  for (const json& note : list(e, "notes"))
+    if (note.is_string()) out += cat("<li>", escape(note.get<std::string>()), "</li>");
+  return out.empty() ? "" : heading("Notes of the evaluation") + "<ul class=\"remark\">" + out + "</ul>\n";
+}
+
+}  // namespace
+
+std::string evaluation_tables(const std::string& contents, const std::string& where) {
+  const json e = json::parse(contents, nullptr, false);
+  MLD_CHECK_AS(ErrorKind::data, e.is_object(), where,
+               ": not an evaluation; remove it or make it again with `mldctl eval`");
+  return how_it_was_made(e) + coherence(e) + quality(e) + diversity(e) + information(e) + robustness(e) +
+         notes(e);
+}
+
+}  // namespace mld::report

@@ -1,0 +1,446 @@
+#include "mld/report/report.h"
+
+#include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <set>
+#include <sstream>
+
+#include "data/store.h"
+#include "engine/io/atomic_file.h"
+#include "mld/coherence.h"
+#include "mld/config_fields.h"
+#include "mld/generate.h"
+#include "mld/item_feed.h"
+#include "mld/report/chart.h"
+#include "mld/report/evaluation_tables.h"
+#include "mld/report/html.h"
+#include "mld/report/pictures.h"
+#include "mld/run_files.h"
+#include "mld/sampling_record.h"
+#include "mld/stage.h"
+
+namespace mld::report {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::int64_t kSounds = 4;          // players in each place
+constexpr std::int64_t kCeilingItems = 500;  // at most, to measure the ceilings on
+constexpr std::size_t kCurvePoints = 300;
+
+template <class E>
+std::string name_of(E value) {
+  return std::string(config::kNames<E>[static_cast<std::size_t>(value)]);
+}
+
+// --- training curves --------------------------------------------------------------------------------------
+
+struct Curve {
+  std::string stage;
+  Series loss;
+  double first_rate = 0, last_rate = 0;
+};
+
+// Lines that are cut off or no metrics are left out: a run may be writing.
+std::vector<Curve> read_curves(const fs::path& file) {
+  std::vector<Curve> curves;
+  if (!fs::exists(file)) return curves;
+  std::istringstream lines(read_text(file));
+  for (std::string line; std::getline(lines, line);) {
+    const nlohmann::json j = nlohmann::json::parse(line, nullptr, false);
+    if (!j.is_object() || !j.contains("stage") || !j["stage"].is_string() || !j.contains("step") ||
+        !j["step"].is_number() || !j.contains("loss"))
+      continue;
+    const std::string stage = j["stage"].get<std::string>();
+    const double rate = j.contains("lr") && j["lr"].is_number() ? j["lr"].get<double>() : std::nan("");
+    auto it = std::ranges::find(curves, stage, &Curve::stage);
+    if (it == curves.end()) it = curves.insert(it, Curve{stage, {stage, {}, {}}, rate, rate});
+    it->loss.x.push_back(j["step"].get<double>());
+    it->loss.y.push_back(j["loss"].is_number() ? j["loss"].get<double>() : std::nan(""));
+    it->last_rate = rate;
+  }
+  return curves;
+}
+
+// Means of neighbouring points, so that no more than kCurvePoints are left; the first and the last stay.
+Series thinned(const Series& all) {
+  const std::size_t n = all.x.size();
+  if (n <= kCurvePoints) return all;
+  Series out{all.name, {all.x.front()}, {all.y.front()}};
+  const std::size_t inner = n - 2, groups = kCurvePoints - 2;
+  for (std::size_t g = 0; g < groups; ++g) {
+    const std::size_t first = 1 + inner * g / groups, last = 1 + inner * (g + 1) / groups;
+    double x = 0, y = 0;
+    for (std::size_t i = first; i < last; ++i) {
+      x += all.x[i];
+      y += all.y[i];
+    }
+    const auto count = static_cast<double>(last - first);
+    out.x.push_back(x / count);
+    out.y.push_back(y / count);
+  }
+  out.x.push_back(all.x.back());
+  out.y.push_back(all.y.back());
+  return out;
+}
+
+std::string curves_section(const fs::path& file) {
+  std::string out;
+  for (const Curve& curve : read_curves(file)) {
+    const double steps = curve.loss.x.back(), loss = curve.loss.y.back();
+    const std::string summary =
+        cat(number(steps, 9), " steps, loss ", number(curve.loss.y.front()), " to ", number(loss),
+            ", learning rate ", number(curve.first_rate),
+            curve.first_rate == curve.last_rate ? "" : " to " + number(curve.last_rate));
+    out +=
+        figure(curve.stage, line_chart({.description = cat("Training loss of ", curve.stage, ": ", summary),
+                                        .x_label = "step",
+                                        .y_label = "loss",
+                                        .series = {thinned(curve.loss)}}) +
+                                paragraph(summary));
+  }
+  if (out.empty()) return out;
+  return remark("Training losses, each point the mean since the one before it.") +
+         "<div class=\"charts\">\n" + out + "</div>\n";
+}
+
+// --- real samples -----------------------------------------------------------------------------------------
+
+// The first samples of a split that have every modality, all classes early: one of each class not shown yet
+// while there is one.
+std::vector<std::int64_t> chosen_rows(const data::Split& split, int columns, std::int64_t n) {
+  std::vector<std::int64_t> fresh, rest;
+  std::set<std::int32_t> seen;
+  for (std::int64_t row = 0; row < split.num_distinct(); ++row) {
+    const auto items =
+        split.samples().subspan(static_cast<std::size_t>(row * columns), static_cast<std::size_t>(columns));
+    if (std::ranges::any_of(items, [](std::int32_t item) { return item < 0; })) continue;
+    const bool new_class = seen.insert(split.labels()[static_cast<std::size_t>(row)]).second;
+    std::vector<std::int64_t>& list = new_class ? fresh : rest;
+    if (static_cast<std::int64_t>(list.size()) < n) list.push_back(row);
+  }
+  for (std::int64_t row : rest)
+    if (static_cast<std::int64_t>(fresh.size()) < n) fresh.push_back(row);
+  return fresh;
+}
+
+class Reporter {
+ public:
+  Reporter(const ReportRequest& request, const ReportProgress& progress)
+      : request_(request),
+        progress_(progress),
+        files_{request.run},
+        model_(Model::open(files_.folder, request.device)),
+        gallery_({}, {}) {
+    open_store();
+    std::vector<data::Modality> infos;
+    std::vector<std::vector<std::string>> words;
+    for (int i = 0; i < model_.modalities(); ++i) {
+      infos.push_back(model_.info(i));
+      words.push_back(store_ ? store_->vocabulary(column(i)) : std::vector<std::string>{});
+    }
+    gallery_ = Gallery(std::move(infos), std::move(words));
+    if (split_) load_real();
+  }
+
+  std::string run() {
+    const std::string numbers = evaluation();  // first: it refuses files, and takes no time
+    const Config& c = model_.config();
+    const std::string preset = c.preset.empty() ? "no preset" : "preset " + c.preset;
+    const std::string title = cat(model_.dataset().name, ": ", name_of(c.model.kind), ", ", preset);
+    return page(title, cat("Multi-modal latent diffusion, run ", run_name()),
+                {{"run", "Run", overview()},
+                 {"training", "Training", curves_section(files_.metrics())},
+                 {"reconstructions", "Reconstructions", reconstructions()},
+                 {"samples", "Samples", samples()},
+                 {"evaluation", "Evaluation", numbers},
+                 {"configuration", "Configuration", configuration()}});
+  }
+
+ private:
+  int column(int i) const { return store_->description().modality(model_.info(i).name); }
+
+  std::string run_name() const {
+    const fs::path folder = fs::absolute(files_.folder).lexically_normal();
+    return (folder.has_filename() ? folder : folder.parent_path()).filename().string();
+  }
+
+  void open_store() {
+    const bool named = !request_.data.empty();
+    const fs::path path = named ? request_.data : fs::path(model_.config().data.store);
+    if (!named && !fs::exists(path / "dataset.json")) return;
+    store_ = data::Store::open(path);
+    for (int i = 0; i < model_.modalities(); ++i)
+      MLD_CHECK_AS(ErrorKind::data, store_->modality(column(i)).shape == model_.info(i).shape, path.string(),
+                   ": modality '", model_.info(i).name, "' has shape ", store_->modality(column(i)).shape,
+                   ", the model was trained on ", model_.info(i).shape);
+    const bool test = store_->has_split("test") && store_->split("test").num_samples() > 0;
+    split_ = &store_->split(test ? "test" : "train");
+  }
+
+  // Modality i of rows of the split, as networks take it.
+  Tensor load(int i, const std::vector<std::int64_t>& rows) const {
+    const std::int64_t width = store_->num_modalities();
+    std::vector<std::int32_t> items;
+    for (const std::int64_t row : rows)
+      items.push_back(split_->samples()[static_cast<std::size_t>(row * width + column(i))]);
+    const ItemBatch batch = make_item_batch(model_.info(i), static_cast<std::int64_t>(rows.size()));
+    fill_items(*split_, column(i), store_->modality(column(i)), items, batch);
+    return batch.x;
+  }
+
+  void load_real() {
+    rows_ = chosen_rows(*split_, store_->num_modalities(), request_.samples);
+    if (rows_.empty()) return;
+    for (int i = 0; i < model_.modalities(); ++i)
+      real_[model_.info(i).name] = from_network(model_.info(i), load(i, rows_));
+  }
+
+  void tell(const std::string& what, std::int64_t done, std::int64_t total) const {
+    if (progress_ && !progress_(what, done, total)) throw Cancelled{};
+  }
+
+  std::string overview() const {
+    const Config& c = model_.config();
+    Facts list{{"Data set", model_.dataset().name},
+               {"Model kind", name_of(c.model.kind)},
+               {"Preset", c.preset.empty() ? "none" : c.preset},
+               {"Seed", cat(c.seed)},
+               {"Parameters", cat(model_.parameters())},
+               {"Score network", model_.has_score()
+                                     ? cat("width ", c.score.width, ", latents of ", model_.layout().total)
+                                     : std::string("not trained yet")},
+               {"d, share of joint diffusion", number(c.score.d)},
+               {"Configuration hash", score_hash(c)}};
+    Table modalities("Modalities", {{"Modality"},
+                                    {"Kind"},
+                                    {"Shape"},
+                                    {"Autoencoder"},
+                                    {"Likelihood"},
+                                    {"Latent", true},
+                                    {"Classifier"}});
+    for (int i = 0; i < model_.modalities(); ++i) {
+      const ModalityConfig& m = model_.modality(i);
+      modalities.row({m.name, data::kind_name(model_.info(i).kind), model_.info(i).shape.str(),
+                      name_of(m.autoencoder), name_of(m.likelihood), cat(m.latent), name_of(m.classifier)});
+    }
+    Table splits("Data", {{"Split"}, {"Samples", true}, {"Pairings", true}, {"Items of each modality"}});
+    for (const data::SplitSize& s : model_.dataset().splits) {
+      std::string items;
+      for (const std::int64_t n : s.items) items += cat(items.empty() ? "" : ", ", n);
+      splits.row({s.name, cat(s.samples), cat(s.repetitions), items});
+    }
+    return facts(list) + modalities.str() + splits.str() + origin();
+  }
+
+  std::string origin() const {
+    const data::Provenance& p = model_.dataset().provenance;
+    std::string sources;
+    for (const data::SourceFile& s : p.sources)
+      sources += cat(sources.empty() ? "" : ", ", s.file, " (CRC-32 ", s.crc32, ")");
+    return remark(cat("Made by importer ", p.importer, ", seed ", p.seed, sources.empty() ? "" : ", from ",
+                      sources, "."));
+  }
+
+  std::string reconstructions() const {
+    if (rows_.empty()) return "";
+    std::string out;
+    for (int i = 0; i < model_.modalities(); ++i) {
+      if (!model_.has_autoencoder(i)) continue;
+      tell("reconstructions", i, model_.modalities());
+      const data::Modality& info = model_.info(i);
+      const Values made = from_network(info, model_.reconstruct(i, load(i, rows_)));
+      const Strip strips[] = {{&info, real_.at(info.name), "real", "real"},
+                              {&info, made, "decode(encode)", "reconstructed by the autoencoder"}};
+      out += figure(info.name, gallery_.strips(strips, shown()) +
+                                   gallery_.players(strips[0], shown(), kSounds / 2, seed()) +
+                                   gallery_.players(strips[1], shown(), kSounds / 2, seed()));
+      out += ceiling(i);
+    }
+    if (out.empty()) return out;
+    return remark(cat("Items of split ", split_->name(),
+                      " above, what their autoencoder makes of them below.")) +
+           out;
+  }
+
+  // What no sample can exceed: how well classes survive the autoencoder.
+  std::string ceiling(int i) const {
+    std::vector<std::int64_t> rows;
+    std::vector<std::int32_t> labels;
+    const std::int64_t width = store_->num_modalities();
+    for (std::int64_t row = 0;
+         row < split_->num_distinct() && static_cast<std::int64_t>(rows.size()) < kCeilingItems; ++row) {
+      if (split_->samples()[static_cast<std::size_t>(row * width + column(i))] < 0) continue;
+      rows.push_back(row);
+      labels.push_back(split_->labels()[static_cast<std::size_t>(row)]);
+    }
+    const Tensor real = load(i, rows), made = model_.reconstruct(i, real);
+    std::string text;
+    if (!data::is_discrete(model_.info(i).kind)) {
+      double squares = 0;
+      for (std::int64_t k = 0; k < real.numel(); ++k) {
+        const double difference =
+            static_cast<double>(made.data<float>()[k]) - static_cast<double>(real.data<float>()[k]);
+        squares += difference * difference;
+      }
+      text = cat("Root mean square error ", number(std::sqrt(squares / static_cast<double>(real.numel()))),
+                 " on values from ", number(model_.info(i).range.min), " to ",
+                 number(model_.info(i).range.max), ". ");
+    }
+    if (model_.has_classifier(i)) {
+      const auto said = [](const Proportion& p) {
+        return cat(percent(p.value()), " (", percent(p.low()), " … ", percent(p.high()), ")");
+      };
+      const Proportion bound = agreement(model_.classify(i, real), labels),
+                       self = agreement(model_.classify(i, made), labels);
+      if (bound.n > 0)
+        text += cat("The classifier reads the right class in ", said(self), " of the reconstructions and in ",
+                    said(bound), " of the real items. ");
+    }
+    return paragraph(cat(text, "N = ", rows.size(), ", split ", split_->name(), "."));
+  }
+
+  std::string samples() {
+    if (!model_.has_score()) return "";
+    std::vector<Subset> sets = shown_subsets(model_.modalities());
+    const std::size_t all = sets.size();
+    if (rows_.empty()) sets.resize(1);
+    settings_ = shortened(sample_settings(model_.config()), sets.size());
+    std::string out = paragraph(how_sampled());
+    if (rows_.empty())
+      out += remark(store_ ? "No sample of the data has every modality, so only joint samples are shown."
+                           : "The store trained on is not where it was, so only joint samples are shown; "
+                             "`mldctl report --data STORE` names it.");
+    else if (all < std::size_t{full_set(model_.modalities())})
+      out += remark("Of the sets of given modalities those of one and of all but one are shown.");
+    for (std::size_t k = 0; k < sets.size(); ++k) out += drawn(sets[k], k, sets.size());
+    return out;
+  }
+
+  std::string how_sampled() const {
+    const SamplerOptions own = sample_settings(model_.config()).sampler, used = settings_.sampler;
+    const bool shorter = make_plan(used).network_calls < make_plan(own).network_calls;
+    return cat("Drawn with ", schedule_name(used), ", ", make_plan(used).network_calls,
+               " network calls a sample",
+               shorter ? cat(" (the run itself is set to ", schedule_name(own), ")") : "", ", seed ", seed(),
+               ", ", model_.config().score.ema > 0 ? "averaged (EMA)" : "raw", " weights.",
+               rows_.empty() ? "" : cat(" Given ones are samples of split ", split_->name(), "."));
+  }
+
+  std::string drawn(Subset given, std::size_t number, std::size_t of) const {
+    const std::vector<std::string> names = model_.names();
+    std::string title = "Jointly, nothing given";
+    if (given != 0) {
+      title = "Given";
+      for (int i = 0; i < model_.modalities(); ++i)
+        if (contains(given, i))
+          title += cat(title == "Given" ? " " : " and ", names[static_cast<std::size_t>(i)]);
+    }
+    const std::int64_t n = given == 0 ? request_.samples : shown();
+    Samples known;
+    for (int i = 0; i < model_.modalities(); ++i)
+      if (contains(given, i)) known[model_.info(i).name] = real_.at(model_.info(i).name);
+    SampleSettings settings = settings_;
+    settings.seed = stage_seed(settings.seed, "report/" + subset_name(given, names));
+    const Samples made = generate(model_, n, known, settings, [&](std::int64_t done, std::int64_t total) {
+      tell("samples", static_cast<std::int64_t>(number) * total + done,
+           static_cast<std::int64_t>(of) * total);
+      return true;
+    });
+    const std::string what = given == 0 ? "generated jointly" : "generated, " + title;
+    std::vector<Strip> strips;
+    std::string sounds;
+    for (const bool first : {true, false})
+      for (int i = 0; i < model_.modalities(); ++i) {
+        if (contains(given, i) != first) continue;
+        const data::Modality& info = model_.info(i);
+        strips.push_back(
+            {&info, first ? known.at(info.name) : made.at(info.name), {}, first ? title : what, first});
+        if (!first) sounds += gallery_.players(strips.back(), n, kSounds, seed());
+      }
+    return figure(title, gallery_.strips(strips, n) + sounds);
+  }
+
+  std::string evaluation() const {
+    const fs::path file = files_.folder / "evaluation.json";
+    if (!fs::exists(file))
+      return remark(
+          "Not evaluated yet: `mldctl eval` measures coherence and quality, and the next report shows "
+          "them.");
+    std::string out = evaluation_tables(read_text(file), file.string());
+    if (fs::exists(files_.score()) && fs::last_write_time(file) < fs::last_write_time(files_.score()))
+      out = remark(
+                "evaluation.json is older than the score network in this run: if training went on since, "
+                "evaluate again.") +
+            out;
+    return out;
+  }
+
+  std::string configuration() const {
+    std::string out = folded("Every setting (config.json)", preformatted(read_text(files_.config())));
+    if (fs::exists(files_.reused()))
+      out += folded("What was taken over from another run (reused.json)",
+                    preformatted(read_text(files_.reused())));
+    if (request_.environment.empty()) return out;
+    return out + heading("Program and machine that made this report") + facts(request_.environment);
+  }
+
+  std::int64_t shown() const { return static_cast<std::int64_t>(rows_.size()); }
+  std::uint64_t seed() const { return model_.config().seed; }
+
+  const ReportRequest& request_;
+  const ReportProgress& progress_;
+  RunFiles files_;
+  Model model_;
+  Gallery gallery_;
+  SampleSettings settings_;
+  std::optional<data::Store> store_;
+  const data::Split* split_ = nullptr;
+  std::vector<std::int64_t> rows_;
+  Samples real_;
+};
+
+}  // namespace
+
+std::vector<Subset> shown_subsets(int modalities) {
+  constexpr int kAllUpTo = 5;
+  std::vector<Subset> sets{0};
+  if (modalities <= kAllUpTo) {
+    for (const Subset s : all_subsets(modalities))
+      if (s != full_set(modalities)) sets.push_back(s);
+    return sets;
+  }
+  for (int i = 0; i < modalities; ++i) sets.push_back(Subset{1} << i);
+  for (int i = modalities; i-- > 0;) sets.push_back(full_set(modalities) & ~(Subset{1} << i));
+  return sets;
+}
+
+SampleSettings shortened(SampleSettings settings, std::size_t walks) {
+  constexpr int kFewestLevels = 20;
+  const auto too_many = [&] {
+    return make_plan(settings.sampler).network_calls * static_cast<std::int64_t>(walks) > kMaxCalls;
+  };
+  Schedule& s = settings.sampler.schedule;
+  if (too_many()) s.resample = 1;
+  while (too_many() && s.levels > kFewestLevels) {
+    s.levels = std::max(kFewestLevels, s.levels / 2);
+    s.jump = std::min(s.jump, s.levels);
+  }
+  return settings;
+}
+
+fs::path write_report(const ReportRequest& request, const ReportProgress& progress) {
+  MLD_CHECK_AS(ErrorKind::usage, request.samples >= 1 && request.samples <= kMaxShown,
+               "report: ", request.samples, " samples asked for, expected 1 to ", kMaxShown);
+  MLD_CHECK_AS(ErrorKind::model, fs::is_directory(request.run), request.run.string(),
+               ": is no run directory, which a report is made of");
+  const fs::path out = request.out.empty() ? request.run / "report.html" : request.out;
+  AtomicFile file(out);  // before the work: a place that cannot be written is known at once
+  file.write(Reporter(request, progress).run());
+  file.commit();
+  return out;
+}
+
+}  // namespace mld::report

@@ -1,0 +1,33 @@
+#include "tools/version.h"
+
+#include "data/image_io.h"
+#include "data/wav.h"
+#include "engine/core/error.h"
+#include "engine/cuda/runtime.h"
+#include "engine/runtime/devices.h"
+#include "engine/runtime/threads.h"
+
+namespace mld::tools {
+
+Facts version_facts() {
+  const auto feature = [](bool present) { return std::string(present ? "yes" : "no"); };
+  return {{"mldctl", MLD_VERSION},
+          {"compiler", cat(__VERSION__, ", target ", MLD_TARGET_ARCH)},
+          {"threads", cat(max_threads())},
+          {"png", feature(data::have_png())},
+          {"jpeg", feature(data::have_jpeg())},
+          {"sndfile", feature(data::have_sndfile())},
+          {"cuda", feature(kCudaBuilt)}};
+}
+
+Facts environment_facts(Device device) {
+  Facts facts = version_facts();
+  std::string name = "cpu";
+  if constexpr (kCudaBuilt)
+    if (device.kind == DeviceKind::cuda)
+      name = cat("cuda:", device.index, ", ", cuda::device_info(device.index).name);
+  facts.emplace_back("device", name);
+  return facts;
+}
+
+}  // namespace mld::tools
