@@ -292,7 +292,8 @@ TEST_CASE("train: the variants train, resume and generate as the method does") {
 
     const Model model = Model::open(whole);
     CHECK(model.config().model.kind == (kind == "uni" ? ModelKind::uni : ModelKind::inpaint));
-    EvaluationOptions options{.sampling = sample_settings(model.config())};
+    EvaluationOptions options{.sampling = sample_settings(model.config()),
+                              .metrics = parse_metrics("coherence")};
     const Evaluation e = evaluate(model, store, options);
     CHECK(e.kind == kind);
     CHECK(e.conditional.size() == 9);
@@ -340,7 +341,8 @@ TEST_CASE("evaluate: every metric says what it should of a model that is hardly 
   // t = 0 is the autoencoder's own coherence.
   CHECK(e.robustness.size() == 14 * 3);
   for (int i = 0; i < 3; ++i)
-    CHECK(e.robustness[static_cast<std::size_t>(i)].coherence == e.self[static_cast<std::size_t>(i)].coherence.value());
+    CHECK(e.robustness[static_cast<std::size_t>(i)].coherence ==
+          e.self[static_cast<std::size_t>(i)].coherence.value());
   CHECK(e.diversity.size() == 9);
   for (const DiversityCell& c : e.diversity) CHECK(c.ratio > 0.5);  // nothing is learned yet
   CHECK(e.memorisation.size() == 3);
