@@ -20,6 +20,10 @@
 #include "nn/checkpoint.h"
 #include "nn/sequential.h"
 #include "tests/nn/helpers.h"
+#if MLD_CUDA_EMULATED
+#include "cuda_emulation.h"
+#include "engine/cuda/runtime.h"
+#endif
 
 namespace mld {
 namespace {
@@ -357,6 +361,33 @@ TEST_CASE("evaluate: every metric says what it should of a model that is hardly 
   // More rows than there are.
   CHECK(evaluate(model, store, {.samples = 1000, .sampling = sample_settings(model.config())}).samples == 24);
 }
+
+#if MLD_CUDA_EMULATED
+TEST_CASE("train: when memory runs out, the batch that is said to fit does") {
+  const Workshop w("memory");
+  const auto request = [&](int batch, const std::string& out) {
+    return TrainRequest{
+        .config = tiny_config(w.store, {"stage1.batch=" + std::to_string(batch), "stage1.steps=2"}),
+        .out = w.folder / out,
+        .stages = StageChoice::autoencoders,
+        .modality = "image",
+        .device = kCuda};
+  };
+  train(request(4, "warm"), {});  // what the libraries take once
+  active_pool(kCuda)->drop_cache();
+  const cuda::DeviceInfo now = cuda::device_info(0);
+  cuda::emulation::set_memory_limit(now.total_bytes - now.free_bytes + 26'000'000);
+  const std::string message = test::error_of(ErrorKind::device, [&] { train(request(48, "too-large"), {}); });
+  CAPTURE(message);
+  const std::size_t place = message.find("use a smaller batch than 48; one of ");
+  REQUIRE(place != std::string::npos);
+  const int fits = std::stoi(message.substr(place + 36));
+  CHECK(fits >= 4);
+  CHECK(fits < 48);
+  CHECK(train(request(fits, "fits"), {}) == StageEnd::finished);
+  cuda::emulation::set_memory_limit(0);
+}
+#endif
 
 TEST_CASE("train: folders that are taken, other configurations and missing stages are refused") {
   const Workshop w("refuse");
