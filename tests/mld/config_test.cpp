@@ -280,7 +280,8 @@ TEST_CASE("config: unknown keys offer the nearest valid one") {
   CHECK(contains(error_with({"score.widht=3"}), "'score.widht': unknown key, did you mean score.width?"));
   CHECK(contains(error_with({"scor.width=3"}), "did you mean score?"));
   CHECK(contains(error_with({"width=3"}), "did you mean score.width?"));
-  CHECK(contains(error_with({"sampler.temperature=3"}), "unknown key; sampler has method, steps, jump, resample"));
+  CHECK(contains(error_with({"sampler.temperature=3"}),
+                 "unknown key; sampler has method, steps, jump, resample"));
   CHECK(contains(error_with({"modalities.svnh.latent=3"}), "no such modality, did you mean svhn?"));
   CHECK(contains(error_with({"modalities.text.latent=3"}), "no such modality; there are mnist, svhn"));
   CHECK(contains(error_with({"modalities.svhn.latents=3"}), "did you mean modalities.svhn.latent?"));

@@ -139,14 +139,15 @@ TEST_CASE("feature distance: the interval holds what the distance is on average,
     inside += *d.low <= mean && mean <= *d.high;
   }
   CHECK(mean == relative(truth).epsilon(0.1));  // the bias of 600 rows is a few per cent
-  CHECK(inside >= 16);                                 // of 20; 19 expected
+  CHECK(inside >= 16);                          // of 20; 19 expected
   // What 300 rows and 300 of N(0,1) are apart by chance: p (1/n + 1/m) of the means and a quarter of
   // E |S - T|^2 = p (p + 1) (1/n + 1/m) of the covariances.
   CHECK(halves == relative((8 + 8 * 9 / 4.0) * 2 / 300).epsilon(0.1));
   CHECK(!feature_distance(feature_set(rows(40, 600, 1), 600), feature_set(rows(40, 600, 2), 600)).low);
 }
 
-TEST_CASE("feature set: halves are alike though the rows come in the order of their classes, again and again") {
+TEST_CASE(
+    "feature set: halves are alike though the rows come in the order of their classes, again and again") {
   std::vector<float> values = gaussian(2000, 2, 5, 0, 1);
   for (std::size_t row = 0; row < 2000; ++row) values[2 * row] += static_cast<float>(10 * (row % 10));
   const FeatureSet set = feature_set(values, 2);

@@ -177,8 +177,7 @@ Case train_score(const Config& config, Device device) {
 // lay between them.
 Case products(const Config& config, Device device) {
   struct Products {
-    Products(const Config& c, Device device)
-        : model(c), store(model, {.device = device, .training = false}) {
+    Products(const Config& c, Device device) : model(c), store(model, {.device = device, .training = false}) {
       store.initialize(kSeed);
     }
     ScoreModel model;
