@@ -22,14 +22,29 @@ struct Group {
   std::string name;
 };
 
-// What tells groups apart, in the order in which a name states it.
-std::vector<std::string> traits(const EvaluationFile& f) {
-  return {f.preset.empty() ? "no preset" : f.preset,
-          cat("d ", f.d),
-          f.schedule,
-          f.weights,
-          cat("N ", f.samples),
-          "split " + quote(f.split)};
+// What tells groups apart, in the order in which a name states it; last the settings among `varied`, of which
+// those of the preset are not said.
+std::vector<std::string> traits(const EvaluationFile& f, const std::set<std::string>& varied = {}) {
+  std::vector<std::string> list{f.preset.empty() ? "no preset" : f.preset,
+                                cat("d ", f.d),
+                                f.schedule,
+                                f.weights,
+                                cat("N ", f.samples),
+                                "split " + quote(f.split)};
+  for (const std::string& key : varied) {
+    const auto found = f.settings.find(key);
+    list.push_back(found == f.settings.end() ? "" : key + " " + found->second);
+  }
+  return list;
+}
+
+// Keys of settings; the kind and d have their own place in names.
+std::set<std::string> varied_settings(std::span<const Group> groups) {
+  std::set<std::string> keys;
+  for (const Group& g : groups)
+    for (const auto& [key, unused] : g.files.front()->settings)
+      if (key != "model.kind" && key != "score.d") keys.insert(key);
+  return keys;
 }
 
 std::string model_name(const std::string& kind) {
@@ -71,17 +86,19 @@ std::vector<Group> group(std::span<const EvaluationFile> files) {
 
 // The model, what not all groups share, and the configuration's hash where that still leaves two names alike.
 void name_groups(std::vector<Group>& groups) {
-  const std::vector<std::string> first = traits(*groups.front().files.front());
+  const std::set<std::string> varied = varied_settings(groups);
+  const std::vector<std::string> first = traits(*groups.front().files.front(), varied);
   std::vector<bool> shared(first.size(), true);
   for (const Group& g : groups)
     for (std::size_t i = 0; i < first.size(); ++i)
-      if (traits(*g.files.front())[i] != first[i]) shared[i] = false;
+      if (traits(*g.files.front(), varied)[i] != first[i]) shared[i] = false;
   std::map<std::string, int> uses;
   for (Group& g : groups) {
     const EvaluationFile& f = *g.files.front();
     g.name = model_name(f.kind);
+    const std::vector<std::string> own = traits(f, varied);
     for (std::size_t i = 0; i < first.size(); ++i)
-      if (!shared[i] && !traits(f)[i].empty()) g.name += ", " + traits(f)[i];
+      if (!shared[i] && !own[i].empty()) g.name += ", " + own[i];
     ++uses[g.name];
   }
   for (Group& g : groups)

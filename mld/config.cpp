@@ -304,17 +304,33 @@ std::string config_reference() {
          "sets it for one.\n";
 }
 
-std::vector<std::string> differences(const Config& found, const Config& expected) {
+std::string SettingDifference::str() const { return cat(key, ": ", found, ", not ", expected); }
+
+std::vector<SettingDifference> differences(const Config& found, const Config& expected) {
   std::map<std::string, std::string> left, right;
   flatten(value_json(found), "", left);
   flatten(value_json(expected), "", right);
-  std::vector<std::string> list;
+  std::vector<SettingDifference> list;
   for (const auto& [key, value] : left) {
     const auto other = right.find(key);
-    if (other != right.end() && other->second != value)
-      list.push_back(cat(key, ": ", value, ", not ", other->second));
+    if (other != right.end() && other->second != value) list.push_back({key, value, other->second});
   }
   return list;
+}
+
+std::map<std::string, std::string> settings_beyond_preset(const Config& config,
+                                                          const data::Description& description) {
+  ConfigSources sources;
+  sources.preset = config.preset;
+  const Config base = config.preset.empty() ? default_config(description) : resolve_config(sources);
+  std::map<std::string, std::string> settings;
+  for (const SettingDifference& d : differences(config, base)) {
+    const bool of_autoencoder = d.key.starts_with("modalities.") && !d.key.ends_with(".classifier") &&
+                                d.key.find(".classifier_training.") == std::string::npos;
+    if (d.key.starts_with("model.") || d.key.starts_with("score.") || of_autoencoder)
+      settings[d.key] = d.found;
+  }
+  return settings;
 }
 
 std::string stage1_hash(const ModalityConfig& modality) { return fnv1a(autoencoder_json(modality).dump()); }

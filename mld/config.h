@@ -181,9 +181,18 @@ std::vector<ConfigKey> config_keys();
 // config_keys() and the rules of the layers as text for a terminal, at most 110 columns.
 std::string config_reference();
 
-// Keys that differ between two configurations, each as "score.width: 256, not 512"; a modality's as
-// "modalities.svhn.latent: ...". `found` comes first.
-std::vector<std::string> differences(const Config& found, const Config& expected);
+// A key whose values differ, as JSON; a modality's key is "modalities.svhn.latent".
+struct SettingDifference {
+  std::string key, found, expected;
+  std::string str() const;  // "score.width: 256, not 512"
+  bool operator==(const SettingDifference&) const = default;
+};
+std::vector<SettingDifference> differences(const Config& found, const Config& expected);
+
+// What a trained score network depends on and its preset says otherwise (without a preset: default_config of
+// its data), by key: the settings that score_hash covers.
+std::map<std::string, std::string> settings_beyond_preset(const Config& config,
+                                                          const data::Description& description);
 
 // Fingerprints (16 hex digits) of the settings that a stage's results depend on, for the records of reused
 // stages. The seed and the data are outside of them: compare these apart.

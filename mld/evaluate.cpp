@@ -132,6 +132,7 @@ class Evaluator {
     e.preset = config.preset;
     e.dataset = store_.description().name;
     e.config_hash = score_hash(config);
+    e.settings = settings_beyond_preset(config, store_.description());
     e.model_seed = config.seed;
     e.d = config.score.d;
     e.parameters = model_.parameters();

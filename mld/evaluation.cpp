@@ -132,6 +132,22 @@ void add_extras(const Evaluation& e, const Names& names, json& out) {
     out["pen_image_agreement"].push_back({{"how", p.how}, {"mean", p.mean}, {"error", p.error}, {"n", p.n}});
 }
 
+// A line for each entry, and for each entry of a list of objects: half the size of indented text, and
+// differences between files still show.
+std::string by_lines(const json& object) {
+  std::string text;
+  for (const auto& [key, value] : object.items()) {
+    text += (text.empty() ? "{\n" : ",\n") + json(key).dump() + ": ";
+    if (!value.is_array() || value.empty() || !value[0].is_object()) {
+      text += value.dump();
+      continue;
+    }
+    for (std::size_t i = 0; i < value.size(); ++i) text += (i == 0 ? "[\n  " : ",\n  ") + value[i].dump();
+    text += "]";
+  }
+  return text + "\n}\n";
+}
+
 std::string coherence_table(const Evaluation& e, const Names& names) {
   std::string out;
   if (!e.classifier.empty()) out += row("", "value      95 % interval") + "Ceilings\n";
@@ -235,6 +251,7 @@ std::string to_json(const Evaluation& e) {
              {"seed", e.model_seed},
              {"d", e.d},
              {"config_hash", e.config_hash},
+             {"settings", e.settings},
              {"parameters", e.parameters}}},
            {"samples", e.samples},
            {"split", e.split},
@@ -249,7 +266,7 @@ std::string to_json(const Evaluation& e) {
   for (const QualityCell& q : e.quality) out["quality"].push_back(json_of(names, q));
   add_extras(e, names, out);
   if (!e.notes.empty()) out["notes"] = e.notes;
-  return out.dump(2) + "\n";
+  return by_lines(out);
 }
 
 }  // namespace mld

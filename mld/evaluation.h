@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -80,7 +81,8 @@ struct PenAgreement {
 
 struct Evaluation {
   // Of the model.
-  std::string kind, preset, dataset, config_hash;  // the hash leaves seed, budget and data path out
+  std::string kind, preset, dataset, config_hash;  // the hash is score_hash: without seed and data path
+  std::map<std::string, std::string> settings;     // those beyond the preset
   std::uint64_t model_seed = 0;
   double d = 0;
   std::int64_t parameters = 0;

@@ -28,7 +28,7 @@ enum class SamplerMethod : std::uint8_t { em, dpm, dpm_sde, heun };
 inline constexpr std::array<std::string_view, 4> kSamplerMethodNames{"em", "dpm", "dpm_sde", "heun"};
 enum class Renoise : std::uint8_t { euler, exact };
 
-struct SamplerOptions {
+struct SamplerOptions {  // by default those of the paper
   SamplerMethod method = SamplerMethod::em;
   Schedule schedule = {};
   Renoise renoise = Renoise::euler;  // em's way back: Euler-Maruyama of the forward SDE, or its exact kernel

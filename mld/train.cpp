@@ -22,8 +22,7 @@ namespace fs = std::filesystem;
 
 // Keys that may change when a run is continued: they decide how long, how often is written and how samples
 // are drawn, not what is trained.
-bool may_change(const std::string& difference) {
-  const std::string key = difference.substr(0, difference.find(':'));
+bool may_change(const std::string& key) {
   const auto ends_with = [&](std::string_view tail) { return key.ends_with(tail); };
   return key.starts_with("sampler.") || key.starts_with("run.") || key == "threads" || key == "preset" ||
          key == "data.store" || key.starts_with("stage1.") || key.starts_with("classifier_training.") ||
@@ -98,8 +97,8 @@ class Trainer {
     MLD_CHECK_AS(ErrorKind::busy, request_.resume, request_.out.string(),
                  ": holds a run already; continue it with --resume or choose another folder");
     std::string other;
-    for (const std::string& d : differences(read_run_config(files_), config_))
-      if (!may_change(d)) other += "\n  " + d;
+    for (const SettingDifference& d : differences(read_run_config(files_), config_))
+      if (!may_change(d.key)) other += "\n  " + d.str();
     MLD_CHECK_AS(ErrorKind::busy, other.empty(), request_.out.string(),
                  ": holds a run of another configuration:", other);
   }

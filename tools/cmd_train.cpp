@@ -69,15 +69,6 @@ void run(const Options& o) {
   const Device device = o.device.choose();
   set_threads(static_cast<int>(config.threads));
   Progress progress;
-  const TrainHooks hooks{.progress =
-                             [&](const StageProgress& p) {
-                               char rest[96];
-                               std::snprintf(rest, sizeof rest, "loss %.5g  lr %.3g  %.1f steps/s", p.loss,
-                                             p.lr, p.steps_per_second);
-                               progress.show(p.stage, p.step, p.total, rest);
-                             },
-                         .note = [&](const std::string& line) { progress.note(line); },
-                         .stop = stop_requested};
   const TrainRequest request{.config = config,
                              .out = o.out,
                              .stages = choice(o.stage),
@@ -85,7 +76,7 @@ void run(const Options& o) {
                              .reuse = o.reuse,
                              .resume = o.resume,
                              .device = device};
-  const StageEnd end = train(request, hooks);
+  const StageEnd end = train(request, train_hooks(progress));
   progress.finish();
   if (end == StageEnd::stopped) throw Stopped{"a checkpoint is written, continue with --resume"};
   if (o.stage == "score" || (o.stage == "all" && o.modality.empty()))
@@ -93,6 +84,18 @@ void run(const Options& o) {
 }
 
 }  // namespace
+
+TrainHooks train_hooks(Progress& progress) {
+  return {.progress =
+              [&](const StageProgress& p) {
+                char rest[96];
+                std::snprintf(rest, sizeof rest, "loss %.5g  lr %.3g  %.1f steps/s", p.loss, p.lr,
+                              p.steps_per_second);
+                progress.show(p.stage, p.step, p.total, rest);
+              },
+          .note = [&](const std::string& line) { progress.note(line); },
+          .stop = stop_requested};
+}
 
 void add_train_command(CLI::App& app) {
   auto o = std::make_shared<Options>();

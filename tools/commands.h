@@ -6,12 +6,14 @@
 #include <string>
 
 #include "engine/core/device.h"
+#include "mld/stage.h"
 #include "tools/terminal.h"
 
 namespace mld::tools {
 
 void add_data_commands(CLI::App& app);
 void add_train_command(CLI::App& app);
+void add_ablate_command(CLI::App& app);
 void add_sample_command(CLI::App& app);
 void add_eval_command(CLI::App& app);
 void add_bench_samplers_command(CLI::App& app);
@@ -19,6 +21,9 @@ void add_compare_command(CLI::App& app);
 void add_report_command(CLI::App& app);
 void add_model_commands(CLI::App& app);  // export, inspect, version
 void add_doctor_command(CLI::App& app);
+
+// Training shown by `progress` and stopped by signals.
+TrainHooks train_hooks(Progress& progress);
 
 // RUN/report.html at the end of a training. That it cannot be made is a note: the training has succeeded.
 void report_training(const std::string& run, Device device, Progress& progress);

@@ -14,6 +14,7 @@ struct SamplerFlags {
   std::optional<int> steps, jump, resample;
   std::optional<std::uint64_t> seed;
   std::optional<std::int64_t> chunk;
+  bool paper = false;
 
   void add_to(CLI::App& app) {
     const auto add = [&](const char* name, auto& value, const char* meaning, const CLI::Validator& range) {
@@ -21,6 +22,8 @@ struct SamplerFlags {
           ->type_name("N")
           ->check(range);
     };
+    app.add_flag("--paper-schedule", paper,
+                 "Start from the paper's: em, 250 levels, jumps of 10, walked 10 times, 2410 network calls");
     app.add_option("--method", method, "em, dpm, dpm_sde or heun; default: as the run was configured")
         ->type_name("NAME");
     add("--steps", steps, "Noise levels", between(1, kMaxLevels));
@@ -31,6 +34,7 @@ struct SamplerFlags {
   }
 
   SampleSettings apply(SampleSettings settings) const {
+    if (paper) settings.sampler = {};
     Schedule& schedule = settings.sampler.schedule;
     if (method) settings.sampler.method = parse_method(*method);
     schedule.levels = steps.value_or(schedule.levels);

@@ -63,6 +63,15 @@ Axis value_axis(const Extent& extent, bool shares) {
   return linear_axis(extent.low, extent.high, 4);
 }
 
+Axis x_axis(const Extent& extent, bool logarithmic) {
+  if (extent.empty()) return linear_axis(0, 1, 5);
+  if (logarithmic) return log_axis(extent.low, extent.high);
+  Axis axis = linear_axis(std::min(0.0, extent.low), extent.high, 5);
+  axis.high = std::max(extent.high, axis.low + 1e-12);  // no empty room at the right
+  std::erase_if(axis.ticks, [&](double tick) { return tick > axis.high; });
+  return axis;
+}
+
 std::string frame(const LineChart& chart, const Axis& x, const Axis& y) {
   std::string out;
   for (const double tick : y.ticks) {
@@ -83,16 +92,17 @@ std::string frame(const LineChart& chart, const Axis& x, const Axis& y) {
 
 constexpr std::size_t kStyles = 6;  // of lines, in the style sheet
 
-std::string curve(const Series& series, std::size_t number, const Axis& x, const Axis& y) {
+std::string curve(const Series& series, std::size_t number, const Axis& x, const Axis& y, bool marks) {
   std::string out, points;
   std::size_t count = 0;
   double last_x = 0, last_y = 0;
+  const auto dot = [&] {
+    out += cat("<circle class=\"s", number % kStyles, "\" cx=\"", at(last_x), "\" cy=\"", at(last_y),
+               "\" r=\"2\"/>");
+  };
   const auto flush = [&] {
-    if (count == 1)
-      out += cat("<circle class=\"s", number % kStyles, "\" cx=\"", at(last_x), "\" cy=\"", at(last_y),
-                 "\" r=\"2\"/>");
-    else if (count > 1)
-      out += cat("<polyline class=\"s", number % kStyles, "\" points=\"", points, "\"/>");
+    if (count == 1 && !marks) dot();
+    if (count > 1) out += cat("<polyline class=\"s", number % kStyles, "\" points=\"", points, "\"/>");
     points.clear();
     count = 0;
   };
@@ -105,6 +115,7 @@ std::string curve(const Series& series, std::size_t number, const Axis& x, const
     last_y = down(y, series.y[i]);
     points += cat(count > 0 ? " " : "", at(last_x), ',', at(last_y));
     ++count;
+    if (marks) dot();
   }
   flush();
   return out;
@@ -172,12 +183,11 @@ std::string line_chart(const LineChart& chart) {
       steps.add(s.x[i]);
       values.add(s.y[i]);
     }
-  Axis x = steps.empty() ? linear_axis(0, 1, 5) : linear_axis(std::min(0.0, steps.low), steps.high, 5);
-  if (!steps.empty()) x.high = std::max(steps.high, x.low + 1e-12);  // no empty room at the right
-  std::erase_if(x.ticks, [&](double tick) { return tick > x.high; });
+  const Axis x = x_axis(steps, chart.logarithmic_x);
   const Axis y = value_axis(values, chart.shares);
   std::string content = frame(chart, x, y);
-  for (std::size_t i = 0; i < chart.series.size(); ++i) content += curve(chart.series[i], i, x, y);
+  for (std::size_t i = 0; i < chart.series.size(); ++i)
+    content += curve(chart.series[i], i, x, y, chart.marks);
   content += text("start", 2, 10, chart.y_label);
   return drawing(chart.description, kChartWidth, kChartHeight, content) +
          (chart.series.size() > 1 ? legend(chart.series) : "");

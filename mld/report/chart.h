@@ -31,7 +31,9 @@ struct Series {
 struct LineChart {
   std::string description, x_label, y_label;
   std::vector<Series> series;
-  bool shares = false;  // y from 0 to 1, labelled in percent
+  bool shares = false;         // y from 0 to 1, labelled in percent
+  bool logarithmic_x = false;  // x > 0
+  bool marks = false;          // a dot at every point
 };
 // The y axis is logarithmic where all values are positive and span more than a factor of 20. A legend if
 // there is more than one series.

@@ -2,35 +2,14 @@
 
 #include <algorithm>
 #include <cmath>
-#include <nlohmann/json.hpp>
 
 #include "engine/core/error.h"
 #include "mld/report/chart.h"
 #include "mld/report/html.h"
+#include "mld/report/json_parts.h"
 
 namespace mld::report {
 namespace {
-
-using nlohmann::json;
-
-// Entries of an object; what is absent or of another type is not a number, empty or no list.
-double real(const json& object, const char* key) {
-  const auto it = object.is_object() ? object.find(key) : object.end();
-  return it != object.end() && it->is_number() ? it->get<double>() : std::nan("");
-}
-std::string text(const json& object, const char* key) {
-  const auto it = object.is_object() ? object.find(key) : object.end();
-  if (it == object.end() || it->is_null()) return "";
-  return it->is_string() ? it->get<std::string>() : it->dump();
-}
-json part(const json& object, const char* key) {
-  const auto it = object.is_object() ? object.find(key) : object.end();
-  return it != object.end() ? *it : json();
-}
-json list(const json& object, const char* key) {
-  const json found = part(object, key);
-  return found.is_array() ? found : json::array();
-}
 
 // "image, sound"
 std::string names(const std::string& joined) {

@@ -17,6 +17,7 @@
 #include "mld/report/evaluation_tables.h"
 #include "mld/report/html.h"
 #include "mld/report/pictures.h"
+#include "mld/report/sampler_tables.h"
 #include "mld/run_files.h"
 #include "mld/sampling_record.h"
 #include "mld/stage.h"
@@ -146,7 +147,10 @@ class Reporter {
   }
 
   std::string run() {
-    const std::string numbers = evaluation();  // first: it refuses files, and takes no time
+    const std::string numbers = evaluation();  // first: these refuse files, and take no time
+    const std::string compared = fs::exists(files_.samplers()) ? sampler_tables(read_text(files_.samplers()),
+                                                                                files_.samplers().string())
+                                                               : std::string();
     const Config& c = model_.config();
     const std::string preset = c.preset.empty() ? "no preset" : "preset " + c.preset;
     const std::string title = cat(model_.dataset().name, ": ", name_of(c.model.kind), ", ", preset);
@@ -156,6 +160,7 @@ class Reporter {
                  {"reconstructions", "Reconstructions", reconstructions()},
                  {"samples", "Samples", samples()},
                  {"evaluation", "Evaluation", numbers},
+                 {"samplers", "Samplers", compared},
                  {"configuration", "Configuration", configuration()}});
   }
 
@@ -364,7 +369,7 @@ class Reporter {
   }
 
   std::string evaluation() const {
-    const fs::path file = files_.folder / "evaluation.json";
+    const fs::path file = files_.evaluation();
     if (!fs::exists(file))
       return remark(
           "Not evaluated yet: `mldctl eval` measures coherence and quality, and the next report shows "

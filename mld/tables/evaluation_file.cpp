@@ -46,6 +46,9 @@ class Parser {
     out_.config_hash = f.string("config_hash");
     out_.seed = f.seed("seed");
     out_.d = f.number("d");
+    if (!f.has("settings")) return;
+    JsonFields settings = f.object("settings");
+    for (const std::string& key : settings.keys()) out_.settings[key] = settings.string(key);
   }
 
   void evaluation() {

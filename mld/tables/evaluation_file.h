@@ -34,6 +34,7 @@ struct EvaluationFile {
   std::string source;  // as the user named it
   // The run.
   std::string kind, preset, dataset, config_hash;  // the hash does not cover the seed
+  std::map<std::string, std::string> settings;     // beyond the preset, by key, as JSON
   std::uint64_t seed = 0;
   double d = 0;
   // How it was evaluated.

@@ -14,23 +14,15 @@ namespace mld::tables {
 
 struct EvaluationFile;
 
-//   joint          coherence of joint generation
-//   conditional    coherence of `target` generated from `given`
-//   self           coherence of decode(encode(target))
-//   leave_one_out  mean coherence over targets, and over the sets of `size` others that are given (metrics.md
-//                  section 1)
-//   quality        `metric` of `target` generated from `given` (empty: jointly; the target:
-//   decode(encode(target))) mean_quality   as leave_one_out; size 0: jointly kernel         kernel distance
-//   that belongs to a `quality` clip_score     of `given`, empty: jointly
 enum class Measure : std::uint8_t {
-  joint,
-  conditional,
-  self,
-  leave_one_out,
-  quality,
-  mean_quality,
-  kernel,
-  clip_score
+  joint,          // coherence of joint generation
+  conditional,    // coherence of `target` generated from `given`
+  self,           // coherence of decode(encode(target))
+  leave_one_out,  // mean coherence over targets and over the sets of `size` others (metrics.md, section 1)
+  quality,        // `metric` of `target` from `given`: none, jointly; the target, decode(encode(target))
+  mean_quality,   // as leave_one_out; size 0: jointly
+  kernel,         // the kernel distance that belongs to a `quality`
+  clip_score      // of `given`; none: jointly
 };
 
 struct LayoutColumn {

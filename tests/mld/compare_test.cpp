@@ -29,7 +29,8 @@ struct Fixture {
   std::string left = "left", right = "right", split = "test";
   std::string left_classifier = "11111111", right_classifier = "22222222";
   double joint = 0.5, left_right = 0.25, right_left = 0.75;
-  std::string quality = {};  // entries of the list
+  std::string quality = {};   // entries of the list
+  std::string settings = {};  // entries of the object
 
   std::string json() const {
     const auto cell = [](const std::string& given, const std::string& target, double value) {
@@ -37,9 +38,9 @@ struct Fixture {
     };
     return mld::cat(
         R"({"run":{"kind":")", kind, R"(","preset":")", preset, R"(","dataset":")", dataset, R"(","seed":)",
-        seed, R"(,"d":)", d, R"(,"config_hash":")", hash, R"("},"split":")", split, R"(","samples":)",
-        samples, R"(,"schedule":{"method":"em","steps":250,"jump":10,"resample":)", resample,
-        R"(},"network_calls":250,"weights":"ema","modalities":[")", left, R"(",")", right,
+        seed, R"(,"d":)", d, R"(,"config_hash":")", hash, R"(","settings":{)", settings, R"(}},"split":")",
+        split, R"(","samples":)", samples, R"(,"schedule":{"method":"em","steps":250,"jump":10,"resample":)",
+        resample, R"(},"network_calls":250,"weights":"ema","modalities":[")", left, R"(",")", right,
         R"("],"classifier_hash":{")", left, R"(":")", left_classifier, R"(",")", right, R"(":")",
         right_classifier, R"("},"joint":{"coherence":{"value":)", joint, R"(}},"conditional":[)",
         cell(left, right, left_right), ",", cell(right, left, right_left), R"(],"autoencoder":[)",
@@ -153,6 +154,18 @@ TEST_CASE("rows are named by what differs between them") {
   runs.add("f", Fixture{.hash = "ff", .d = 0.7});
   CHECK(names()[3] == "MLD, d 0.7, config ee");
   CHECK(names()[4] == "MLD, d 0.7, config ff");
+}
+
+TEST_CASE("rows are named by settings beyond the preset, as far as they differ") {
+  Runs runs;
+  const std::string both = R"("score.batch":"64")";
+  runs.add("a", Fixture{.settings = both});
+  runs.add("b", Fixture{.hash = "bb", .settings = both + R"(,"score.width":"128")"});
+  runs.add("c", Fixture{.kind = "uni", .hash = "cc", .settings = both + R"(,"model.kind":"\"uni\"")"});
+  std::vector<std::string> names;
+  const Table t = runs.tables()[0];
+  for (const TableRow& r : t.rows) names.push_back(r.name);
+  CHECK(names == std::vector<std::string>{"MLD", "MLD, score.width 128", "MLD-Uni"});
 }
 
 TEST_CASE("what does not compare is refused, and marked when forced") {

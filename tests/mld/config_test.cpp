@@ -131,14 +131,14 @@ TEST_CASE("config: every key of the reference can be set, saved and told apart")
     int changed = 0;
     for (const std::string& value : values) try {
         const Config config = with({key + "=" + value});
-        std::vector<std::string> differences = mld::differences(config, base);
+        std::vector<mld::SettingDifference> differences = mld::differences(config, base);
         if (key.starts_with("stage1.") || key.starts_with("classifier_training."))
-          std::erase_if(differences, [](const std::string& d) { return d.starts_with("modalities."); });
+          std::erase_if(differences, [](const auto& d) { return d.key.starts_with("modalities."); });
         if (differences.empty()) continue;
         ++changed;
         CHECK(config != base);
         CHECK(differences.size() == 1);
-        CHECK(differences[0].starts_with(key + ": "));
+        CHECK(differences[0].key == key);
         CHECK(mld::parse_config(mld::to_json(config), "saved") == config);
       } catch (const mld::Error& error) {
         CHECK(error.kind() == ErrorKind::usage);
@@ -446,11 +446,34 @@ TEST_CASE("config: differences name the keys") {
   CHECK(mld::differences(with({}), with({})).empty());
   const auto list = mld::differences(with({"score.width=256"}), with({"modalities.svhn.latent=32"}));
   REQUIRE(list.size() == 2);
-  CHECK(list[0] == "modalities.svhn.latent: 64, not 32");
-  CHECK(list[1] == "score.width: 256, not 512");
+  CHECK(list[0].str() == "modalities.svhn.latent: 64, not 32");
+  CHECK(list[1] == mld::SettingDifference{"score.width", "256", "512"});
   Config fewer = with({});
   fewer.modalities.pop_back();
-  CHECK(mld::differences(fewer, with({})) == std::vector<std::string>{"modalities: mnist, not mnist, svhn"});
+  const auto missing = mld::differences(fewer, with({}));
+  REQUIRE(missing.size() == 1);
+  CHECK(missing[0].str() == "modalities: mnist, not mnist, svhn");
+}
+
+TEST_CASE("config: what a run was trained with beyond its preset") {
+  const auto beyond = [](const std::vector<std::string>& settings) {
+    return mld::settings_beyond_preset(with(settings), {});
+  };
+  CHECK(beyond({}).empty());
+  // Not what samples, logs or measures, and not the seed.
+  CHECK(beyond({"seed=3", "sampler.steps=50", "run.log_every=1", "threads=1",
+                "modalities.svhn.classifier_training.steps=7"})
+            .empty());
+  CHECK(beyond({"score.d=0.25", "model.kind=uni", "modalities.svhn.latent=32"}) ==
+        std::map<std::string, std::string>{
+            {"score.d", "0.25"}, {"model.kind", "\"uni\""}, {"modalities.svhn.latent", "32"}});
+
+  mld::data::Description own;
+  own.modalities = {{.name = "v", .kind = mld::data::ModalityKind::vector, .shape = {8}}};
+  Config config = mld::default_config(own);
+  CHECK(mld::settings_beyond_preset(config, own).empty());
+  config.score.batch = 7;
+  CHECK(mld::settings_beyond_preset(config, own) == std::map<std::string, std::string>{{"score.batch", "7"}});
 }
 
 TEST_CASE("config: hashes follow what a stage depends on, and nothing else") {

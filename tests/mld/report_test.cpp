@@ -17,6 +17,7 @@
 #include "mld/report/evaluation_tables.h"
 #include "mld/report/html.h"
 #include "mld/report/pictures.h"
+#include "mld/report/sampler_tables.h"
 #include "mld/run_files.h"
 #include "mld/train.h"
 #include "tests/expect_error.h"
@@ -286,6 +287,22 @@ TEST_CASE("chart: a line stands where its values say") {
   CHECK(steep[0][2].second - steep[0][3].second == doctest::Approx(step).epsilon(1e-3));
 }
 
+TEST_CASE("chart: a logarithmic x axis, and a dot at every point") {
+  const std::string chart = line_chart({.description = "",
+                                        .x_label = "",
+                                        .y_label = "",
+                                        .series = {{"a", {10, 100, 1000}, {1, 2, 3}}, {"b", {10}, {2}}},
+                                        .logarithmic_x = true,
+                                        .marks = true});
+  const auto line = polylines(chart);
+  REQUIRE(line[0].size() == 3);
+  CHECK(line[0][0].first == doctest::Approx(kPlotLeft));
+  CHECK(line[0][1].first == doctest::Approx((kPlotLeft + kPlotRight) / 2).epsilon(1e-4));
+  CHECK(line[0][2].first == doctest::Approx(kPlotRight));
+  const std::string text = "<!DOCTYPE html>\n" + chart;
+  CHECK(Document(text).all("circle").size() == 4);
+}
+
 TEST_CASE("chart: gaps, single points, no points, several series") {
   const double none = std::nan("");
   const std::string chart = line_chart(
@@ -453,6 +470,42 @@ TEST_CASE("evaluation: what is absent or of another type is left out, what is no
   CHECK(Document(odd).all("tr").size() == 1 + 3);
   CHECK(contains(mld_test::error_of(ErrorKind::data, [] { evaluation_tables("[1]", "a.json"); }), "a.json"));
   mld_test::error_of(ErrorKind::data, [] { evaluation_tables("{", "a.json"); });
+}
+
+namespace {
+
+constexpr const char* kSamplers = R"({"how": {"samples": 2000, "split": "test", "seed": 4},
+ "samplers": [
+  {"schedule": {"method": "em", "steps": 250, "jump": 10, "resample": 10}, "network_calls": 2410, "joint": 0.9125,
+   "conditional": 0.95, "joint_difference": {"value": 0, "low95": 0, "high95": 0},
+   "conditional_difference": {"value": 0, "low95": 0, "high95": 0}, "distance_ratio": 1},
+  {"schedule": {"method": "dpm", "steps": 20, "jump": 1, "resample": 1}, "network_calls": 20, "joint": 0.875,
+   "conditional": 0.94, "joint_difference": {"value": -0.0375, "low95": -0.05, "high95": 0.0125},
+   "conditional_difference": {"value": -0.01, "low95": -0.02, "high95": 0}, "distance_ratio": 1.25},
+  {"schedule": {"method": "dpm", "steps": 10, "jump": 1, "resample": 1}, "network_calls": 10, "joint": 0.75,
+   "conditional": 0.9, "joint_difference": {"value": -0.1625, "low95": -0.2, "high95": -0.1},
+   "conditional_difference": {"value": -0.05, "low95": -0.06, "high95": -0.04}, "distance_ratio": 2}]})";
+
+}  // namespace
+
+TEST_CASE("samplers: a row each, and a line for each method in order of its calls") {
+  const std::string html = "<!DOCTYPE html>\n" + sampler_tables(kSamplers, "samplers.json");
+  const Document document(html);
+  for (const std::string cell : {"2410", "91.2", "87.5", "-3.8 (-5.0 … +1.2)", "-1.0 (-2.0 … +0.0)", "1.25"})
+    CHECK_MESSAGE(document.has("td", cell), cell);
+  for (const std::string name : {"em 250x10x10", "dpm 20", "dpm 10"})
+    CHECK_MESSAGE(document.has("th", name), name);
+  CHECK(contains(html, "N = 2000 of split test, seed 4"));
+  CHECK(document.has("li", "em with jumps"));
+  CHECK(document.all("circle").size() == 3 * 3);
+  const auto lines = polylines(html);
+  REQUIRE(lines[0].size() == 2);  // dpm, though the file has 20 calls before 10
+  CHECK(lines[0][0].first < lines[0][1].first);
+  CHECK(lines[0][0].second > lines[0][1].second);
+  CHECK(contains(mld_test::error_of(ErrorKind::data, [] { sampler_tables("{}", "s.json"); }), "s.json"));
+  CHECK(contains(
+      mld_test::error_of(ErrorKind::data, [] { sampler_tables(R"({"how":{},"samplers":[{}]})", "s.json"); }),
+      "network_calls"));
 }
 
 namespace {

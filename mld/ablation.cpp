@@ -1,0 +1,182 @@
+#include "mld/ablation.h"
+
+#include <algorithm>
+#include <set>
+
+#include "engine/io/atomic_file.h"
+#include "engine/io/file_error.h"
+#include "mld/sampling_record.h"
+#include "mld/tables/evaluation_file.h"
+
+namespace mld {
+namespace {
+
+namespace fs = std::filesystem;
+
+// A file name out of a value: what file systems and shells take amiss becomes '_'.
+std::string file_name(std::string value) {
+  for (char& c : value) {
+    const bool plain = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+    if (!plain && c != '.' && c != '-') c = '_';
+  }
+  return value;
+}
+
+struct Job {
+  AblationCell cell;
+  Config config;
+  fs::path run;
+};
+
+std::string stage1_of(const Config& config) {
+  std::string text;
+  for (const ModalityConfig& m : config.modalities) text += stage1_hash(m) + classifier_hash(m);
+  return text;
+}
+
+class Ablation {
+ public:
+  Ablation(const AblationRequest& request, const AblationHooks& hooks)
+      : request_(request),
+        hooks_(hooks),
+        results_(request.results.empty() ? request.out / "results" : request.results) {
+    for (const std::uint64_t seed : request.seeds)
+      for (const std::string& value : request.values) {
+        const std::string name = cat(file_name(value), "-seed", seed);
+        jobs_.push_back({{value, seed, results_ / (name + ".json")},
+                         request.configure({cat(request.key, "=", value), cat("seed=", seed)}),
+                         request.out / name});
+      }
+    check_names();
+  }
+
+  std::vector<AblationCell> run() {
+    std::vector<AblationCell> cells;
+    std::vector<const Job*> open;
+    for (const Job& job : jobs_) {
+      cells.push_back(job.cell);
+      if (!finished(job)) open.push_back(&job);
+    }
+    if (open.empty()) return cells;
+    make_folder(request_.out);
+    make_folder(results_);
+    if (!share_stage1(open)) return {};
+    std::size_t done = jobs_.size() - open.size();
+    for (const Job* job : open) {
+      note(cat(request_.key, " ", job->cell.value, ", seed ", job->cell.seed, ": cell ", ++done, " of ",
+               jobs_.size()));
+      if (train(request_of(*job), hooks_.train) == StageEnd::stopped) return {};
+      measure(*job);
+    }
+    return cells;
+  }
+
+ private:
+  void check_names() const {
+    MLD_CHECK_AS(ErrorKind::usage, !jobs_.empty(), "ablation: no value or no seed");
+    std::set<fs::path> names;
+    for (const Job& job : jobs_)
+      MLD_CHECK_AS(ErrorKind::usage, names.insert(job.run).second, "ablation: two cells would be ",
+                   job.run.string(), "; give each value and each seed once");
+  }
+
+  static void make_folder(const fs::path& folder) {
+    std::error_code error;
+    fs::create_directories(folder, error);
+    MLD_CHECK_AS(ErrorKind::io, !error && fs::is_directory(folder), folder.string(),
+                 ": cannot be made a folder: ", error ? error.message() : "a file of that name exists");
+  }
+
+  void note(const std::string& line) const {
+    if (hooks_.note) hooks_.note(line);
+  }
+
+  SampleSettings sampling(const Config& config) const {
+    const SampleSettings own = sample_settings(config);
+    return request_.sampling ? request_.sampling(own) : own;
+  }
+
+  bool finished(const Job& job) const {
+    if (!fs::exists(job.cell.evaluation)) return false;
+    const tables::EvaluationFile found = tables::read_evaluation(job.cell.evaluation);
+    const auto same = [&](const char* what, const auto& is, const auto& wanted) {
+      MLD_CHECK_AS(ErrorKind::busy, is == wanted, job.cell.evaluation.string(), ": was made with ", what, " ",
+                   is, ", not ", wanted, "; name another folder for the results, or remove it");
+    };
+    same("configuration", found.config_hash, score_hash(job.config));
+    same("seed", found.seed, job.config.seed);
+    same("split", found.split, request_.evaluation.split);
+    same("schedule", found.schedule, schedule_name(sampling(job.config).sampler));
+    if (request_.evaluation.samples > 0) same("N", found.samples, request_.evaluation.samples);
+    note(cat(job.cell.evaluation.string(), ": is there"));
+    return true;
+  }
+
+  // Sets where cells take their stage 1 from, if they have one in common. False: stopped.
+  bool share_stage1(const std::vector<const Job*>& open) {
+    reuse_ = request_.reuse;
+    const std::string first = stage1_of(open.front()->config);
+    const bool common =
+        std::ranges::all_of(open, [&](const Job* job) { return stage1_of(job->config) == first; });
+    if (!reuse_.empty() || !common || jobs_.size() < 2) return true;
+    reuse_ = request_.out / "stage1";
+    for (const StageChoice stages : {StageChoice::autoencoders, StageChoice::classifiers}) {
+      const TrainRequest shared{.config = jobs_.front().config,
+                                .out = reuse_,
+                                .stages = stages,
+                                .resume = true,
+                                .device = request_.device};
+      if (train(shared, hooks_.train) == StageEnd::stopped) return false;
+    }
+    return true;
+  }
+
+  TrainRequest request_of(const Job& job) const {
+    return {.config = job.config, .out = job.run, .reuse = reuse_, .resume = true, .device = request_.device};
+  }
+
+  void measure(const Job& job) const {
+    const Model model = Model::open(job.run.string(), request_.device);
+    const data::Store store = data::Store::open(job.config.data.store);
+    EvaluationOptions options = request_.evaluation;
+    options.sampling = sampling(job.config);
+    const Evaluation e = evaluate(model, store, options, hooks_.evaluation);
+    MLD_CHECK_AS(ErrorKind::usage,
+                 request_.evaluation.samples == 0 || e.samples == request_.evaluation.samples,
+                 "ablation: ", request_.evaluation.samples, " samples asked for, split '", options.split,
+                 "' has ", e.samples);
+    write_file_atomically(job.cell.evaluation, to_json(e));
+  }
+
+  const AblationRequest& request_;
+  const AblationHooks& hooks_;
+  fs::path results_, reuse_;
+  std::vector<Job> jobs_;
+};
+
+}  // namespace
+
+std::pair<std::string, std::vector<std::string>> parse_variation(const std::string& text) {
+  const std::size_t equals = text.find('=');
+  MLD_CHECK_AS(ErrorKind::usage, equals != std::string::npos && equals > 0 && equals + 1 < text.size(),
+               "ablation: ", quote(text), " is not of the form KEY=VALUE,VALUE,...");
+  std::vector<std::string> values{""};
+  int depth = 0;
+  for (const char c : text.substr(equals + 1)) {
+    depth += c == '[' ? 1 : c == ']' ? -1 : 0;
+    if (c == ',' && depth == 0)
+      values.emplace_back();
+    else
+      values.back() += c;
+  }
+  for (const std::string& value : values)
+    MLD_CHECK_AS(ErrorKind::usage, !value.empty() && std::ranges::count(values, value) == 1,
+                 "ablation: ", quote(text), value.empty() ? " has an empty value" : " has a value twice");
+  return {text.substr(0, equals), values};
+}
+
+std::vector<AblationCell> ablate(const AblationRequest& request, const AblationHooks& hooks) {
+  return Ablation(request, hooks).run();
+}
+
+}  // namespace mld

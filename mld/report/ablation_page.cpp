@@ -1,0 +1,126 @@
+#include "mld/report/ablation_page.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <map>
+#include <optional>
+
+#include "engine/core/error.h"
+#include "mld/compare.h"
+#include "mld/names.h"
+#include "mld/report/chart.h"
+#include "mld/report/html.h"
+#include "mld/tables/evaluation_file.h"
+
+namespace mld::report {
+namespace {
+
+using tables::EvaluationFile;
+
+std::optional<double> numeric(const std::string& text) {
+  double value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size()) return {};
+  return value;
+}
+
+// Numbers of one kind by the value of the setting; what several seeds found is averaged.
+class Curves {
+ public:
+  void add(const std::string& name, double x, double y) {
+    const auto found = std::ranges::find(names_, name);
+    if (found == names_.end()) names_.push_back(name);
+    points_[name][x].push_back(y);
+  }
+  std::vector<Series> series() const {
+    std::vector<Series> out;
+    for (const std::string& name : names_) {
+      Series s{name, {}, {}};
+      for (const auto& [x, values] : points_.at(name)) {
+        double sum = 0;
+        for (const double v : values) sum += v;
+        s.x.push_back(x);
+        s.y.push_back(sum / static_cast<double>(values.size()));
+      }
+      out.push_back(std::move(s));
+    }
+    return out;
+  }
+
+ private:
+  std::vector<std::string> names_;  // in order of appearance
+  std::map<std::string, std::map<double, std::vector<double>>> points_;
+};
+
+std::string names_of(Subset set, const std::vector<std::string>& modalities) {
+  std::vector<std::string> names;
+  for (std::size_t i = 0; i < modalities.size(); ++i)
+    if (contains(set, static_cast<int>(i))) names.push_back(modalities[i]);
+  return join(names);
+}
+
+// Of the charts of one ablation, by their titles in order of appearance.
+struct Charts {
+  std::vector<std::string> titles;
+  std::map<std::string, Curves> curves;
+  Curves& operator[](const std::string& title) {
+    if (!curves.contains(title)) titles.push_back(title);
+    return curves[title];
+  }
+};
+
+const std::string kCoherence = "Coherence";
+
+void add_points(const EvaluationFile& file, double x, Charts& charts) {
+  constexpr std::size_t kFew = 4;  // conditional cells that fit a chart
+  Curves& coherence = charts[kCoherence];
+  if (file.joint) coherence.add("joint", x, *file.joint);
+  if (file.conditional.size() <= kFew)
+    for (const auto& c : file.conditional)
+      coherence.add(
+          cat(names_of(c.given, file.modalities), " → ", file.modalities[static_cast<std::size_t>(c.target)]),
+          x, c.value);
+  else
+    for (const auto& [size, value] : file.leave_one_out) coherence.add(cat("given ", size), x, value);
+  for (const auto& q : file.quality) {
+    const Subset target = Subset{1} << q.target;
+    const Subset others = full_set(static_cast<int>(file.modalities.size())) & ~target;
+    if (q.given != 0 && q.given != others && std::popcount(q.given) != 1) continue;
+    if (q.given == target) continue;
+    charts[cat(q.metric, " of ", file.modalities[static_cast<std::size_t>(q.target)])].add(
+        q.given == 0 ? "joint" : "given " + names_of(q.given, file.modalities), x, q.value);
+  }
+}
+
+std::string curves(const std::string& key, std::span<const AblationCell> cells) {
+  Charts charts;
+  for (const AblationCell& cell : cells) {
+    const std::optional<double> x = numeric(cell.value);
+    if (!x) return "";
+    add_points(tables::read_evaluation(cell.evaluation), *x, charts);
+  }
+  std::string out;
+  for (const std::string& title : charts.titles) {
+    const bool shares = title == kCoherence;
+    out += figure(title, line_chart({.description = cat(title, " against ", key),
+                                     .x_label = key,
+                                     .y_label = shares ? "right class" : "distance",
+                                     .series = charts.curves[title].series(),
+                                     .shares = shares}));
+  }
+  return "<div class=\"charts\">" + out + "</div>\n" +
+         remark("Where there are several seeds, the curves are their means; the table has the deviations.");
+}
+
+}  // namespace
+
+std::string ablation_page(const std::string& key, std::span<const AblationCell> cells) {
+  std::vector<std::filesystem::path> files;
+  for (const AblationCell& cell : cells) files.push_back(cell.evaluation);
+  const std::string table = tables::write_tables(compare(files), tables::TableFormat::table);
+  return page("Ablation of " + key, cat(files.size(), " runs"),
+              {{"curves", "Curves", curves(key, cells)}, {"table", "Table", preformatted(table)}});
+}
+
+}  // namespace mld::report

@@ -1,0 +1,79 @@
+#include "mld/report/sampler_tables.h"
+
+#include <algorithm>
+
+#include "engine/core/error.h"
+#include "mld/report/chart.h"
+#include "mld/report/html.h"
+#include "mld/report/json_parts.h"
+
+namespace mld::report {
+namespace {
+
+std::string name_of(const json& sampler) {
+  const json s = part(sampler, "schedule");
+  const std::string levels = cat(text(s, "method"), " ", text(s, "steps"));
+  return real(s, "resample") > 1 ? cat(levels, "x", text(s, "jump"), "x", text(s, "resample")) : levels;
+}
+
+// One quantity of all samplers against their network calls: a line for each method, apart with jumps.
+std::string chart(const json& samplers, const std::string& title, const char* key, double unit) {
+  LineChart out{.description = title + " against network calls",
+                .x_label = "network calls a sample",
+                .y_label = title,
+                .series = {},
+                .logarithmic_x = true,
+                .marks = true};
+  std::vector<json> sorted(samplers.begin(), samplers.end());
+  std::ranges::stable_sort(sorted, {}, [](const json& s) { return real(s, "network_calls"); });
+  for (const json& s : sorted) {
+    const json schedule = part(s, "schedule");
+    const std::string name = text(schedule, "method") + (real(schedule, "resample") > 1 ? " with jumps" : "");
+    auto it = std::ranges::find(out.series, name, &Series::name);
+    if (it == out.series.end()) it = out.series.insert(it, Series{name, {}, {}});
+    it->x.push_back(real(s, "network_calls"));
+    it->y.push_back(unit * real(s, key));
+  }
+  return figure(title, line_chart(out));
+}
+
+std::string points(const json& difference) {
+  const auto one = [&](const char* key) {
+    const double value = 100 * real(difference, key);
+    return (value >= 0 ? "+" : "") + fixed(value, 1);
+  };
+  return cat(one("value"), " (", one("low95"), " … ", one("high95"), ")");
+}
+
+}  // namespace
+
+std::string sampler_tables(const std::string& contents, const std::string& where) {
+  const json file = json::parse(contents, nullptr, false);
+  const json samplers = list(file, "samplers"), how = part(file, "how");
+  MLD_CHECK_AS(ErrorKind::data, !samplers.empty() && how.is_object(), where,
+               ": not a comparison of samplers; remove it or make it again with `mldctl bench-samplers`");
+  for (const json& s : samplers)
+    MLD_CHECK_AS(ErrorKind::data, real(s, "network_calls") >= 1, where, ": a sampler without network_calls");
+  Table table("Samplers; differences to the first in points of coherence, with 95 % intervals",
+              {{"Sampler"},
+               {"Network calls", true},
+               {"Joint, %", true},
+               {"Difference", true},
+               {"Conditional, %", true},
+               {"Difference", true},
+               {"Distance, ratio", true}});
+  for (const json& s : samplers)
+    table.row({name_of(s), text(s, "network_calls"), fixed(100 * real(s, "joint"), 1),
+               points(part(s, "joint_difference")), fixed(100 * real(s, "conditional"), 1),
+               points(part(s, "conditional_difference")), number(real(s, "distance_ratio"))});
+  return "<div class=\"charts\">" + chart(samplers, "Joint coherence, %", "joint", 100) +
+         chart(samplers, "Mean conditional coherence, %", "conditional", 100) +
+         chart(samplers, "Fréchet distances over the reference's", "distance_ratio", 1) + "</div>\n" +
+         table.str() +
+         remark(
+             cat("N = ", text(how, "samples"), " of split ", text(how, "split"), ", seed ", text(how, "seed"),
+                 "; the same conditions and noise streams for all. The distance is the geometric mean over "
+                 "all generated cells."));
+}
+
+}  // namespace mld::report

@@ -1,0 +1,11 @@
+// The comparison of samplers in a run's samplers.json (mld/sampler_bench.h): quality against network calls.
+#pragma once
+
+#include <string>
+
+namespace mld::report {
+
+// `where` names the file in errors: ErrorKind::data if `contents` is no such comparison.
+std::string sampler_tables(const std::string& contents, const std::string& where);
+
+}  // namespace mld::report

@@ -1,0 +1,180 @@
+#include "mld/ablation.h"
+
+#include <doctest/doctest.h>
+
+#include "data/digits.h"
+#include "data/import.h"
+#include "mld/report/ablation_page.h"
+#include "mld/run_files.h"
+#include "tests/expect_error.h"
+#include "tests/temp_folder.h"
+
+namespace mld {
+namespace {
+
+namespace fs = std::filesystem;
+using mld_test::contains;
+using mld_test::error_of;
+
+struct Study {
+  mld_test::TempFolder folder;
+  fs::path store;
+  std::vector<std::string> notes;
+  int trained = 0;  // steps that were reported
+  AblationHooks hooks;
+
+  Study() : store(folder / "store") {
+    data::write_digits(data::make_digits({.seed = 3, .train = 48, .test = 24}), store, 3);
+    hooks.train.progress = [this](const StageProgress&) { ++trained; };
+    hooks.note = [this](const std::string& line) { notes.push_back(line); };
+  }
+
+  AblationRequest request(const std::string& variation, std::vector<std::uint64_t> seeds = {0}) const {
+    const auto [key, values] = parse_variation(variation);
+    return {.key = key,
+            .values = values,
+            .seeds = std::move(seeds),
+            .configure =
+                [this](const std::vector<std::string>& cell) {
+                  ConfigSources sources;
+                  sources.preset = "digits";
+                  sources.settings = {"data.store=" + store.string(),
+                                      "stage1.steps=5",
+                                      "modalities.sound.stage1.steps=5",
+                                      "stage1.batch=16",
+                                      "classifier_training.steps=5",
+                                      "score.steps=4",
+                                      "score.batch=16",
+                                      "score.width=32",
+                                      "score.time_dim=16",
+                                      "run.checkpoint_every=0",
+                                      "sampler.steps=6",
+                                      "sampler.jump=3",
+                                      "sampler.resample=1"};
+                  sources.settings.insert(sources.settings.end(), cell.begin(), cell.end());
+                  return resolve_config(sources);
+                },
+            .out = folder / "out",
+            .evaluation = {.metrics = parse_metrics("coherence")}};
+  }
+};
+
+}  // namespace
+
+TEST_CASE("ablation: what is varied is a key and its values") {
+  CHECK(parse_variation("score.d=0.1,0.3") ==
+        std::pair<std::string, std::vector<std::string>>{"score.d", {"0.1", "0.3"}});
+  CHECK(parse_variation("score.mults=[1],[1,2]").second == std::vector<std::string>{"[1]", "[1,2]"});
+  for (const char* bad : {"score.d", "=1", "score.d=", "score.d=1,,2", "score.d=1,", "score.d=1,2,1"})
+    CHECK(contains(error_of(ErrorKind::usage, [&] { parse_variation(bad); }), "ablation: "));
+}
+
+TEST_CASE("ablation: a cell is the run that train and evaluate make, and stage 1 is trained once") {
+  Study study;
+  const AblationRequest request = study.request("score.d=0.25,0.75", {0, 1});
+  const std::vector<AblationCell> cells = ablate(request, study.hooks);
+  REQUIRE(cells.size() == 4);
+  CHECK(cells[0].value == "0.25");
+  CHECK(cells[1].value == "0.75");
+  CHECK(cells[2].seed == 1);
+  CHECK(cells[3].evaluation == study.folder / "out" / "results" / "0.75-seed1.json");
+
+  // The same cell by hand.
+  const Config config = request.configure({"score.d=0.75", "seed=1"});
+  const fs::path stage1 = request.out / "stage1", by_hand = study.folder / "by_hand";
+  CHECK(train({.config = config, .out = by_hand, .reuse = stage1}, {}) == StageEnd::finished);
+  for (const char* file :
+       {"score.safetensors", "autoencoder.image.safetensors", "classifier.sound.safetensors"})
+    CHECK_MESSAGE(read_text(by_hand / file) == read_text(request.out / "0.75-seed1" / file), file);
+  EvaluationOptions options = request.evaluation;
+  options.sampling = sample_settings(config);
+  Evaluation e = evaluate(Model::open(by_hand.string()), data::Store::open(study.store), options);
+  const std::string json = read_text(cells[3].evaluation);
+  const auto without_time = [](std::string text) {
+    const std::size_t at = text.find("\"seconds\""), end = text.find('\n', at);
+    return text.erase(at, end - at);
+  };
+  CHECK(without_time(to_json(e)) == without_time(json));
+  CHECK(json.size() < 10'000);
+
+  SUBCASE("what is there is not computed again, what is missing is") {
+    study.trained = 0;
+    CHECK(ablate(request, study.hooks).size() == 4);
+    CHECK(study.trained == 0);
+    // The evaluations alone suffice.
+    for (const char* run : {"stage1", "0.25-seed0", "0.75-seed0", "0.25-seed1", "0.75-seed1"})
+      fs::remove_all(request.out / run);
+    CHECK(ablate(request, study.hooks).size() == 4);
+    CHECK(study.trained == 0);
+    fs::remove(cells[3].evaluation);
+    CHECK(ablate(request, study.hooks).size() == 4);
+    CHECK(study.trained > 0);
+    CHECK(without_time(read_text(cells[3].evaluation)) == without_time(json));
+    CHECK_FALSE(fs::exists(request.out / "0.25-seed0"));
+  }
+  SUBCASE("an evaluation of another kind is in the way") {
+    AblationRequest other = request;
+    other.sampling = [](SampleSettings s) {
+      s.sampler.schedule.levels = 5;
+      return s;
+    };
+    CHECK(contains(error_of(ErrorKind::busy, [&] { ablate(other, study.hooks); }),
+                   "was made with schedule em 6, not em 5"));
+    other = request;
+    other.evaluation.samples = 20;
+    CHECK(contains(error_of(ErrorKind::busy, [&] { ablate(other, study.hooks); }), "made with N 24, not 20"));
+    other = request;
+    other.configure = [&](const std::vector<std::string>& cell) {
+      Config changed = request.configure(cell);
+      changed.score.lr = 1e-4;
+      return changed;
+    };
+    CHECK(
+        contains(error_of(ErrorKind::busy, [&] { ablate(other, study.hooks); }), "made with configuration "));
+  }
+  SUBCASE("as a page") {
+    const std::string page = report::ablation_page("score.d", cells);
+    CHECK(contains(page, "Coherence against score.d"));
+    CHECK(contains(page, "given 2"));  // of leave-one-out
+    CHECK(contains(page, "MLD, d 0.75"));
+    CHECK(contains(page, "<svg class=\"chart\""));
+    CHECK_FALSE(contains(
+        report::ablation_page("model.kind", std::vector{AblationCell{"mld", 0, cells[0].evaluation}}),
+        "<svg"));
+  }
+}
+
+TEST_CASE("ablation: stopped and continued, it ends as if it had not been stopped") {
+  Study study;
+  const AblationRequest request = study.request("model.kind=mld,inpaint");
+  int polls = 0, stops = 0;
+  AblationHooks hooks = study.hooks;
+  hooks.train.stop = [&] { return ++polls % 9 == 0; };
+  while (ablate(request, hooks).empty()) REQUIRE(++stops < 40);
+  CHECK(stops >= 3);
+  AblationRequest whole = request;
+  whole.out = study.folder / "whole";
+  REQUIRE(ablate(whole, study.hooks).size() == 2);
+  for (const char* run : {"stage1/autoencoder.image.safetensors", "mld-seed0/score.safetensors",
+                          "inpaint-seed0/score.safetensors"})
+    CHECK_MESSAGE(read_text(request.out / run) == read_text(whole.out / run), run);
+}
+
+TEST_CASE("ablation: cells that differ in stage 1 train their own, and mistakes are found at once") {
+  Study study;
+  const AblationRequest request = study.request("modalities.image.latent=3,5");
+  CHECK(ablate(request, study.hooks).size() == 2);
+  CHECK_FALSE(fs::exists(request.out / "stage1"));
+  CHECK(read_text(request.out / "3-seed0" / "autoencoder.image.safetensors") !=
+        read_text(request.out / "5-seed0" / "autoencoder.image.safetensors"));
+
+  AblationRequest wrong = study.request("score.depth=1,2");
+  wrong.out = study.folder / "nothing";
+  CHECK(contains(error_of(ErrorKind::usage, [&] { ablate(wrong, study.hooks); }), "score.depth"));
+  wrong = study.request("score.d=0.2,0.3", {1, 1});
+  wrong.out = study.folder / "nothing";
+  CHECK(contains(error_of(ErrorKind::usage, [&] { ablate(wrong, study.hooks); }), "0.2-seed1"));
+  CHECK_FALSE(fs::exists(study.folder / "nothing"));
+}
+
+}  // namespace mld
