@@ -1,6 +1,7 @@
 #include "mld/evaluate.h"
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cmath>
 #include <numeric>
@@ -17,6 +18,9 @@ namespace {
 
 constexpr std::int64_t kNeighbours = 1000;   // samples whose nearest training item is looked for
 constexpr std::int64_t kInformation = 2000;  // samples that mutual information is averaged over
+constexpr std::int64_t kGapSamples = 1000;   // and the in-painting gap,
+constexpr int kGapRepeats = 2;               // with draws of time and noise for each
+constexpr std::array kGapTimes{0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9};
 
 using Labels = std::vector<std::int32_t>;
 
@@ -292,7 +296,7 @@ class Evaluator {
 
   void information() {
     if (model_.config().model.kind == ModelKind::uni)
-      note("mutual information: a uni network has never seen a modality at time 0 exactly");
+      note("mutual information and gap: a uni network has never seen a modality at time 0 exactly");
     std::vector<std::int64_t> complete;
     for (std::int64_t row = 0; row < count_ && std::ssize(complete) < kInformation; ++row)
       if (has_all(full_set(model_.modalities()), row)) complete.push_back(row);
@@ -300,13 +304,32 @@ class Evaluator {
     const Tensor z = Tensor::empty({std::ssize(complete), model_.layout().total});
     for (std::int64_t k = 0; k < std::ssize(complete); ++k)
       z.rows(k, 1).copy_from(z_.rows(complete[static_cast<std::size_t>(k)], 1));
-    const auto score = [&](const Tensor& r, const Tensor& tau) { return model_.noise_prediction(r, tau); };
+    const MultiTimeScore score = [&](const Tensor& r, const Tensor& tau) {
+      return model_.noise_prediction(r, tau);
+    };
     for (const Subset group : bipartitions(model_.modalities()))
       result_.information.push_back(mutual_information(
           score, model_.layout(), z, group,
           {.seed =
                stage_seed(options_.sampling.seed, "information/" + subset_name(group, result_.modalities))},
           [&](std::int64_t done) { tell("mutual information", done, z.shape()[0]); }));
+    if (model_.config().model.kind == ModelKind::uni)
+      inpainting_gap(score, z.rows(0, std::min(z.shape()[0], kGapSamples)));
+  }
+
+  void inpainting_gap(const MultiTimeScore& score, const Tensor& z) {
+    const auto conditions = inpainting_conditions(model_.modalities());
+    const auto total = static_cast<std::int64_t>(conditions.size() * kGapTimes.size());
+    for (const Subset given : conditions) {
+      // The same noise at all times, so that the curve over them is smooth.
+      const std::uint64_t seed =
+          stage_seed(options_.sampling.seed, "in-painting gap/" + subset_name(given, result_.modalities));
+      for (const double t : kGapTimes) {
+        tell("in-painting gap", std::ssize(result_.inpainting_gap), total);
+        result_.inpainting_gap.push_back(
+            mld::inpainting_gap(score, model_.layout(), z, given, t, {.repeats = kGapRepeats, .seed = seed}));
+      }
+    }
   }
 
   // The image and the drawn path that show the same digit, or -1.
