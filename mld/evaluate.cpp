@@ -8,68 +8,27 @@
 #include <set>
 
 #include "data/render.h"
-#include "engine/ops/ops.h"
+#include "mld/latent_metrics.h"
 #include "mld/metrics/captions.h"
 #include "mld/metrics/quality.h"
-#include "mld/noise.h"
-#include "mld/sde.h"
 #include "mld/stage.h"
 
 namespace mld {
 namespace {
 
-constexpr std::int64_t kChunk = 1024;      // samples measured together
-constexpr std::int64_t kConditions = 100;  // of diversity, and draws for each
-constexpr std::int64_t kDraws = 10;
 constexpr std::int64_t kNeighbours = 1000;   // samples whose nearest training item is looked for
 constexpr std::int64_t kInformation = 2000;  // samples that mutual information is averaged over
-constexpr std::array kRobustnessTimes{0.0, 0.05, 0.08, 0.1, 0.15, 0.2, 0.3,
-                                      0.4, 0.5,  0.6,  0.7, 0.8,  0.9, 1.0};
+constexpr std::int64_t kGapSamples = 1000;   // and the in-painting gap,
+constexpr int kGapRepeats = 2;               // with draws of time and noise for each
+constexpr std::array kGapTimes{0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9};
 
 using Labels = std::vector<std::int32_t>;
-
-// The features of one extractor for real items and for what is compared with them.
-struct Features {
-  FeatureSet real, made;
-  explicit Features(std::int64_t dim) : real(dim), made(dim) {}
-};
 
 // Values of the modalities for rows [first, first + n) of the split; a hole is zeros.
 struct Rows {
   std::int64_t first = 0, n = 0;
   std::vector<Tensor> values;
 };
-
-// Squared distance of each row of a to the nearest row of b.
-std::vector<double> nearest(const Tensor& a, const Tensor& b) {
-  const std::int64_t n = a.shape()[0], dim = a.shape()[1];
-  const auto norm = [&](const Tensor& t, std::int64_t row) {
-    double sum = 0;
-    for (std::int64_t j = 0; j < dim; ++j)
-      sum += std::pow(static_cast<double>(t.data<float>()[row * dim + j]), 2);
-    return sum;
-  };
-  std::vector<double> best(static_cast<std::size_t>(n), std::numeric_limits<double>::infinity());
-  for (std::int64_t first = 0; first < b.shape()[0]; first += kChunk) {
-    const Tensor part = b.rows(first, std::min(kChunk, b.shape()[0] - first));
-    const Tensor products = matmul(a, part, false, true).value;
-    for (std::int64_t k = 0; k < part.shape()[0]; ++k) {
-      const double norm_b = norm(part, k);
-      for (std::int64_t i = 0; i < n; ++i) {
-        double& d = best[static_cast<std::size_t>(i)];
-        d = std::min(d, norm_b - 2 * static_cast<double>(products.data<float>()[i * part.shape()[0] + k]));
-      }
-    }
-  }
-  for (std::int64_t i = 0; i < n; ++i) best[static_cast<std::size_t>(i)] += norm(a, i);
-  return best;
-}
-
-double mean_root(const std::vector<double>& squares) {
-  double sum = 0;
-  for (double v : squares) sum += std::sqrt(std::max(0.0, v));
-  return sum / static_cast<double>(squares.size());
-}
 
 class Evaluator {
  public:
@@ -167,9 +126,9 @@ class Evaluator {
 
   template <class F>  // f(Rows)
   void each_chunk(const std::string& what, F f) {
-    for (std::int64_t first = 0; first < count_; first += kChunk) {
+    for (std::int64_t first = 0; first < count_; first += kMeasuredTogether) {
       tell(what, first, count_);
-      Rows rows{first, std::min(kChunk, count_ - first), {}};
+      Rows rows{first, std::min(kMeasuredTogether, count_ - first), {}};
       for (int i = 0; i < model_.modalities(); ++i) {
         const Labels& all = items_[static_cast<std::size_t>(i)];
         const ItemBatch batch = make_item_batch(model_.info(i), rows.n);
@@ -255,9 +214,9 @@ class Evaluator {
 
   static void append(Labels& all, const Labels& more) { all.insert(all.end(), more.begin(), more.end()); }
 
-  Tensor draw_latents(const std::string& what, Subset given, const Tensor& z, std::int64_t n,
-                      const std::string& stream) {
-    std::vector<std::int32_t> ids(static_cast<std::size_t>(n));
+  // One draw for each row of z, given its slices.
+  Tensor draw_latents(const std::string& what, Subset given, const Tensor& z, const std::string& stream) {
+    std::vector<std::int32_t> ids(static_cast<std::size_t>(z.shape()[0]));
     std::iota(ids.begin(), ids.end(), 0);
     SampleSettings settings = options_.sampling;
     settings.seed = stage_seed(settings.seed, stream + subset_name(given, result_.modalities));
@@ -272,7 +231,7 @@ class Evaluator {
 
   void generate(Subset given) {
     const std::string what = name_of(given);
-    const Tensor z = draw_latents(what, given, z_, count_, "evaluate/");
+    const Tensor z = draw_latents(what, given, z_, "evaluate/");
     if (given == 0) joint_z_ = z.rows(0, std::min(count_, kNeighbours));
     std::vector<Labels> predicted(static_cast<std::size_t>(model_.modalities()));
     std::vector<FeatureSet> made;
@@ -316,93 +275,29 @@ class Evaluator {
   }
 
   void diversity(Subset given) {
-    const std::int64_t conditions = std::min(count_, kConditions), rows = conditions * kDraws;
-    const Tensor z = Tensor::empty({rows, model_.layout().total});
-    for (std::int64_t row = 0; row < rows; ++row) z.rows(row, 1).copy_from(z_.rows(row / kDraws, 1));
-    const Tensor drawn = draw_latents("diversity " + name_of(given), given, z, rows, "diversity/");
-    for (int i = 0; i < model_.modalities(); ++i) {
-      if (contains(given, i)) continue;
-      const Tensor part = model_.latent_slice(drawn, i);
-      double within = 0;
-      for (std::int64_t c = 0; c < conditions; ++c)
-        within += variance(part.rows(c * kDraws, kDraws)) / static_cast<double>(conditions);
-      const double all = variance(part);
-      result_.diversity.push_back({given, i, all > 0 ? within / all : 0, kDraws, conditions});
-    }
-  }
-
-  // Unbiased, summed over the columns.
-  static double variance(const Tensor& x) {
-    const std::int64_t rows = x.shape()[0], dim = x.shape()[1];
-    double total = 0;
-    for (std::int64_t j = 0; j < dim; ++j) {
-      double sum = 0, squares = 0;
-      for (std::int64_t k = 0; k < rows; ++k) {
-        const auto v = static_cast<double>(x.data<float>()[k * dim + j]);
-        sum += v;
-        squares += v * v;
-      }
-      const auto n = static_cast<double>(rows);
-      total += (squares - sum * sum / n) / (n - 1);
-    }
-    return total;
+    const auto cells = latent_diversity(model_, given, z_, [&](const Tensor& z) {
+      return draw_latents("diversity " + name_of(given), given, z, "diversity/");
+    });
+    result_.diversity.insert(result_.diversity.end(), cells.begin(), cells.end());
   }
 
   void robustness() {
-    PhiloxNoise source(stage_seed(options_.sampling.seed, "robustness"));
-    for (std::size_t k = 0; k < kRobustnessTimes.size(); ++k) {
-      const double t = kRobustnessTimes[k], a = VpSde::mean(t), s = VpSde::std_dev(t);
-      std::vector<Labels> predicted(static_cast<std::size_t>(model_.modalities()));
-      for (std::int64_t first = 0; first < count_; first += kChunk) {
-        tell("robustness", static_cast<std::int64_t>(k), static_cast<std::int64_t>(kRobustnessTimes.size()));
-        const std::int64_t n = std::min(kChunk, count_ - first);
-        std::vector<std::int32_t> ids(static_cast<std::size_t>(n));
-        std::iota(ids.begin(), ids.end(), static_cast<std::int32_t>(first));
-        const Tensor noise = Tensor::empty({n, model_.layout().total});
-        source.normal(noise, kSiteNoise, Tensor::full({1}, static_cast<double>(k), DType::i32),
-                      Tensor::from(ids, {n}));
-        const Tensor z = add(affine(z_.rows(first, n), a, 0), affine(noise, s, 0)).value;
-        for (int i = 0; i < model_.modalities(); ++i)
-          if (model_.has_classifier(i))
-            append(predicted[static_cast<std::size_t>(i)],
-                   model_.classify(i, model_.decode(i, model_.latent_slice(z, i))));
-      }
-      for (int i = 0; i < model_.modalities(); ++i)
-        if (const Labels& labels = predicted[static_cast<std::size_t>(i)]; !labels.empty())
-          result_.robustness.push_back({t, i, agreement(labels, labels_with(Subset{1} << i)).value()});
-    }
+    std::vector<Labels> labels;
+    for (int i = 0; i < model_.modalities(); ++i) labels.push_back(labels_with(Subset{1} << i));
+    result_.robustness =
+        latent_robustness(model_, z_, labels, stage_seed(options_.sampling.seed, "robustness"), teller());
   }
 
   void memorisation() {
     if (options_.split == "train" || !store_.has_split("train"))
       return note("memorisation is left out: it compares a held-out split with the split 'train'");
-    const data::Split& train = store_.split("train");
-    for (int i = 0; i < model_.modalities(); ++i) {
-      const int column = column_[static_cast<std::size_t>(i)];
-      const std::int64_t items = train.num_items(column);
-      const Tensor latents = Tensor::empty({items, model_.layout().dims[static_cast<std::size_t>(i)]});
-      for (std::int64_t first = 0; first < items; first += kChunk) {
-        tell("training items of " + model_.modality(i).name, first, items);
-        Labels ids(static_cast<std::size_t>(std::min(kChunk, items - first)));
-        std::iota(ids.begin(), ids.end(), static_cast<std::int32_t>(first));
-        const ItemBatch batch = make_item_batch(model_.info(i), static_cast<std::int64_t>(ids.size()));
-        fill_items(train, column, model_.info(i), ids, batch);
-        latents.rows(first, batch.x.shape()[0]).copy_from(model_.encode(i, batch.x));
-      }
-      const auto made = nearest(model_.latent_slice(joint_z_, i), latents);
-      auto real = nearest(model_.latent_slice(z_.rows(0, joint_z_.shape()[0]), i), latents);
-      MemorisationCell cell{i, mean_root(made), mean_root(real), {}};
-      std::sort(real.begin(), real.end());
-      const double close = real[real.size() / 100];
-      cell.closer = {std::count_if(made.begin(), made.end(), [&](double v) { return v < close; }),
-                     static_cast<std::int64_t>(made.size())};
-      result_.memorisation.push_back(cell);
-    }
+    result_.memorisation = latent_memorisation(model_, store_.split("train"), column_, joint_z_,
+                                               z_.rows(0, joint_z_.shape()[0]), teller());
   }
 
   void information() {
     if (model_.config().model.kind == ModelKind::uni)
-      note("mutual information: a uni network has never seen a modality at time 0 exactly");
+      note("mutual information and gap: a uni network has never seen a modality at time 0 exactly");
     std::vector<std::int64_t> complete;
     for (std::int64_t row = 0; row < count_ && std::ssize(complete) < kInformation; ++row)
       if (has_all(full_set(model_.modalities()), row)) complete.push_back(row);
@@ -410,13 +305,32 @@ class Evaluator {
     const Tensor z = Tensor::empty({std::ssize(complete), model_.layout().total});
     for (std::int64_t k = 0; k < std::ssize(complete); ++k)
       z.rows(k, 1).copy_from(z_.rows(complete[static_cast<std::size_t>(k)], 1));
-    const auto score = [&](const Tensor& r, const Tensor& tau) { return model_.noise_prediction(r, tau); };
+    const MultiTimeScore score = [&](const Tensor& r, const Tensor& tau) {
+      return model_.noise_prediction(r, tau);
+    };
     for (const Subset group : bipartitions(model_.modalities()))
       result_.information.push_back(mutual_information(
           score, model_.layout(), z, group,
           {.seed =
                stage_seed(options_.sampling.seed, "information/" + subset_name(group, result_.modalities))},
           [&](std::int64_t done) { tell("mutual information", done, z.shape()[0]); }));
+    if (model_.config().model.kind == ModelKind::uni)
+      inpainting_gap(score, z.rows(0, std::min(z.shape()[0], kGapSamples)));
+  }
+
+  void inpainting_gap(const MultiTimeScore& score, const Tensor& z) {
+    const auto conditions = inpainting_conditions(model_.modalities());
+    const auto total = static_cast<std::int64_t>(conditions.size() * kGapTimes.size());
+    for (const Subset given : conditions) {
+      // The same noise at all times, so that the curve over them is smooth.
+      const std::uint64_t seed =
+          stage_seed(options_.sampling.seed, "in-painting gap/" + subset_name(given, result_.modalities));
+      for (const double t : kGapTimes) {
+        tell("in-painting gap", std::ssize(result_.inpainting_gap), total);
+        result_.inpainting_gap.push_back(
+            mld::inpainting_gap(score, model_.layout(), z, given, t, {.repeats = kGapRepeats, .seed = seed}));
+      }
+    }
   }
 
   // The image and the drawn path that show the same digit, or -1.
@@ -480,6 +394,10 @@ class Evaluator {
 
   void tell(const std::string& what, std::int64_t done, std::int64_t total) const {
     if (progress_ && !progress_(what, done, total)) throw Cancelled{};
+  }
+  Tell teller() const {
+    return
+        [this](const std::string& what, std::int64_t done, std::int64_t total) { tell(what, done, total); };
   }
 
   const Model& model_;

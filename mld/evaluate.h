@@ -36,8 +36,9 @@ struct EvaluationOptions {
 using EvaluationProgress =
     std::function<bool(const std::string& what, std::int64_t done, std::int64_t total)>;
 
-// ErrorKind::data if the split has no samples, ErrorKind::usage for mutual information of an in-painting
-// model.
+// `information` is mutual information and, for a `uni` model, the in-painting gap: only its network knows
+// modalities at different times above 0. ErrorKind::data if the split has no samples, ErrorKind::usage for
+// mutual information of an in-painting model.
 Evaluation evaluate(const Model& model, const data::Store& store, const EvaluationOptions& options,
                     const EvaluationProgress& progress = {});
 

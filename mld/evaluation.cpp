@@ -126,6 +126,9 @@ void add_extras(const Evaluation& e, const Names& names, json& out) {
          {"rest", names.given(full_set(static_cast<int>(e.modalities.size())) & ~c.group)},
          {"nats", c.nats},
          {"error", c.error}});
+  for (const auto& c : e.inpainting_gap)
+    out["inpainting_gap"].push_back(
+        {{"given", names.given(c.given)}, {"t", c.t}, {"nats", c.nats}, {"error", c.error}});
   for (const auto& c : e.robustness)
     out["robustness"].push_back({{"t", c.t}, {"target", names.target(c.target)}, {"value", c.coherence}});
   for (const auto& p : e.pen)
@@ -171,6 +174,25 @@ std::string coherence_table(const Evaluation& e, const Names& names) {
   return out;
 }
 
+// A row for each condition, a column for each time.
+std::string gap_table(const Evaluation& e, const Names& names) {
+  std::string times, rows;
+  for (auto it = e.inpainting_gap.begin(); it != e.inpainting_gap.end();) {
+    const Subset given = it->given;
+    std::string values;
+    double error = 0;
+    times.clear();
+    for (; it != e.inpainting_gap.end() && it->given == given; ++it) {
+      times += format("%8.2f", it->t);
+      values += format("%8.4f", it->nats);
+      error = std::max(error, it->error);
+    }
+    rows += row("given " + names.given(given), values + format("   +- %.4f at most", error));
+  }
+  if (rows.empty()) return "";
+  return "In-painting gap, nats: what conditions noised to t lack of clean ones\n" + row("t =", times) + rows;
+}
+
 std::string extras_table(const Evaluation& e, const Names& names) {
   std::string out;
   const auto heading = [&](bool there, const char* text) {
@@ -194,6 +216,7 @@ std::string extras_table(const Evaluation& e, const Names& names) {
   heading(!e.information.empty(), "Mutual information with all others, nats\n");
   for (const auto& c : e.information)
     out += row(names.given(c.group), format("%6.3f +- %.3f", c.nats, c.error));
+  out += gap_table(e, names);
   heading(!e.robustness.empty(), "Coherence of latents diffused to t\n");
   for (std::size_t k = 0; k < e.robustness.size();) {
     std::string values;

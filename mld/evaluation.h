@@ -108,6 +108,7 @@ struct Evaluation {
   std::vector<DiversityCell> diversity;
   std::vector<MemorisationCell> memorisation;
   std::vector<MutualInformation> information;
+  std::vector<InpaintingGap> inpainting_gap;  // of each condition over all times
   std::vector<RobustnessPoint> robustness;
   std::vector<PenAgreement> pen;
   std::vector<std::string> notes;  // what was left out, and why; what to be careful with

@@ -14,7 +14,7 @@ namespace mld {
 
 enum class TimeSampling : std::int32_t { uniform, importance, lognormal };
 
-// Time density of the importance sampler with its normaliser and inverse distribution function.
+// Time density of the importance sampler with its normaliser, distribution function and the inverse of it.
 struct ImportanceTime {
   static constexpr double kTruncation = 1e-3;
   MLD_HD static double log_expm1(double b) { return b > 30 ? b : std::log(std::expm1(b)); }
@@ -24,6 +24,10 @@ struct ImportanceTime {
     return VpSde::beta(kTruncation) / (s * s);
   }
   MLD_HD static double normaliser() { return rate() * kTruncation + lambda(1) - lambda(kTruncation); }
+  MLD_HD static double distribution(double t) {  // 0 <= t <= 1
+    const double mass = t > kTruncation ? rate() * kTruncation + lambda(t) - lambda(kTruncation) : rate() * t;
+    return mass / normaliser();
+  }
   MLD_HD static double inverse(double u) {
     const double z = normaliser(), head = rate() * kTruncation;
     if (u * z <= head) return u * z / rate();

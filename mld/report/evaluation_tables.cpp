@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 
 #include "engine/core/error.h"
 #include "mld/report/chart.h"
@@ -173,20 +174,55 @@ std::string information(const json& e) {
   return table.empty() ? "" : heading("Information") + table.str();
 }
 
+// Curves over the time, one for each value of `name`; points without a time are left out.
+std::vector<Series> curves(const json& points, const char* name, const char* value) {
+  std::vector<Series> series;
+  for (const json& point : points) {
+    if (std::isnan(real(point, "t"))) continue;
+    const std::string of = names(text(point, name));
+    auto it = std::find_if(series.begin(), series.end(), [&](const Series& s) { return s.name == of; });
+    if (it == series.end()) it = series.insert(it, Series{of, {}, {}});
+    it->x.push_back(real(point, "t"));
+    it->y.push_back(real(point, value));
+  }
+  return series;
+}
+
+std::string inpainting_gap(const json& e) {
+  const json points = list(e, "inpainting_gap");
+  LineChart chart{
+      .description = "In-painting gap against the time to which the given modalities were diffused",
+      .x_label = "diffusion time t",
+      .y_label = "nats",
+      .series = curves(points, "given", "nats")};
+  if (chart.series.empty()) return "";
+  std::vector<Table::Column> columns{{"Diffusion time t"}};
+  for (const Series& s : chart.series) {
+    columns.push_back({"Given " + s.name, true});
+    const auto peak = std::max_element(s.y.begin(), s.y.end()) - s.y.begin();
+    chart.description += cat("; given ", s.name, ": at most ", number(s.y[static_cast<std::size_t>(peak)]),
+                             " at ", number(s.x[static_cast<std::size_t>(peak)]));
+  }
+  std::map<double, std::map<std::string, std::string>> cells;  // of each time and condition
+  for (const json& p : points)
+    if (!std::isnan(real(p, "t")))
+      cells[real(p, "t")][names(text(p, "given"))] = with_error(real(p, "nats"), real(p, "error"));
+  Table table("The same in nats, with standard errors", columns);
+  for (auto& [t, of] : cells) {
+    std::vector<Table::Cell> row{number(t)};
+    for (const Series& s : chart.series) row.emplace_back(of[s.name]);
+    table.row(row);
+  }
+  return heading("In-painting gap") +
+         figure("What is lost if the given modalities are diffused to t", line_chart(chart)) + table.str();
+}
+
 std::string robustness(const json& e) {
   LineChart chart{.description = "Coherence of decoded latents against the time to which they were diffused",
                   .x_label = "diffusion time t",
                   .y_label = "right class",
-                  .series = {},
+                  .series = curves(list(e, "robustness"), "target", "value"),
                   .shares = true};
-  for (const json& point : list(e, "robustness")) {
-    const std::string target = text(point, "target");
-    const auto same = [&](const Series& s) { return s.name == target; };
-    auto it = std::find_if(chart.series.begin(), chart.series.end(), same);
-    if (it == chart.series.end()) it = chart.series.insert(it, Series{target, {}, {}});
-    it->x.push_back(real(point, "t"));
-    it->y.push_back(real(point, "value"));
-  }
   if (chart.series.empty()) return "";
   for (const Series& s : chart.series)
     chart.description += cat("; ", s.name, ": ", percent(s.y.front()), " at ", number(s.x.front()), ", ",
@@ -207,8 +243,8 @@ std::string evaluation_tables(const std::string& contents, const std::string& wh
   const json e = json::parse(contents, nullptr, false);
   MLD_CHECK_AS(ErrorKind::data, e.is_object(), where,
                ": not an evaluation; remove it or make it again with `mldctl eval`");
-  return how_it_was_made(e) + coherence(e) + quality(e) + diversity(e) + information(e) + robustness(e) +
-         notes(e);
+  return how_it_was_made(e) + coherence(e) + quality(e) + diversity(e) + information(e) + inpainting_gap(e) +
+         robustness(e) + notes(e);
 }
 
 }  // namespace mld::report

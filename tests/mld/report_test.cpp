@@ -431,6 +431,9 @@ constexpr const char* kEvaluation = R"({
  "diversity": [{"given": "image", "target": "sound", "ratio": 0.4375, "draws": 10, "conditions": 100}],
  "memorisation": [{"target": "image", "generated": 1.5, "real": 1.625, "closer": 0.0125, "n": 1000}],
  "information": [{"group": "image", "rest": "sound,trajectory", "nats": 2.0625, "error": 0.05}],
+ "inpainting_gap": [{"given": "image", "t": 0.25, "nats": 0.8125, "error": 0.0625},
+                    {"given": "image", "t": 0.75, "nats": 0.125, "error": 0.0075},
+                    {"given": "image,sound", "t": 0.25, "nats": 0.9375, "error": 0.085}],
  "robustness": [{"t": 0.05, "target": "image", "value": 0.97}, {"t": 0.5, "target": "image", "value": 0.6},
                 {"t": 0.05, "target": "sound", "value": 0.9}, {"t": 0.5, "target": "sound", "value": 0.5}],
  "pen_image_agreement": [{"how": "joint", "mean": 0.65, "error": 0.01, "n": 1000}],
@@ -442,21 +445,24 @@ constexpr const char* kEvaluation = R"({
 TEST_CASE("evaluation: every number is shown with how it was made") {
   const std::string html = "<!DOCTYPE html>\n" + evaluation_tables(kEvaluation, "evaluation.json");
   const Document document(html);
-  for (const std::string cell :
-       {"75.0 %", "70.0 … 80.0", "90.5 %", "88.5 … 92.2", "62.5 %", "CFD", "1.125 … 1.5", "0.375",
-        "0.0125 ± 0.0025", "1000 (999)", "998", "classifier, 320, fedcba98", "0.438", "1.62", "1.2 %",
-        "2.06 ± 0.05", "0.65 ± 0.01", "0.7 ± 0.003"})
+  for (const std::string cell : {"75.0 %",        "70.0 … 80.0",   "90.5 %",
+                                 "88.5 … 92.2",   "62.5 %",        "CFD",
+                                 "1.125 … 1.5",   "0.375",         "0.0125 ± 0.0025",
+                                 "1000 (999)",    "998",           "classifier, 320, fedcba98",
+                                 "0.438",         "1.62",          "1.2 %",
+                                 "2.06 ± 0.05",   "0.812 ± 0.062", "0.125 ± 0.0075",
+                                 "0.938 ± 0.085", "0.65 ± 0.01",   "0.7 ± 0.003"})
     CHECK_MESSAGE(document.has("td", cell), cell);
-  for (const std::string cell :
-       {"image, trajectory", "nothing (joint)", "itself (decode of encode)", "real items"})
+  for (const std::string cell : {"image, trajectory", "nothing (joint)", "itself (decode of encode)",
+                                 "real items", "0.25", "0.75", "Given image", "Given image, sound"})
     CHECK_MESSAGE(document.has("th", cell), cell);
   for (const std::string value : {"1000 of split test", "5", "em, 250 levels, no jumps", "averaged (EMA)",
                                   "0123456789abcdef", "89abcdef", "33"})
     CHECK_MESSAGE(document.has("dd", value), value);
   CHECK(document.has("li", "KID leads: <2048 items"));
   CHECK(document.has("figcaption", "entropy 1.03 of 1.099 nats"));
-  CHECK(document.all("rect").size() == 2 * 4 + 3);  // four coherences, three classes
-  CHECK(document.all("polyline").size() == 2 + 2);  // two curves, their legend
+  CHECK(document.all("rect").size() == 2 * 4 + 3);          // four coherences, three classes
+  CHECK(document.all("polyline").size() == 2 + 2 + 1 + 2);  // robustness, gap: curves of two points, legends
 }
 
 TEST_CASE("evaluation: what is absent or of another type is left out, what is no evaluation refused") {
@@ -464,10 +470,11 @@ TEST_CASE("evaluation: what is absent or of another type is left out, what is no
   const std::string odd =
       "<!DOCTYPE html>\n" +
       evaluation_tables(R"({"joint": 3, "conditional": {"a": 1}, "quality": [7, null, {"value": "x"}],
-                            "robustness": [{"t": null, "target": "image"}], "classifier": [{}],
+                            "robustness": [{"t": null, "target": "image"}],
+                            "inpainting_gap": [{"t": null, "given": 1}, {"t": 0.5, "nats": "x"}, 3], "classifier": [{}],
                             "schedule": [], "notes": [1]})",
                         "");
-  CHECK(Document(odd).all("tr").size() == 1 + 3);
+  CHECK(Document(odd).all("tr").size() == 1 + 3 + 1 + 1);  // quality, gap
   CHECK(contains(mld_test::error_of(ErrorKind::data, [] { evaluation_tables("[1]", "a.json"); }), "a.json"));
   mld_test::error_of(ErrorKind::data, [] { evaluation_tables("{", "a.json"); });
 }

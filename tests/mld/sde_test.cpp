@@ -42,6 +42,17 @@ TEST_CASE("time sampling: reference values of the importance density") {
   CHECK(std::abs(ImportanceTime::inverse(0.9) - 0.8930432187) < 1e-9);
 }
 
+TEST_CASE("time sampling: the distribution function, of method.md section 8 and against its inverse") {
+  CHECK(ImportanceTime::distribution(0) == 0);
+  CHECK(std::abs(ImportanceTime::distribution(1) - 1) < 1e-15);
+  CHECK(std::abs(ImportanceTime::distribution(ImportanceTime::kTruncation) - 0.053838800) < 1e-9);
+  CHECK(std::abs(ImportanceTime::distribution(0.0353485050) - 0.3) < 1e-9);
+  CHECK(std::abs(ImportanceTime::distribution(0.4523163260) - 0.6) < 1e-9);
+  CHECK(std::abs(ImportanceTime::distribution(0.8930432187) - 0.9) < 1e-9);
+  for (double t : {1e-6, 5e-4, 0.002, 0.1, 0.7, 0.999})
+    CHECK(std::abs(ImportanceTime::inverse(ImportanceTime::distribution(t)) / t - 1) < 1e-9);
+}
+
 TEST_CASE("time sampling: the inverse of the distribution function has the right density") {
   // d/du of the inverse is Z / w(t), w = beta/sigma^2 above the truncation.
   for (double u : {0.01, 0.1, 0.2, 0.5, 0.8, 0.99}) {

@@ -306,11 +306,19 @@ TEST_CASE("train: the variants train, resume and generate as the method does") {
     f.seconds = e.seconds;
     CHECK(to_json(f) == to_json(e));
     options.metrics = parse_metrics("mi");
-    if (kind == "inpaint")
+    if (kind == "inpaint") {
       CHECK(test::contains(test::error_of(ErrorKind::usage, [&] { evaluate(model, store, options); }),
                            "conditional scores"));
-    else
-      CHECK(evaluate(model, store, options).information.size() == 3);
+    } else {
+      const Evaluation uni = evaluate(model, store, options);
+      CHECK(uni.information.size() == 3);
+      REQUIRE(uni.inpainting_gap.size() == 6 * 10);  // of three modalities one given or two, at ten times
+      for (const InpaintingGap& gap : uni.inpainting_gap) CHECK(gap.nats >= 0);
+      CHECK(uni.inpainting_gap[9].given == 1);
+      CHECK(uni.inpainting_gap[9].t == 0.9);
+      CHECK(uni.inpainting_gap[10].given == 2);
+      CHECK(uni.inpainting_gap[10].t == 0.05);
+    }
   }
 }
 
@@ -351,6 +359,7 @@ TEST_CASE("evaluate: every metric says what it should of a model that is hardly 
   for (const DiversityCell& c : e.diversity) CHECK(c.ratio > 0.5);  // nothing is learned yet
   CHECK(e.memorisation.size() == 3);
   CHECK(e.information.size() == 3);
+  CHECK(e.inpainting_gap.empty());  // of uni models only
   const auto one_out = leave_one_out(e);
   REQUIRE(one_out.size() == 2);
   double pairs = 0;
