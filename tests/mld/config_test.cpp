@@ -469,7 +469,10 @@ TEST_CASE("config: what a run was trained with beyond its preset") {
             {"score.d", "0.25"}, {"model.kind", "\"uni\""}, {"modalities.svhn.latent", "32"}});
 
   mld::data::Description own;
-  own.modalities = {{.name = "v", .kind = mld::data::ModalityKind::vector, .shape = {8}}};
+  mld::data::Modality& v = own.modalities.emplace_back();
+  v.name = "v";
+  v.kind = mld::data::ModalityKind::vector;
+  v.shape = {8};
   Config config = mld::default_config(own);
   CHECK(mld::settings_beyond_preset(config, own).empty());
   config.score.batch = 7;

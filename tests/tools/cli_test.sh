@@ -28,7 +28,7 @@ check() {
 run() {
   said="mldctl $*"
   case ${1-} in
-    train | sample | eval | report) [[ " $* " == *" --device "* ]] || set -- "$@" "${on_cpu[@]}" ;;
+    train | ablate | sample | eval | report) [[ " $* " == *" --device "* ]] || set -- "$@" "${on_cpu[@]}" ;;
   esac
   "$mldctl" "$@" >out 2>err </dev/null
   code=$?
@@ -113,7 +113,7 @@ check "version" grep -q '^mldctl [0-9]*\.[0-9]*\.[0-9]*$' out
 
 # --- usage ------------------------------------------------------------------------------------------------------
 
-refuses 2 "a command is required: data, train, sample"
+refuses 2 "a command is required: data, train, ablate, sample"
 refuses 2 "'trian': unknown command, did you mean train?; see \`mldctl --help\`" trian
 refuses 2 "'imprt': unknown command, did you mean import?; see \`mldctl data --help\`" data imprt
 refuses 2 "'--ouput': unknown option, did you mean --out?; see" train --ouput x
@@ -204,7 +204,7 @@ cat >tiny.json <<'JSON'
   "classifier_training": {"steps": 4, "batch": 8, "schedule": "constant"},
   "score": {"steps": 10, "batch": 16, "width": 16, "time_dim": 16, "groups": 4, "schedule": "constant"},
   "run": {"log_every": 3, "checkpoint_every": 1000000},
-  "sampler": {"steps": 6, "jump": 2, "resample": 2}
+  "sampler": {"steps": 6, "jump": 2, "resample": 2, "chunk": 16}
 }
 JSON
 tiny=(train --config tiny.json --data store --threads 1)
@@ -340,6 +340,21 @@ refuses 3 "in: is not evaluated; run \`mldctl eval\` on it first" compare in
 echo '{"run": {}}' >broken.json
 refuses 3 "broken.json: run.kind: missing" compare broken.json
 refuses 7 "nowhere/table.md: cannot" compare seed0 --out nowhere/table.md
+
+# --- ablations --------------------------------------------------------------------------------------------------
+
+study=(ablate score.d=0.2,0.8 --config tiny.json --data store --reuse run --out study --samples 8 --resample 1)
+works "${study[@]}" --steps 3
+check "ablate: a row for each value" [ "$(grep -c '^MLD, d 0\.[28] ' out)" -ge 2 ]
+check "ablate: the page is named last" [ "$(tail -n 1 out)" = study/ablation.html ]
+check "ablate: curves" grep -q 'Coherence against score.d' study/ablation.html
+rm -r study/0.2-seed0
+works "${study[@]}" --steps 3
+check "ablate: what is evaluated is not made again" [ ! -e study/0.2-seed0 ]
+refuses 8 "0.2-seed0.json: was made with schedule em 3, not em 4" "${study[@]}" --steps 4
+refuses 2 "'score.d' is not of the form KEY=VALUE,VALUE" ablate score.d --data store --out x
+refuses 2 "'score.dd': unknown key" ablate score.dd=1,2 --config tiny.json --data store --out x
+check "a refused ablation made its folder" [ ! -e x ]
 
 mv run/report.html made-by-train.html
 check "eval leaves its numbers in the run" grep -q '"conditional"' run/evaluation.json
