@@ -42,12 +42,27 @@ cat >evaluation.json <<'JSON'
  "quality": [{"given": "image", "target": "sound", "metric": "CFD", "value": 1.5, "extractor": "classifier",
   "dim": 128, "hash": "0123abcd", "real": 24, "distinct": 24, "made": 24, "kid": 0.1, "kid_error": 0.02}],
  "robustness": [{"t": 0, "target": "image", "value": 0.9}, {"t": 0.5, "target": "image", "value": 0.3},
-  {"t": 0, "target": "sound", "value": 0.8}, {"t": 0.5, "target": "sound", "value": 0.2}]}
+  {"t": 0, "target": "sound", "value": 0.8}, {"t": 0.5, "target": "sound", "value": 0.2}],
+ "information": [{"group": "image", "rest": "sound,trajectory", "nats": 2.1, "error": 0.05}],
+ "inpainting_gap": [{"given": "image", "t": 0.1, "nats": 0.4, "error": 0.02},
+  {"given": "image", "t": 0.5, "nats": 0.9, "error": 0.02}, {"given": "image", "t": 0.9, "nats": 0.2, "error": 0.02}]}
+JSON
+cat >samplers.json <<'JSON'
+{"how": {"samples": 24, "split": "test", "seed": 0}, "samplers": [
+ {"schedule": {"method": "em", "steps": 250, "jump": 10, "resample": 10}, "network_calls": 2410, "joint": 0.9,
+  "conditional": 0.95, "joint_difference": {"value": 0, "low95": 0, "high95": 0},
+  "conditional_difference": {"value": 0, "low95": 0, "high95": 0}, "distance_ratio": 1},
+ {"schedule": {"method": "dpm", "steps": 10, "jump": 1, "resample": 1}, "network_calls": 10, "joint": 0.7,
+  "conditional": 0.9, "joint_difference": {"value": -0.2, "low95": -0.3, "high95": -0.1},
+  "conditional_difference": {"value": -0.05, "low95": -0.1, "high95": 0.01}, "distance_ratio": 1.7},
+ {"schedule": {"method": "dpm", "steps": 50, "jump": 1, "resample": 1}, "network_calls": 50, "joint": 0.85,
+  "conditional": 0.94, "joint_difference": {"value": -0.05, "low95": -0.1, "high95": 0.01},
+  "conditional_difference": {"value": -0.01, "low95": -0.02, "high95": 0.01}, "distance_ratio": 1.1}]}
 JSON
 {
   "$mldctl" data make digits --out digits --train 64 --test 24 &&
     "$mldctl" train --preset digits --config tiny.json --data digits --out run --device cpu &&
-    cp evaluation.json run/ &&
+    cp evaluation.json samplers.json run/ &&
     "$mldctl" report run --device cpu
 } >out 2>err || { cat err; fail "no report"; exit 1; }
 [ "$(cat out)" = run/report.html ] || fail "report prints '$(cat out)'"
@@ -166,8 +181,8 @@ for scheme in light dark; do
     echo "${line:-$width $scheme: nothing said}"
     case $line in
       *BAD*) fail "$width $scheme" ;;
-      *": 27 pictures, "*" 20 sounds, 6 sections") ;;
-      *) fail "$width $scheme: expected 27 pictures, 20 sounds, 6 sections"; tail -n 3 browser.err ;;
+      *": 27 pictures, "*" 20 sounds, 7 sections") ;;
+      *) fail "$width $scheme: expected 27 pictures, 20 sounds, 7 sections"; tail -n 3 browser.err ;;
     esac
     shot $scheme page$width.html $width $scheme-$width.png >browser.err 2>&1
     # A page of one colour compresses to next to nothing.
