@@ -122,6 +122,7 @@ struct SamplerConfig {
   std::int64_t jump = 10;      // j
   std::int64_t resample = 10;  // r; 1 is the linear schedule
   Renoise renoise = Renoise::euler;
+  double churn = 1;
   std::int64_t chunk = 1024;  // samples generated together
   bool operator==(const SamplerConfig&) const = default;
 };

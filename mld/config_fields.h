@@ -184,6 +184,9 @@ struct Fields<SamplerConfig> {
       "times that each stretch of jump levels is walked; 1: the linear schedule");
     v("renoise", c.renoise, kAny,
       "em: jumps back follow the discretised or the exact forward process, other methods the exact one");
+    v("churn", c.churn, Limits{0, kMaxChurn},
+      "dpm_sde: noise of the reverse SDE; 1 the plain one, 0 the ODE, more adds Langevin steps at every "
+      "level");
     v("chunk", c.chunk, Limits{1, kMaxChunk},
       "samples generated together; memory grows with it, results do not change");
   }

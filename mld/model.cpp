@@ -84,7 +84,8 @@ SampleSettings sample_settings(const Config& config) {
   return {.sampler = {.method = s.method,
                       .schedule = {static_cast<int>(s.steps), static_cast<int>(s.jump),
                                    static_cast<int>(s.resample)},
-                      .renoise = s.renoise},
+                      .renoise = s.renoise,
+                      .churn = s.churn},
           .seed = config.seed,
           .chunk = s.chunk};
 }

@@ -34,14 +34,19 @@ PerSample per_sample(const std::vector<std::vector<std::int8_t>>& outcomes,
   return out;
 }
 
-double geometric_ratio(const Evaluation& e, const Evaluation& reference) {
+std::vector<double> generated_distances(const Evaluation& e) {
+  std::vector<double> distances;
+  for (const QualityCell& q : e.quality)
+    if (!contains(q.given, q.target)) distances.push_back(q.distance.frechet);
+  return distances;
+}
+
+double geometric_ratio(const std::vector<double>& distances, const std::vector<double>& reference) {
   double sum = 0;
   int cells = 0;
-  for (std::size_t k = 0; k < e.quality.size(); ++k) {
-    const QualityCell& q = e.quality[k];
-    const double there = reference.quality[k].distance.frechet;
-    if (contains(q.given, q.target) || q.distance.frechet <= 0 || there <= 0) continue;
-    sum += std::log(q.distance.frechet / there);
+  for (std::size_t k = 0; k < distances.size(); ++k) {
+    if (distances[k] <= 0 || reference[k] <= 0) continue;
+    sum += std::log(distances[k] / reference[k]);
     ++cells;
   }
   return cells > 0 ? std::exp(sum / cells) : 1;
@@ -54,8 +59,34 @@ double mean_conditional(const Evaluation& e) {
 }
 
 using Outcomes = std::vector<std::vector<std::int8_t>>;
-Outcomes joint_part(const Evaluation& e) { return {e.outcomes.begin(), e.outcomes.begin() + 1}; }
-Outcomes conditional_part(const Evaluation& e) { return {e.outcomes.begin() + 1, e.outcomes.end()}; }
+Outcomes joint_part(const Outcomes& all) { return {all.begin(), all.begin() + 1}; }
+Outcomes conditional_part(const Outcomes& all) { return {all.begin() + 1, all.end()}; }
+
+// "1", "0" and "-" of each sample.
+std::string text_of(const std::vector<std::int8_t>& outcomes) {
+  std::string text;
+  for (const std::int8_t v : outcomes) text += v < 0 ? '-' : v > 0 ? '1' : '0';
+  return text;
+}
+
+bool same_sampler(const SamplerOptions& a, const SamplerOptions& b) {
+  return schedule_record(a) == schedule_record(b);
+}
+
+void check_continues(const Model& model, const EvaluationOptions& options, const SamplerOptions& reference,
+                     const SamplerBench& before) {
+  const nlohmann::json there = nlohmann::json::parse(before.reference.how);
+  const auto same = [&](const char* what, const auto& is, const auto& wanted) {
+    MLD_CHECK_AS(ErrorKind::busy, is == wanted, "bench-samplers: the comparison that is there has ", what,
+                 " ", is, ", not ", wanted, "; name another file with --out, or remove it");
+  };
+  same("configuration", there.at("run").at("config_hash").get<std::string>(), score_hash(model.config()));
+  same("seed of the run", there.at("run").at("seed").get<std::uint64_t>(), model.config().seed);
+  same("split", there.at("split").get<std::string>(), options.split);
+  same("seed of the samples", there.at("seed").get<std::uint64_t>(), options.sampling.seed);
+  if (options.samples > 0) same("N", there.at("samples").get<std::int64_t>(), options.samples);
+  same("reference", schedule_name(before.results.front().sampler), schedule_name(reference));
+}
 
 nlohmann::json json_of(const PairedDifference& d) {
   return {{"value", d.value}, {"low95", d.low}, {"high95", d.high}};
@@ -73,10 +104,13 @@ std::vector<SamplerOptions> sampler_candidates() {
   for (const int steps : {10, 20, 50}) list.push_back(make(dpm, steps, 1, 1));
   for (const int steps : {5, 10, 25}) list.push_back(make(heun, steps, 1, 1));
   for (const int steps : {10, 20, 50, 100}) list.push_back(make(dpm_sde, steps, 1, 1));
+  for (const int steps : {20, 30, 50})
+    for (const double churn : {3, 6}) {
+      list.push_back(make(dpm_sde, steps, 1, 1));
+      list.back().churn = churn;
+    }
   list.push_back(make(dpm_sde, 12, 4, 3));
   list.push_back(make(dpm_sde, 16, 4, 3));
-  list.push_back(make(dpm_sde, 25, 5, 2));
-  list.push_back(make(dpm_sde, 30, 10, 2));
   return list;
 }
 
@@ -108,10 +142,20 @@ PairedDifference paired_difference(const Outcomes& outcomes, const Outcomes& ref
 
 SamplerBench bench_samplers(const Model& model, const data::Store& store, EvaluationOptions options,
                             const std::vector<SamplerOptions>& samplers, const EvaluationProgress& progress,
-                            const std::function<void(const SamplerResult&)>& done) {
+                            const std::function<void(const SamplerBench&)>& done,
+                            const SamplerBench& before) {
   options.metrics = {};
   SamplerBench bench;
+  bench.reference = before.reference;
+  if (!before.results.empty()) check_continues(model, options, samplers.front(), before);
   for (const SamplerOptions& sampler : samplers) {
+    const auto known = std::find_if(before.results.begin(), before.results.end(),
+                                    [&](const SamplerResult& r) { return same_sampler(r.sampler, sampler); });
+    if (known != before.results.end()) {
+      bench.results.push_back(*known);
+      if (done) done(bench);
+      continue;
+    }
     options.sampling.sampler = sampler;
     const std::string name = schedule_name(sampler);
     const Evaluation e =
@@ -120,12 +164,13 @@ SamplerBench bench_samplers(const Model& model, const data::Store& store, Evalua
         });
     MLD_CHECK_AS(ErrorKind::usage, e.outcomes.size() > 1,
                  "bench-samplers: the model has no classifiers to measure coherence with");
-    if (bench.results.empty()) bench.reference = e;
+    if (bench.results.empty()) bench.reference = {to_json(e), e.outcomes, generated_distances(e)};
+    const Outcomes& reference = bench.reference.outcomes;
     bench.results.push_back({sampler, e.network_calls, e.joint.all_equal.value(), mean_conditional(e),
-                             paired_difference(joint_part(e), joint_part(bench.reference)),
-                             paired_difference(conditional_part(e), conditional_part(bench.reference)),
-                             geometric_ratio(e, bench.reference), e.seconds});
-    if (done) done(bench.results.back());
+                             paired_difference(joint_part(e.outcomes), joint_part(reference)),
+                             paired_difference(conditional_part(e.outcomes), conditional_part(reference)),
+                             geometric_ratio(generated_distances(e), bench.reference.distances), e.seconds});
+    if (done) done(bench);
   }
   return bench;
 }
@@ -150,7 +195,11 @@ std::string table_line(const SamplerResult& r) {
 }
 
 std::string to_json(const SamplerBench& bench) {
-  nlohmann::json out{{"how", nlohmann::json::parse(to_json(bench.reference))},
+  nlohmann::json outcomes = nlohmann::json::array();
+  for (const auto& cell : bench.reference.outcomes) outcomes.push_back(text_of(cell));
+  nlohmann::json out{{"how", nlohmann::json::parse(bench.reference.how)},
+                     {"reference_outcomes", outcomes},
+                     {"reference_distances", bench.reference.distances},
                      {"samplers", nlohmann::json::array()}};
   for (const SamplerResult& r : bench.results)
     out["samplers"].push_back({{"schedule", schedule_record(r.sampler)},
@@ -161,7 +210,40 @@ std::string to_json(const SamplerBench& bench) {
                                {"conditional_difference", json_of(r.conditional_difference)},
                                {"distance_ratio", r.distance_ratio},
                                {"seconds", r.seconds}});
-  return out.dump(2) + "\n";
+  return out.dump(1) + "\n";
+}
+
+SamplerBench parse_sampler_bench(const std::string& text, const std::string& where) {
+  try {
+    const nlohmann::json file = nlohmann::json::parse(text);
+    SamplerBench bench;
+    const nlohmann::json& how = file.at("how");
+    for (const char* key : {"run", "split", "samples", "seed"}) how.at(key);
+    bench.reference.how = how.dump();
+    for (const std::string cell : file.at("reference_outcomes")) {
+      auto& outcomes = bench.reference.outcomes.emplace_back();
+      for (const char c : cell)
+        outcomes.push_back(static_cast<std::int8_t>(c == '-' ? -1 : c == '1' ? 1 : 0));
+    }
+    file.at("reference_distances").get_to(bench.reference.distances);
+    const auto difference = [](const nlohmann::json& j) {
+      return PairedDifference{j.at("value"), j.at("low95"), j.at("high95")};
+    };
+    for (const nlohmann::json& j : file.at("samplers")) {
+      const nlohmann::json& s = j.at("schedule");
+      SamplerOptions sampler{.method = parse_method(s.at("method")),
+                             .schedule = {s.at("steps"), s.at("jump"), s.at("resample")}};
+      if (s.contains("churn")) sampler.churn = s.at("churn");
+      bench.results.push_back({sampler, j.at("network_calls"), j.at("joint"), j.at("conditional"),
+                               difference(j.at("joint_difference")),
+                               difference(j.at("conditional_difference")), j.at("distance_ratio"),
+                               j.at("seconds")});
+    }
+    return bench;
+  } catch (const nlohmann::json::exception& error) {
+    fail(ErrorKind::data, where, ": not a comparison of samplers (", error.what(),
+         "); remove it to make a new one");
+  }
 }
 
 }  // namespace mld

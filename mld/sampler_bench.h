@@ -34,20 +34,32 @@ struct SamplerResult {
 PairedDifference paired_difference(const std::vector<std::vector<std::int8_t>>& outcomes,
                                    const std::vector<std::vector<std::int8_t>>& reference);
 
+// What is kept of the reference's evaluation: how all were measured (as in evaluation.json), and what others
+// are compared with.
+struct BenchReference {
+  std::string how;
+  std::vector<std::vector<std::int8_t>> outcomes;  // as in Evaluation
+  std::vector<double> distances;                   // Frechet, of the generated cells
+};
+
 struct SamplerBench {
-  Evaluation reference;  // how all were measured
+  BenchReference reference;
   std::vector<SamplerResult> results;
 };
 
-// Evaluates coherence and quality with each sampler in turn; the first is the reference. `done` hears of each
-// result as it comes.
+// Evaluates coherence and quality with each sampler in turn; the first is the reference. `done` hears of the
+// results so far whenever there is another. Results that `before` has are taken from there: ErrorKind::busy
+// if it is of another model, other samples or another reference.
 SamplerBench bench_samplers(const Model& model, const data::Store& store, EvaluationOptions options,
                             const std::vector<SamplerOptions>& samplers,
                             const EvaluationProgress& progress = {},
-                            const std::function<void(const SamplerResult&)>& done = {});
+                            const std::function<void(const SamplerBench&)>& done = {},
+                            const SamplerBench& before = {});
 
 std::string table_heading();
 std::string table_line(const SamplerResult& result);
 std::string to_json(const SamplerBench& bench);
+// ErrorKind::data, naming `where`, for a text that to_json has not written.
+SamplerBench parse_sampler_bench(const std::string& json, const std::string& where);
 
 }  // namespace mld

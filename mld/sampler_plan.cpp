@@ -39,10 +39,9 @@ Transition em_step(int level, int levels) {
 }
 
 // With D = (r + sigma n) / a, the network's guess of the data, and h the step in log(a/sigma):
-//   ode  r <- (sigma'/sigma) r + a' (1 - e^-h) D'
-//   sde  r <- (sigma'/sigma) e^-h r + a' (1 - e^-2h) D' + sigma' sqrt(1 - e^-2h) zeta
+//   r <- (sigma'/sigma) e^-ch r + a' (1 - e^-(1+c)h) D' + sigma' sqrt(1 - e^-2ch) zeta,  c = churn (ODE: 0),
 // where D' = D + (h / 2 h_before) (D - D_before), and D' = D for the first step and the last.
-Transition dpm_step(int level, double t, double u, double h_before, bool stochastic) {
+Transition dpm_step(int level, double t, double u, double h_before, double churn) {
   const double a = VpSde::mean(t), sigma = VpSde::std_dev(t), a_next = VpSde::mean(u);
   Transition step{.level = level, .evaluates = true, .save_keep = 1 / a, .save_push = sigma / a};
   if (u == 0) {
@@ -51,13 +50,13 @@ Transition dpm_step(int level, double t, double u, double h_before, bool stochas
     return step;
   }
   const double h = std::log(ratio(t) / ratio(u)), sigma_next = VpSde::std_dev(u);
-  const double decay = stochastic ? std::exp(-h) : 1, gain = a_next * -std::expm1(stochastic ? -2 * h : -h);
+  const double decay = std::exp(-churn * h), gain = a_next * -std::expm1(-(1 + churn) * h);
   const double change = h_before > 0 ? h / (2 * h_before) : 0;
   step.keep = sigma_next / sigma * decay + gain * (1 + change) / a;
   step.push = gain * (1 + change) * sigma / a;
   step.carry = -gain * change;
-  step.noisy = stochastic;
-  step.spread = stochastic ? sigma_next * std::sqrt(-std::expm1(-2 * h)) : 0;
+  step.noisy = churn > 0;
+  step.spread = sigma_next * std::sqrt(-std::expm1(-2 * churn * h));
   return step;
 }
 
@@ -98,6 +97,8 @@ SamplerMethod parse_method(const std::string& name) {
 }
 
 SamplerPlan make_plan(const SamplerOptions& options) {
+  MLD_CHECK_AS(ErrorKind::usage, options.churn >= 0 && options.churn <= kMaxChurn, "sampler churn ",
+               options.churn, "; expected 0 to ", kMaxChurn);
   const std::vector<int> walk = options.schedule.walk();
   SamplerPlan plan;
   plan.times = level_times(options);
@@ -115,7 +116,8 @@ SamplerPlan make_plan(const SamplerOptions& options) {
     } else if (options.method == SamplerMethod::heun) {
       add_heun_step(plan.transitions, level, t, u);
     } else {
-      plan.transitions.push_back(dpm_step(level, t, u, h_before, options.method == SamplerMethod::dpm_sde));
+      const double churn = options.method == SamplerMethod::dpm_sde ? options.churn : 0;
+      plan.transitions.push_back(dpm_step(level, t, u, h_before, churn));
       h_before = u > 0 ? std::log(ratio(t) / ratio(u)) : 0;
     }
   }

@@ -7,7 +7,10 @@
 // Methods, all of them walking the jump schedule (schedule.h):
 //   em       Euler-Maruyama on the reverse SDE, levels evenly spaced in t (the paper; method.md section 10)
 //   dpm      DPM-Solver++(2M) (Lu et al. 2022, arXiv 2211.01095) on the probability-flow ODE
-//   dpm_sde  its stochastic form, SDE-DPM-Solver++(2M); without memory it is DDPM's ancestral step
+//   dpm_sde  the same for the reverse SDEs that share its marginals,
+//              dr = [f - (1 + churn)/2 g^2 s] dt + sqrt(churn) g dw;
+//            churn 1 is SDE-DPM-Solver++(2M), whose step without memory is DDPM's ancestral one; more adds
+//            Langevin steps at every level, which mend what network and steps get wrong
 //   heun     Heun's method on the probability-flow ODE in r/a against sigma/a (Karras et al. 2022, algorithm
 //            1, arXiv 2206.00364): two network calls a level but the last
 // The levels of the last three are spaced as Karras et al. do (rho = 7) in sigma/a between t = 1 and
@@ -26,6 +29,7 @@ namespace mld {
 
 enum class SamplerMethod : std::uint8_t { em, dpm, dpm_sde, heun };
 inline constexpr std::array<std::string_view, 4> kSamplerMethodNames{"em", "dpm", "dpm_sde", "heun"};
+inline constexpr double kMaxChurn = 1000;
 enum class Renoise : std::uint8_t { euler, exact };
 
 struct SamplerOptions {  // by default those of the paper
@@ -35,6 +39,7 @@ struct SamplerOptions {  // by default those of the paper
   // In-painting (method.md section 11.1): before each network call the given coordinates are brought to the
   // noise level by fresh noise, for networks that know one time only. Otherwise they stay clean.
   bool noised_given = false;
+  double churn = 1;  // of dpm_sde, 0 .. kMaxChurn
 };
 
 struct Transition {

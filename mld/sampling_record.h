@@ -13,19 +13,22 @@ inline std::string method_name(SamplerMethod method) {
   return std::string(kSamplerMethodNames[static_cast<std::size_t>(method)]);
 }
 
-// "em 250x10x10"; without jumps "dpm 20".
+// "em 250x10x10"; without jumps "dpm 20"; "dpm_sde 50 churn 3" where it is not 1.
 inline std::string schedule_name(const SamplerOptions& options) {
   const Schedule& s = options.schedule;
   const std::string jumps = s.resample > 1 ? cat("x", s.jump, "x", s.resample) : "";
-  return cat(method_name(options.method), " ", s.levels, jumps);
+  const bool churns = options.method == SamplerMethod::dpm_sde && options.churn != 1;
+  return cat(method_name(options.method), " ", s.levels, jumps, churns ? cat(" churn ", options.churn) : "");
 }
 
 inline nlohmann::json schedule_record(const SamplerOptions& options) {
   const Schedule& s = options.schedule;
-  return {{"method", method_name(options.method)},
-          {"steps", s.levels},
-          {"jump", s.jump},
-          {"resample", s.resample}};
+  nlohmann::json record{{"method", method_name(options.method)},
+                        {"steps", s.levels},
+                        {"jump", s.jump},
+                        {"resample", s.resample}};
+  if (options.method == SamplerMethod::dpm_sde) record["churn"] = options.churn;
+  return record;
 }
 
 }  // namespace mld

@@ -29,25 +29,28 @@ void run(const Options& o) {
                   [&](const SamplerOptions& s) { return make_plan(s).network_calls > o.most_calls; });
   MLD_CHECK_AS(ErrorKind::usage, !samplers.empty(), "bench-samplers: no sampler has at most ", o.most_calls,
                " network calls");
+  const std::filesystem::path folder = o.run;
+  std::filesystem::path file = o.out;
+  if (o.out.empty() && std::filesystem::is_directory(folder)) file = RunFiles{folder}.samplers();
+  SamplerBench before;
+  if (!file.empty() && std::filesystem::exists(file))
+    before = parse_sampler_bench(read_text(file), file.string());
   Progress progress;
   std::fputs(table_heading().c_str(), stdout);
-  const SamplerBench bench = bench_samplers(
+  bench_samplers(
       model, store, {.split = o.split, .samples = o.samples, .sampling = sample_settings(model.config())},
       samplers,
       [&](const std::string& what, std::int64_t done, std::int64_t total) {
         progress.show(what, done, total);
         return !stop_requested();
       },
-      [&](const SamplerResult& result) {
+      [&](const SamplerBench& bench) {
         progress.finish();
-        std::fputs(table_line(result).c_str(), stdout);
+        if (!file.empty()) write_file_atomically(file, to_json(bench));
+        std::fputs(table_line(bench.results.back()).c_str(), stdout);
         std::fflush(stdout);
-      });
-  const std::filesystem::path folder = o.run;
-  if (!o.out.empty())
-    write_file_atomically(o.out, to_json(bench));
-  else if (std::filesystem::is_directory(folder))
-    write_file_atomically(RunFiles{folder}.samplers(), to_json(bench));
+      },
+      before);
 }
 
 }  // namespace
@@ -65,7 +68,9 @@ void add_bench_samplers_command(CLI::App& app) {
                 "Leave out samplers with more network calls; the first that remains is the reference")
       ->type_name("N")
       ->check(between(1, kMaxSamples));
-  c->add_option("--out", o->out, "File for the result as JSON; default: samplers.json in the run's folder")
+  c->add_option(
+       "--out", o->out,
+       "File for the result as JSON, continued if it is there; default: samplers.json in the run's folder")
       ->type_name("FILE");
   add_threads(*c, o->threads);
   o->device.add_to(*c);

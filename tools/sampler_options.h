@@ -12,6 +12,7 @@ namespace mld::tools {
 struct SamplerFlags {
   std::optional<std::string> method;
   std::optional<int> steps, jump, resample;
+  std::optional<double> churn;
   std::optional<std::uint64_t> seed;
   std::optional<std::int64_t> chunk;
   bool paper = false;
@@ -29,6 +30,9 @@ struct SamplerFlags {
     add("--steps", steps, "Noise levels", between(1, kMaxLevels));
     add("--jump", jump, "Levels a jump goes back", between(1, kMaxLevels));
     add("--resample", resample, "Times each stretch is walked, 1: no jumps", between(1, kMaxResample));
+    app.add_option("--churn", churn,
+                   "Noise of dpm_sde's reverse SDE, 1: the plain one; default: as the run was configured")
+        ->type_name("X");
     add("--chunk", chunk, "Samples generated together, which does not change them", between(1, kMaxChunk));
     app.add_option("--seed", seed, "Seed of the samples; default: that of the run");
   }
@@ -40,6 +44,7 @@ struct SamplerFlags {
     schedule.levels = steps.value_or(schedule.levels);
     schedule.jump = jump.value_or(schedule.jump);
     schedule.resample = resample.value_or(schedule.resample);
+    settings.sampler.churn = churn.value_or(settings.sampler.churn);
     settings.seed = seed.value_or(settings.seed);
     settings.chunk = chunk.value_or(settings.chunk);
     return settings;

@@ -53,7 +53,8 @@ std::string how_it_was_made(const json& e) {
     add("Schedule", cat(text(schedule, "method"), ", ", text(schedule, "steps"), " levels",
                         jumps ? cat(", jumps of ", text(schedule, "jump"), ", each stretch ",
                                     text(schedule, "resample"), " times")
-                              : ", no jumps"));
+                              : ", no jumps",
+                        std::isnan(real(schedule, "churn")) ? "" : cat(", churn ", text(schedule, "churn"))));
   }
   add("Network calls a sample", text(e, "network_calls"));
   const std::string weights = text(e, "weights");

@@ -10,10 +10,16 @@
 namespace mld::report {
 namespace {
 
+std::string churn(const json& schedule) {
+  const double value = real(schedule, "churn");
+  return std::isnan(value) || value == 1 ? "" : cat(" churn ", value);
+}
+
 std::string name_of(const json& sampler) {
   const json s = part(sampler, "schedule");
-  const std::string levels = cat(text(s, "method"), " ", text(s, "steps"));
-  return real(s, "resample") > 1 ? cat(levels, "x", text(s, "jump"), "x", text(s, "resample")) : levels;
+  const std::string jumps =
+      real(s, "resample") > 1 ? cat("x", text(s, "jump"), "x", text(s, "resample")) : "";
+  return cat(text(s, "method"), " ", text(s, "steps"), jumps, churn(s));
 }
 
 // One quantity of all samplers against their network calls: a line for each method, apart with jumps.
@@ -28,7 +34,8 @@ std::string chart(const json& samplers, const std::string& title, const char* ke
   std::ranges::stable_sort(sorted, {}, [](const json& s) { return real(s, "network_calls"); });
   for (const json& s : sorted) {
     const json schedule = part(s, "schedule");
-    const std::string name = text(schedule, "method") + (real(schedule, "resample") > 1 ? " with jumps" : "");
+    const std::string name =
+        cat(text(schedule, "method"), churn(schedule), real(schedule, "resample") > 1 ? " with jumps" : "");
     auto it = std::ranges::find(out.series, name, &Series::name);
     if (it == out.series.end()) it = out.series.insert(it, Series{name, {}, {}});
     it->x.push_back(real(s, "network_calls"));

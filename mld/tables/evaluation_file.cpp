@@ -63,6 +63,7 @@ class Parser {
       options.schedule.levels = static_cast<int>(f.integer("steps", 1, kMaxLevels));
       options.schedule.jump = static_cast<int>(f.integer("jump", 1, kMaxLevels));
       options.schedule.resample = static_cast<int>(f.integer("resample", 1, kMaxResample));
+      if (f.has("churn")) options.churn = f.number("churn");
       out_.schedule = schedule_name(options);
       out_.network_calls = root_.integer("network_calls", 1, INT64_MAX);
       out_.weights = root_.string("weights");

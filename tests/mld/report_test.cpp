@@ -489,6 +489,9 @@ constexpr const char* kSamplers = R"({"how": {"samples": 2000, "split": "test", 
   {"schedule": {"method": "dpm", "steps": 20, "jump": 1, "resample": 1}, "network_calls": 20, "joint": 0.875,
    "conditional": 0.94, "joint_difference": {"value": -0.0375, "low95": -0.05, "high95": 0.0125},
    "conditional_difference": {"value": -0.01, "low95": -0.02, "high95": 0}, "distance_ratio": 1.25},
+  {"schedule": {"method": "dpm_sde", "steps": 10, "jump": 1, "resample": 1, "churn": 3}, "network_calls": 10, "joint": 0.8,
+   "conditional": 0.9, "joint_difference": {"value": -0.1125, "low95": -0.2, "high95": -0.1},
+   "conditional_difference": {"value": -0.05, "low95": -0.06, "high95": -0.04}, "distance_ratio": 2},
   {"schedule": {"method": "dpm", "steps": 10, "jump": 1, "resample": 1}, "network_calls": 10, "joint": 0.75,
    "conditional": 0.9, "joint_difference": {"value": -0.1625, "low95": -0.2, "high95": -0.1},
    "conditional_difference": {"value": -0.05, "low95": -0.06, "high95": -0.04}, "distance_ratio": 2}]})";
@@ -500,11 +503,12 @@ TEST_CASE("samplers: a row each, and a line for each method in order of its call
   const Document document(whole);
   for (const std::string cell : {"2410", "91.2", "87.5", "-3.8 (-5.0 … +1.2)", "-1.0 (-2.0 … +0.0)", "1.25"})
     CHECK_MESSAGE(document.has("td", cell), cell);
-  for (const std::string name : {"em 250x10x10", "dpm 20", "dpm 10"})
+  for (const std::string name : {"em 250x10x10", "dpm 20", "dpm 10", "dpm_sde 10 churn 3"})
     CHECK_MESSAGE(document.has("th", name), name);
   CHECK(contains(html, "N = 2000 of split test, seed 4"));
   CHECK(document.has("li", "em with jumps"));
-  CHECK(document.all("circle").size() == 3 * 3);
+  CHECK(document.has("li", "dpm_sde churn 3"));
+  CHECK(document.all("circle").size() == 3 * 4);
   const auto lines = polylines(html);
   REQUIRE(lines[0].size() == 2);  // dpm, though the file has 20 calls before 10
   CHECK(lines[0][0].first < lines[0][1].first);

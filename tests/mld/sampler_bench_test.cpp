@@ -4,10 +4,12 @@
 
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "data/digits.h"
 #include "data/import.h"
 #include "mld/train.h"
+#include "tests/expect_error.h"
 #include "tests/temp_folder.h"
 
 namespace mld {
@@ -61,8 +63,9 @@ TEST_CASE("bench-samplers: each sampler as `eval` measures it, the first compare
                                              {.method = SamplerMethod::heun, .schedule = {3, 1, 1}}};
   EvaluationOptions options{.sampling = sample_settings(model.config())};
   std::vector<std::string> lines;
-  const SamplerBench bench = bench_samplers(model, data, options, samplers, {},
-                                            [&](const SamplerResult& r) { lines.push_back(table_line(r)); });
+  const SamplerBench bench = bench_samplers(model, data, options, samplers, {}, [&](const SamplerBench& b) {
+    lines.push_back(table_line(b.results.back()));
+  });
   REQUIRE(bench.results.size() == 2);
   CHECK(lines.size() == 2);
   CHECK(bench.results[0].network_calls == 12);
@@ -80,19 +83,49 @@ TEST_CASE("bench-samplers: each sampler as `eval` measures it, the first compare
   for (const CoherenceCell& c : alone.conditional)
     mean += c.coherence.value() / static_cast<double>(alone.conditional.size());
   CHECK(heun.conditional == doctest::Approx(mean));
-  int cells = 0;
+  std::size_t cells = 0;
   for (std::size_t k = 0; k < alone.quality.size(); ++k) {
     if (contains(alone.quality[k].given, alone.quality[k].target)) continue;
-    logs += std::log(alone.quality[k].distance.frechet / bench.reference.quality[k].distance.frechet);
+    logs += std::log(alone.quality[k].distance.frechet / bench.reference.distances[cells]);
     ++cells;
   }
   REQUIRE(cells == 12);
-  CHECK(heun.distance_ratio == doctest::Approx(std::exp(logs / cells)));
+  CHECK(heun.distance_ratio == doctest::Approx(std::exp(logs / 12)));
 
   const auto json = nlohmann::json::parse(to_json(bench));
   CHECK(json["how"]["samples"] == 24);
   CHECK(json["samplers"][1]["schedule"]["method"] == "heun");
   CHECK(json["samplers"][1]["network_calls"] == 5);
+
+  // Continued from what was written: only what is missing is drawn, and compared with the reference of
+  // before.
+  SamplerBench before = parse_sampler_bench(to_json(bench), "samplers.json");
+  CHECK(to_json(before) == to_json(bench));
+  before.results.pop_back();
+  std::vector<SamplerOptions> more = samplers;
+  more.push_back({.method = SamplerMethod::dpm_sde, .schedule = {3, 1, 1}, .churn = 2});
+  std::set<std::string> drawn;
+  options.sampling = sample_settings(model.config());
+  const SamplerBench whole = bench_samplers(
+      model, data, options, more,
+      [&](const std::string& what, std::int64_t, std::int64_t) {
+        drawn.insert(what.substr(0, what.find(':')));
+        return true;
+      },
+      {}, before);
+  CHECK(drawn == std::set<std::string>{"heun 3", "dpm_sde 3 churn 2"});
+  REQUIRE(whole.results.size() == 3);
+  CHECK(whole.results[1].joint_difference.low == heun.joint_difference.low);
+  CHECK(whole.results[1].distance_ratio == heun.distance_ratio);
+  const auto refused = [&](const EvaluationOptions& other, const std::vector<SamplerOptions>& list) {
+    return mld_test::error_of(ErrorKind::busy,
+                              [&] { bench_samplers(model, data, other, list, {}, {}, before); });
+  };
+  EvaluationOptions fewer = options;
+  fewer.samples = 10;
+  CHECK(mld_test::contains(refused(fewer, more), "has N 24, not 10"));
+  CHECK(mld_test::contains(refused(options, {samplers[1]}), "has reference em 8x4x2, not heun 3"));
+  mld_test::error_of(ErrorKind::data, [] { parse_sampler_bench("{}", "samplers.json"); });
 }
 
 TEST_CASE("bench-samplers: the candidates begin with the paper's schedule and reach below fifty calls") {

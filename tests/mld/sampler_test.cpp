@@ -126,21 +126,53 @@ TEST_CASE("sampler: in-painting has the bias of method.md section 15") {
 // at once.
 TEST_CASE("sampler: the fast methods converge to the exact moments with second order") {
   using mld::SamplerMethod;
-  for (const auto method : {SamplerMethod::dpm, SamplerMethod::heun, SamplerMethod::dpm_sde})
+  struct Row {
+    SamplerMethod method;
+    double churn;
+  };
+  for (const auto& [method, churn] : {Row{SamplerMethod::dpm, 1}, Row{SamplerMethod::heun, 1},
+                                      Row{SamplerMethod::dpm_sde, 1}, Row{SamplerMethod::dpm_sde, 0.5}})
     for (const double rho : {0.6, 0.95}) {
       CAPTURE(static_cast<int>(method));
+      CAPTURE(churn);
       CAPTURE(rho);
       const auto score = [&](const double* r, double a, double s) {
         return -(r[0] - rho * a * r[1]) / (a * a * (1 - rho * rho) + s * s);
       };
       const auto error = [&](int steps) {
-        const Moments m = moments({.method = method, .schedule = {steps, 1, 1}}, 2, score);
+        const Moments m = moments({.method = method, .schedule = {steps, 1, 1}, .churn = churn}, 2, score);
         return std::max(std::abs(m.mean - rho), std::abs(m.variance - (1 - rho * rho)));
       };
       const double coarse = error(30), fine = error(60), limit = error(480);
       CHECK(limit < 0.004);
       CHECK((coarse - limit) / (fine - limit) > 3);
     }
+}
+
+TEST_CASE("sampler: churn changes no law, mends what a start from elsewhere did, and none is the ODE") {
+  using mld::SamplerMethod;
+  const auto score = [](const double* r, double a, double s) { return -r[0] / (a * a * 0.25 + s * s); };
+  const auto variance = [&](int steps, double churn) {
+    return moments({.method = SamplerMethod::dpm_sde, .schedule = {steps, 1, 1}, .churn = churn}, 1, score)
+        .variance;
+  };
+  for (const double churn : {0.0, 0.3, 3.0, 6.0}) CHECK(std::abs(variance(1000, churn) - 0.25) < 1e-3);
+  CHECK(variance(20, 0) ==
+        doctest::Approx(moments({.method = SamplerMethod::dpm, .schedule = {20, 1, 1}}, 1, score).variance)
+            .epsilon(1e-12));
+  // A score whose high levels say variance 1: what they leave behind is forgotten the sooner, the more churn.
+  const auto wrong_above = [](const double* r, double a, double s) {
+    return -r[0] / (a * a * (s / a > 1 ? 1 : 0.25) + s * s);
+  };
+  const auto off = [&](double churn) {
+    return std::abs(
+        moments({.method = SamplerMethod::dpm_sde, .schedule = {1000, 1, 1}, .churn = churn}, 1, wrong_above)
+            .variance -
+        0.25);
+  };
+  CHECK(off(1) < 0.5 * off(0));
+  CHECK(off(3) < 0.5 * off(1));
+  CHECK_THROWS_AS(mld::make_plan({.churn = -1}), mld::Error);
 }
 
 TEST_CASE("sampler: jumps of the fast methods follow the exact forward process") {
@@ -218,7 +250,7 @@ TEST_CASE("sampler: recorded transitions draw what eager ones draw, batch after 
        {mld::SamplerOptions{.schedule = {20, 5, 3}},
         {.schedule = {20, 5, 3}, .noised_given = true},
         {.method = SamplerMethod::dpm, .schedule = {20, 5, 3}},
-        {.method = SamplerMethod::dpm_sde, .schedule = {20, 1, 1}},
+        {.method = SamplerMethod::dpm_sde, .schedule = {20, 1, 1}, .churn = 3},
         {.method = SamplerMethod::heun, .schedule = {20, 5, 2}, .noised_given = true}}) {
     CAPTURE(static_cast<int>(options.method));
     const auto want = draw(mld::kCpu, options);
