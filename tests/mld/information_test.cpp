@@ -207,9 +207,7 @@ TEST_CASE("in-painting gap: as it is written down") {
         "given image                               0.5000  0.1250   +- 0.0625 at most\n",
         "given sound                               1.5000  2.0000   +- 0.5000 at most\n"})
     CHECK_MESSAGE(table.find("\n  " + line) != std::string::npos, table);
-  const std::string third =
-      "{\n      \"error\": 0.25,\n      \"given\": \"sound\",\n      \"nats\": 1.5,\n      \"t\": 0.25\n    "
-      "}";
+  const std::string third = R"({"error":0.25,"given":"sound","nats":1.5,"t":0.25})";
   CHECK_MESSAGE(to_json(e).find(third) != std::string::npos, to_json(e));
 }
 
