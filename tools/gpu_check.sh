@@ -167,7 +167,8 @@ digits_part() {
   if [ "$mode" != ON ]; then
     make=(--train 64 --test 32)
     train=(--set stage1.batch=4 --set stage1.steps=2 --set modalities.sound.stage1.steps=2 --set score.batch=8
-      --set classifier_training.batch=4 --set classifier_training.steps=2 --set score.steps=2)
+      --set classifier_training.batch=4 --set classifier_training.steps=2 --set score.steps=2
+      --set sampler.chunk=8 --set sampler.steps=2 --set sampler.jump=1 --set sampler.resample=1)
     evaluate=(--samples 8 --resample 1 --steps 2)
   fi
   rm -rf "$store"
