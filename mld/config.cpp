@@ -116,7 +116,7 @@ void check(const Config& config, Problems& problems) {
   if (config.score.width % config.score.groups != 0)
     problems.push_back(
         cat("score.groups: ", config.score.groups, " does not divide score.width, ", config.score.width));
-  if (config.sampler.jump > config.sampler.steps)
+  if (config.sampler.resample > 1 && config.sampler.jump > config.sampler.steps)
     problems.push_back(
         cat("sampler.jump: ", config.sampler.jump, " is more than sampler.steps, ", config.sampler.steps));
 }

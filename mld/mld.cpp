@@ -38,6 +38,7 @@ Generator::Samples Generator::sample(std::int64_t n, const Samples& given, const
   if (options.steps > 0) schedule.levels = options.steps;
   if (options.jump > 0) schedule.jump = options.jump;
   if (options.resample > 0) schedule.resample = options.resample;
+  settings.sampler.churn = options.churn.value_or(settings.sampler.churn);
   return generate(impl_->model, n, given, settings, options.progress);
 }
 

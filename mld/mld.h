@@ -14,6 +14,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -34,9 +35,10 @@ class Generator {
 
   struct Options {
     std::uint64_t seed = 0;
-    // As the run was configured where empty or 0. method: "em", "dpm", "dpm_sde" or "heun".
+    // As the run was configured where empty or 0 (mld/sampler_plan.h). method: "em", "dpm", "dpm_sde" or "heun".
     std::string method = {};
     int steps = 0, jump = 0, resample = 0;
+    std::optional<double> churn = {};  // of dpm_sde
     // (done, total) network calls; returning false ends the call with mld::Cancelled.
     std::function<bool(std::int64_t done, std::int64_t total)> progress = {};
   };

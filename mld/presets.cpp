@@ -39,7 +39,8 @@ constexpr std::array kPresets = {
     {"name": "svhn", "autoencoder": "svhn_conv", "latent": 64, "likelihood": "laplace", "scale": 0.75,
      "classifier": "svhn", "stage1": {"steps": 96360}}],
   // 150 epochs of 8760 steps.
-  "score": {"width": 512, "time_dim": 256, "groups": 8, "d": 0.5, "batch": 128, "lr": 1e-4, "steps": 1314000}
+  "score": {"width": 512, "time_dim": 256, "groups": 8, "d": 0.5, "batch": 128, "lr": 1e-4, "steps": 1314000},
+  "sampler": {"method": "em", "steps": 250, "jump": 10, "resample": 10}
 })"},
     Preset{"mhd", "Multimodal Handwritten Digits: image, sound, trajectory, the paper's recipe",
            R"({
@@ -52,7 +53,8 @@ constexpr std::array kPresets = {
     {"name": "trajectory", "autoencoder": "mhd_trajectory", "latent": 16, "likelihood": "normal",
      "classifier": "mhd_trajectory"}],
   // 3000 epochs of 390 steps.
-  "score": {"width": 1024, "time_dim": 512, "groups": 32, "d": 0.3, "batch": 128, "lr": 1e-4, "steps": 1170000}
+  "score": {"width": 1024, "time_dim": 512, "groups": 32, "d": 0.3, "batch": 128, "lr": 1e-4, "steps": 1170000},
+  "sampler": {"method": "em", "steps": 250, "jump": 10, "resample": 10}
 })"}};
 
 // A size that reconstructs well without making the score network's task harder than need be.

@@ -103,14 +103,11 @@ std::vector<SamplerOptions> sampler_candidates() {
   for (const int steps : {10, 20, 50, 100, 250}) list.push_back(make(em, steps, 1, 1));
   for (const int steps : {10, 20, 50}) list.push_back(make(dpm, steps, 1, 1));
   for (const int steps : {5, 10, 25}) list.push_back(make(heun, steps, 1, 1));
-  for (const int steps : {10, 20, 50, 100}) list.push_back(make(dpm_sde, steps, 1, 1));
-  for (const int steps : {20, 30, 50})
-    for (const double churn : {3, 6}) {
+  for (const double churn : {1, 5, 20})
+    for (const int steps : {10, 20, 30, 50, 100}) {
       list.push_back(make(dpm_sde, steps, 1, 1));
       list.back().churn = churn;
     }
-  list.push_back(make(dpm_sde, 12, 4, 3));
-  list.push_back(make(dpm_sde, 16, 4, 3));
   return list;
 }
 

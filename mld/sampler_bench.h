@@ -10,7 +10,7 @@
 namespace mld {
 
 // The paper's schedule of 2410 network calls (the reference, first), linear Euler-Maruyama, and the fast
-// methods with and without jumps, at 9 to 250 calls.
+// methods, at 9 to 250 calls.
 std::vector<SamplerOptions> sampler_candidates();
 
 // Difference to the reference with its 95 % interval, from 1000 bootstrap draws of the samples; both

@@ -9,10 +9,12 @@
 namespace mld {
 namespace {
 
-constexpr double kRho = 7;
-
 double ratio(double t) { return std::sqrt(std::expm1(VpSde::integral(t))); }  // sigma/a
 double time_of_ratio(double s) { return VpSde::time_of_integral(std::log1p(s * s)); }
+
+constexpr double kBlind = SamplerPlan::kBlindRatio;
+double log_spacing(double s) { return std::log(s / std::hypot(1, s / kBlind)); }
+double ratio_of_spacing(double log_w) { return 1 / std::sqrt(std::exp(-2 * log_w) - 1 / (kBlind * kBlind)); }
 
 std::vector<double> level_times(const SamplerOptions& options) {
   const Schedule& schedule = options.schedule;
@@ -21,9 +23,9 @@ std::vector<double> level_times(const SamplerOptions& options) {
     for (int k = 1; k <= schedule.levels; ++k) times.push_back(schedule.time(k));
     return times;
   }
-  const double low = std::pow(ratio(SamplerPlan::kFirstTime), 1 / kRho), high = std::pow(ratio(1), 1 / kRho);
+  const double low = log_spacing(SamplerPlan::kFirstRatio), high = log_spacing(ratio(1));
   for (int k = 1; k < schedule.levels; ++k)
-    times.push_back(time_of_ratio(std::pow(low + (high - low) * (k - 1) / (schedule.levels - 1), kRho)));
+    times.push_back(time_of_ratio(ratio_of_spacing(low + (high - low) * (k - 1) / (schedule.levels - 1))));
   times.push_back(1);
   return times;
 }
@@ -38,10 +40,19 @@ Transition em_step(int level, int levels) {
   return step;
 }
 
+// Second moments of the state r and of D_before, for latents that are standard normal: r stays so at every
+// level, and D is a r.
+struct NormalLaw {
+  double state = 1, both = 0, before = 0;
+};
+
 // With D = (r + sigma n) / a, the network's guess of the data, and h the step in log(a/sigma):
 //   r <- (sigma'/sigma) e^-ch r + a' (1 - e^-(1+c)h) D' + sigma' sqrt(1 - e^-2ch) zeta,  c = churn (ODE: 0),
-// where D' = D + (h / 2 h_before) (D - D_before), and D' = D for the first step and the last.
-Transition dpm_step(int level, double t, double u, double h_before, double churn) {
+// where D' = D + w (D - D_before), and D' = D for the first step and the last. Small steps ask for w = h / 2
+// h_before. With churn that lets the variance drift (at churn 20 and 50 levels to 0.86 of a standard normal's
+// near sigma = a): w is the weight that keeps it, which tends to the other for small steps.
+Transition dpm_step(int level, double t, double u, double h_before, double churn, NormalLaw& law) {
+  constexpr double kMostOverSmallSteps = 1.5;  // where the latents hardly show, D hardly changes and w would be huge
   const double a = VpSde::mean(t), sigma = VpSde::std_dev(t), a_next = VpSde::mean(u);
   Transition step{.level = level, .evaluates = true, .save_keep = 1 / a, .save_push = sigma / a};
   if (u == 0) {
@@ -50,13 +61,29 @@ Transition dpm_step(int level, double t, double u, double h_before, double churn
     return step;
   }
   const double h = std::log(ratio(t) / ratio(u)), sigma_next = VpSde::std_dev(u);
-  const double decay = std::exp(-churn * h), gain = a_next * -std::expm1(-(1 + churn) * h);
-  const double change = h_before > 0 ? h / (2 * h_before) : 0;
-  step.keep = sigma_next / sigma * decay + gain * (1 + change) / a;
-  step.push = gain * (1 + change) * sigma / a;
-  step.carry = -gain * change;
+  const double kept = sigma_next / sigma * std::exp(-churn * h);
+  const double gain = a_next * -std::expm1(-(1 + churn) * h);
   step.noisy = churn > 0;
   step.spread = sigma_next * std::sqrt(-std::expm1(-2 * churn * h));
+
+  const double plain = kept + gain * a;  // r <- plain r + w gain (D - D_before) + spread zeta
+  const double change = a * law.state - law.both;
+  double w = h_before > 0 ? h / (2 * h_before) : 0;
+  if (churn > 0 && h_before > 0) {
+    const double square = gain * gain * (a * change - a * law.both + law.before);
+    const double linear = gain * plain * change;
+    const double missing = 1 - plain * plain * law.state - step.spread * step.spread;
+    const double root = std::sqrt(std::max(0.0, linear * linear + square * missing));
+    w = std::clamp((root - linear) / square, 0.0, kMostOverSmallSteps * w);
+  }
+  step.keep = kept + gain * (1 + w) / a;
+  step.push = gain * (1 + w) * sigma / a;
+  step.carry = -gain * w;
+
+  const double of_state = plain + w * gain * a, of_before = -w * gain;
+  law = {of_state * of_state * law.state + 2 * of_state * of_before * law.both +
+             of_before * of_before * law.before + step.spread * step.spread,
+         a * (of_state * law.state + of_before * law.both), a * a * law.state};
   return step;
 }
 
@@ -105,19 +132,21 @@ SamplerPlan make_plan(const SamplerOptions& options) {
   plan.noised_given = options.noised_given;
   const auto time = [&](int level) { return plan.times[static_cast<std::size_t>(level)]; };
   double h_before = 0;  // 0: the memory is of another stretch
+  NormalLaw law;
   for (std::size_t i = 0; i + 1 < walk.size(); ++i) {
     const int level = walk[i], next = walk[i + 1];
     const double t = time(level), u = time(next);
     if (next > level) {
-      plan.transitions.push_back(way_back(options, level, t, u));
+      const Transition& step = plan.transitions.emplace_back(way_back(options, level, t, u));
       h_before = 0;
+      law.state = step.keep * step.keep * law.state + step.spread * step.spread;
     } else if (options.method == SamplerMethod::em) {
       plan.transitions.push_back(em_step(level, options.schedule.levels));
     } else if (options.method == SamplerMethod::heun) {
       add_heun_step(plan.transitions, level, t, u);
     } else {
       const double churn = options.method == SamplerMethod::dpm_sde ? options.churn : 0;
-      plan.transitions.push_back(dpm_step(level, t, u, h_before, churn));
+      plan.transitions.push_back(dpm_step(level, t, u, h_before, churn, law));
       h_before = u > 0 ? std::log(ratio(t) / ratio(u)) : 0;
     }
   }

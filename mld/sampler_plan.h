@@ -10,11 +10,15 @@
 //   dpm_sde  the same for the reverse SDEs that share its marginals,
 //              dr = [f - (1 + churn)/2 g^2 s] dt + sqrt(churn) g dw;
 //            churn 1 is SDE-DPM-Solver++(2M), whose step without memory is DDPM's ancestral one; more adds
-//            Langevin steps at every level, which mend what network and steps get wrong
+//            Langevin steps at every level, which mend what network and steps get wrong. The weight of the
+//            memory is the one that keeps the law of standard normal latents, which steps of much churn lose
 //   heun     Heun's method on the probability-flow ODE in r/a against sigma/a (Karras et al. 2022, algorithm
 //            1, arXiv 2206.00364): two network calls a level but the last
-// The levels of the last three are spaced as Karras et al. do (rho = 7) in sigma/a between t = 1 and
-// kFirstTime; they go back to higher levels by the exact kernel of the forward process.
+// The levels of the last three lie between t = 1 and kFirstRatio = sigma/a, evenly in the logarithm of
+//   w = s / sqrt(1 + (s / kBlindRatio)^2),   s = sigma/a:
+// evenly in log s where the noise leaves something to decide of latents of variance 1, and wide above, where a
+// linear schedule or that of Karras et al. (rho = 7) spends half its calls (docs/benchmarks.md, Samplers).
+// They go back to higher levels by the exact kernel of the forward process.
 #pragma once
 
 #include <array>
@@ -50,7 +54,8 @@ struct Transition {
 };
 
 struct SamplerPlan {
-  static constexpr double kFirstTime = 1e-3;  // of level 1 for every method but em
+  // For every method but em: sigma/a of level 1, and from where on noise hides all.
+  static constexpr double kFirstRatio = 0.03, kBlindRatio = 4;
 
   std::vector<double> times;  // of the levels 0, 1, ..., ascending; level 0 is the data
   std::vector<Transition> transitions;

@@ -9,11 +9,10 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 . tools/deps.sh
 
-out=demo quick=() samples=1000 evaluate=()
+out=demo quick=() samples=1000
 if [ "${1:-}" = --quick ]; then
   out=demo/quick
   quick=(--set stage1.steps=60 --set classifier_training.steps=60 --set score.steps=100)
-  evaluate=(--steps 25)
   samples=100
 elif [ $# -gt 0 ]; then
   echo "usage: tools/demo.sh [--quick]" >&2
@@ -38,11 +37,9 @@ build() {
 mldctl=build/demo/tools/mldctl
 
 samples() {
-  local linear=(--resample 1 "${evaluate[@]}")
-  "$mldctl" sample "$out/run" -n 32 --out "$out/joint" "${linear[@]}"
+  "$mldctl" sample "$out/run" -n 32 --out "$out/joint"
   for given in image sound trajectory; do
-    "$mldctl" sample "$out/run" --from "$out/store" --given-mods $given --index 0:32 --out "$out/given-$given" \
-      "${linear[@]}"
+    "$mldctl" sample "$out/run" --from "$out/store" --given-mods $given --index 0:32 --out "$out/given-$given"
   done
 }
 
@@ -52,7 +49,7 @@ mkdir -p "$out"
 phase data "$mldctl" data make digits --out "$out/store"
 phase train "$mldctl" train --preset digits --data "$out/store" --out "$out/run" "${quick[@]}"
 phase sample samples
-phase evaluate "$mldctl" eval "$out/run" --samples "$samples" --resample 1 "${evaluate[@]}"
+phase evaluate "$mldctl" eval "$out/run" --samples "$samples"
 
 printf '\n%s%-12s %4d s\n\n' "$times" total $((SECONDS - begin))
 echo "Pictures: $out/joint/grid.png and $out/given-{image,sound,trajectory}/grid.png (conditions on top);"

@@ -162,14 +162,14 @@ autotune_part() {
 }
 
 digits_part() {
-  local mldctl=$build/tools/mldctl store=$build/digits evaluate=(--samples 1000 --resample 1)
+  local mldctl=$build/tools/mldctl store=$build/digits evaluate=(--samples 1000)
   local make=() train=() run start p
   if [ "$mode" != ON ]; then
     make=(--train 64 --test 32)
     train=(--set stage1.batch=4 --set stage1.steps=2 --set modalities.sound.stage1.steps=2 --set score.batch=8
       --set classifier_training.batch=4 --set classifier_training.steps=2 --set score.steps=2
-      --set sampler.chunk=8 --set sampler.steps=2 --set sampler.jump=1 --set sampler.resample=1)
-    evaluate=(--samples 8 --resample 1 --steps 2)
+      --set sampler.chunk=8 --set sampler.steps=2)
+    evaluate=(--samples 8)
   fi
   rm -rf "$store"
   mkdir -p "$store"

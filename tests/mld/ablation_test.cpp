@@ -119,7 +119,7 @@ TEST_CASE("ablation: a cell is the run that train and evaluate make, and stage 1
       return s;
     };
     CHECK(contains(error_of(ErrorKind::busy, [&] { ablate(other, study.hooks); }),
-                   "was made with schedule em 6, not em 5"));
+                   "was made with schedule dpm_sde 6 churn 20, not dpm_sde 5 churn 20"));
     other = request;
     other.evaluation.samples = 20;
     CHECK(contains(error_of(ErrorKind::busy, [&] { ablate(other, study.hooks); }), "made with N 24, not 20"));

@@ -78,7 +78,9 @@ TEST_CASE("config: the presets hold the papers' numbers") {
   CHECK(ms.score.schedule == mld::LearningRate::constant);
   CHECK(ms.score.ema == 0.999);
   CHECK(ms.score.d == 0.5);
+  CHECK(ms.sampler.method == mld::SamplerMethod::em);
   CHECK(ms.sampler.steps == 250);
+  CHECK(ms.sampler.resample == 10);
   CHECK(ms.preset == "mnist-svhn");
 
   const Config digits = with({}, "digits");

@@ -6,6 +6,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <vector>
 
@@ -122,16 +123,17 @@ TEST_CASE("sampler: in-painting has the bias of method.md section 15") {
 }
 
 // On Gaussians the law of the exact solution is known. What remains of the error for many steps is of the
-// start, N(0,1) instead of the data diffused to t = 1, and of the last step, which goes from kFirstTime to 0
-// at once.
-TEST_CASE("sampler: the fast methods converge to the exact moments with second order") {
+// start, N(0,1) instead of the data diffused to t = 1, and of the last step, which goes from kFirstRatio to
+// 0 at once.
+TEST_CASE("sampler: the fast methods converge to the exact moments with the order they claim") {
   using mld::SamplerMethod;
   struct Row {
     SamplerMethod method;
     double churn;
   };
   for (const auto& [method, churn] : {Row{SamplerMethod::dpm, 1}, Row{SamplerMethod::heun, 1},
-                                      Row{SamplerMethod::dpm_sde, 1}, Row{SamplerMethod::dpm_sde, 0.5}})
+                                      Row{SamplerMethod::dpm_sde, 1}, Row{SamplerMethod::dpm_sde, 0.5},
+                                      Row{SamplerMethod::dpm_sde, 5}})
     for (const double rho : {0.6, 0.95}) {
       CAPTURE(static_cast<int>(method));
       CAPTURE(churn);
@@ -139,13 +141,17 @@ TEST_CASE("sampler: the fast methods converge to the exact moments with second o
       const auto score = [&](const double* r, double a, double s) {
         return -(r[0] - rho * a * r[1]) / (a * a * (1 - rho * rho) + s * s);
       };
-      const auto error = [&](int steps) {
-        const Moments m = moments({.method = method, .schedule = {steps, 1, 1}, .churn = churn}, 2, score);
-        return std::max(std::abs(m.mean - rho), std::abs(m.variance - (1 - rho * rho)));
+      const auto at = [&](int steps) {
+        return moments({.method = method, .schedule = {steps, 1, 1}, .churn = churn}, 2, score);
       };
-      const double coarse = error(30), fine = error(60), limit = error(480);
-      CHECK(limit < 0.004);
-      CHECK((coarse - limit) / (fine - limit) > 3);
+      const auto between = [](const Moments& x, const Moments& y) {
+        return std::max(std::abs(x.mean - y.mean), std::abs(x.variance - y.variance));
+      };
+      const Moments limit = at(1600);
+      CHECK(between(limit, {rho, 1 - rho * rho}) < 0.004);
+      const double coarse = between(at(80), limit), fine = between(at(160), limit);
+      // dpm has no memory at its first step, from t = 1 to where latents begin to show.
+      CHECK((coarse < 1e-4 || coarse / fine > (method == SamplerMethod::dpm ? 2 : 3)));
     }
 }
 
@@ -173,6 +179,44 @@ TEST_CASE("sampler: churn changes no law, mends what a start from elsewhere did,
   CHECK(off(1) < 0.5 * off(0));
   CHECK(off(3) < 0.5 * off(1));
   CHECK_THROWS_AS(mld::make_plan({.churn = -1}), mld::Error);
+}
+
+TEST_CASE("sampler: few steps of much churn keep the variance of the latents") {
+  // Of a standard normal exactly but for the last step; with the weight of small steps it would be 3 to 5 % off.
+  // Narrower latents, as within a class, lose some.
+  const auto variance = [](double of_data, int steps, double churn) {
+    const auto score = [&](const double* r, double a, double s) { return -r[0] / (a * a * of_data + s * s); };
+    return moments(
+               {.method = mld::SamplerMethod::dpm_sde, .schedule = {steps, 1, 1}, .churn = churn}, 1, score)
+        .variance;
+  };
+  const double last_step = 1 / (1 + std::pow(mld::SamplerPlan::kFirstRatio, 2));
+  for (const auto& [steps, churn] : {std::pair{50, 20.0}, {20, 10.0}, {30, 3.0}, {50, 1.0}}) {
+    CAPTURE(steps);
+    CAPTURE(churn);
+    CHECK(variance(1, steps, churn) == doctest::Approx(last_step).epsilon(1e-9));
+    for (const auto& [of_data, least] : {std::pair{0.25, 0.87}, {0.01, 0.72}}) {
+      const double share = variance(of_data, steps, churn) / of_data;
+      CHECK(share > least);
+      CHECK(share < 1);
+    }
+  }
+}
+
+TEST_CASE("sampler: levels of the fast methods are dense where noise hides some, not all, of the latents") {
+  const mld::SamplerPlan plan = mld::make_plan({.method = mld::SamplerMethod::dpm, .schedule = {50, 1, 1}});
+  std::vector<double> ratios;
+  for (const double t : plan.times) ratios.push_back(std::sqrt(std::expm1(mld::VpSde::integral(t))));
+  CHECK(plan.times.front() == 0);
+  CHECK(plan.times.back() == 1);
+  CHECK(ratios[1] == doctest::Approx(mld::SamplerPlan::kFirstRatio).epsilon(1e-9));
+  for (std::size_t k = 1; k + 1 < ratios.size(); ++k) {
+    const double step = std::log(ratios[k + 1] / ratios[k]);
+    if (ratios[k + 1] < 0.5) CHECK(step == doctest::Approx(0.1).epsilon(2e-2));
+    CHECK(step >= 0.0995);
+    if (k > 1) CHECK(ratios[k + 1] - ratios[k] > ratios[k] - ratios[k - 1]);
+  }
+  CHECK(std::count_if(ratios.begin(), ratios.end(), [](double s) { return s > 4; }) < 5);
 }
 
 TEST_CASE("sampler: jumps of the fast methods follow the exact forward process") {
