@@ -12,21 +12,35 @@ namespace {
 double ratio(double t) { return std::sqrt(std::expm1(VpSde::integral(t))); }  // sigma/a
 double time_of_ratio(double s) { return VpSde::time_of_integral(std::log1p(s * s)); }
 
-constexpr double kBlind = SamplerPlan::kBlindRatio;
-double log_spacing(double s) { return std::log(s / std::hypot(1, s / kBlind)); }
-double ratio_of_spacing(double log_w) { return 1 / std::sqrt(std::exp(-2 * log_w) - 1 / (kBlind * kBlind)); }
+// Monotone functions of s = sigma/a and their inverses; levels are evenly spaced in them.
+struct Karras {
+  static constexpr double kRho = 7;
+  static double of(double s) { return std::pow(s, 1 / kRho); }
+  static double inverse(double x) { return std::pow(x, kRho); }
+};
+struct LogUpToBlind {
+  static constexpr double kBlind = SamplerPlan::kBlindRatio;
+  static double of(double s) { return std::log(s / std::hypot(1, s / kBlind)); }
+  static double inverse(double x) { return 1 / std::sqrt(std::exp(-2 * x) - 1 / (kBlind * kBlind)); }
+};
+
+template <class Spacing>
+void add_levels(std::vector<double>& times, int levels, double first) {
+  const double low = Spacing::of(first), high = Spacing::of(ratio(1));
+  for (int k = 1; k < levels; ++k)
+    times.push_back(time_of_ratio(Spacing::inverse(low + (high - low) * (k - 1) / (levels - 1))));
+  times.push_back(1);
+}
 
 std::vector<double> level_times(const SamplerOptions& options) {
   const Schedule& schedule = options.schedule;
   std::vector<double> times{0};
-  if (options.method == SamplerMethod::em) {
+  if (options.method == SamplerMethod::em)
     for (int k = 1; k <= schedule.levels; ++k) times.push_back(schedule.time(k));
-    return times;
-  }
-  const double low = log_spacing(SamplerPlan::kFirstRatio), high = log_spacing(ratio(1));
-  for (int k = 1; k < schedule.levels; ++k)
-    times.push_back(time_of_ratio(ratio_of_spacing(low + (high - low) * (k - 1) / (schedule.levels - 1))));
-  times.push_back(1);
+  else if (options.method == SamplerMethod::dpm_sde)
+    add_levels<LogUpToBlind>(times, schedule.levels, SamplerPlan::kFirstRatio);
+  else
+    add_levels<Karras>(times, schedule.levels, ratio(SamplerPlan::kFirstTime));
   return times;
 }
 
@@ -52,7 +66,8 @@ struct NormalLaw {
 // h_before. With churn that lets the variance drift (at churn 20 and 50 levels to 0.86 of a standard normal's
 // near sigma = a): w is the weight that keeps it, which tends to the other for small steps.
 Transition dpm_step(int level, double t, double u, double h_before, double churn, NormalLaw& law) {
-  constexpr double kMostOverSmallSteps = 1.5;  // where the latents hardly show, D hardly changes and w would be huge
+  constexpr double kMostOverSmallSteps =
+      1.5;  // where the latents hardly show, D hardly changes and w would be huge
   const double a = VpSde::mean(t), sigma = VpSde::std_dev(t), a_next = VpSde::mean(u);
   Transition step{.level = level, .evaluates = true, .save_keep = 1 / a, .save_push = sigma / a};
   if (u == 0) {

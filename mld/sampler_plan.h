@@ -5,7 +5,7 @@
 // so that one kernel serves every method, and a recorded transition every place of the walk.
 //
 // Methods, all of them walking the jump schedule (schedule.h):
-//   em       Euler-Maruyama on the reverse SDE, levels evenly spaced in t (the paper; method.md section 10)
+//   em       Euler-Maruyama on the reverse SDE (the paper; method.md section 10)
 //   dpm      DPM-Solver++(2M) (Lu et al. 2022, arXiv 2211.01095) on the probability-flow ODE
 //   dpm_sde  the same for the reverse SDEs that share its marginals,
 //              dr = [f - (1 + churn)/2 g^2 s] dt + sqrt(churn) g dw;
@@ -14,11 +14,12 @@
 //            memory is the one that keeps the law of standard normal latents, which steps of much churn lose
 //   heun     Heun's method on the probability-flow ODE in r/a against sigma/a (Karras et al. 2022, algorithm
 //            1, arXiv 2206.00364): two network calls a level but the last
-// The levels of the last three lie between t = 1 and kFirstRatio = sigma/a, evenly in the logarithm of
-//   w = s / sqrt(1 + (s / kBlindRatio)^2),   s = sigma/a:
-// evenly in log s where the noise leaves something to decide of latents of variance 1, and wide above, where a
-// linear schedule or that of Karras et al. (rho = 7) spends half its calls (docs/benchmarks.md, Samplers).
-// They go back to higher levels by the exact kernel of the forward process.
+// Levels: em evenly in t; dpm and heun as Karras et al. (rho = 7) in s = sigma/a from kFirstTime to t = 1;
+// dpm_sde from s = kFirstRatio to t = 1 evenly in the logarithm of
+//   w = s / sqrt(1 + (s / kBlindRatio)^2):
+// evenly in log s where the noise leaves something to decide of latents of variance 1, and wide above, where
+// the others spend half their calls (docs/benchmarks.md, Samplers). All but em go back to higher levels by
+// the exact kernel of the forward process.
 #pragma once
 
 #include <array>
@@ -54,7 +55,8 @@ struct Transition {
 };
 
 struct SamplerPlan {
-  // For every method but em: sigma/a of level 1, and from where on noise hides all.
+  static constexpr double kFirstTime = 1e-3;  // of level 1: dpm, heun
+  // sigma/a of level 1, and from where on noise hides nearly all: dpm_sde
   static constexpr double kFirstRatio = 0.03, kBlindRatio = 4;
 
   std::vector<double> times;  // of the levels 0, 1, ..., ascending; level 0 is the data
