@@ -63,7 +63,7 @@ struct NormalLaw {
 // With D = (r + sigma n) / a, the network's guess of the data, and h the step in log(a/sigma):
 //   r <- (sigma'/sigma) e^-ch r + a' (1 - e^-(1+c)h) D' + sigma' sqrt(1 - e^-2ch) zeta,  c = churn (ODE: 0),
 // where D' = D + w (D - D_before), and D' = D for the first step and the last. Small steps ask for w = h / 2
-// h_before. With churn that lets the variance drift (at churn 20 and 50 levels to 0.86 of a standard normal's
+// h_before. With churn that lets the variance drift (at churn 20 and 50 levels to 0.85 of a standard normal's
 // near sigma = a): w is the weight that keeps it, which tends to the other for small steps.
 Transition dpm_step(int level, double t, double u, double h_before, double churn, NormalLaw& law) {
   constexpr double kMostOverSmallSteps =
