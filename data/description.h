@@ -34,7 +34,7 @@ struct Modality {
   Shape shape;               // of one item: image [H,W,C], spectrogram [frames,mels], otherwise [n]
   DType dtype = DType::f32;  // as stored: u8 or f32, i32 for discrete kinds
   ValueRange range;          // of the values gather() yields; bytes 0..255 map to it. Not for discrete kinds
-  std::optional<ValueRange> original_range;  // what the values 0..1 stand for: decibels, pixels, ...
+  std::optional<ValueRange> original_range;  // what the ends of range stand for: decibels, pixels, ...
   std::optional<AudioFrontEnd> audio;        // spectrogram only
   bool pen_path = false;                     // vector only: a drawn path, first all x, then all y
   std::int64_t categories = 0;               // discrete kinds only

@@ -28,7 +28,7 @@
 //     dtype        "u8" | "f32"; "i32" for tokens and categorical
 //     range        [lo, hi] of the values a reader yields: u8 data map 0..255 linearly onto it, f32 data are
 //                  yielded as they are. Not for tokens and categorical
-//     original_range  optional, [min, max]: what the values 0 and 1 stand for in the data's own units
+//     original_range  optional, [min, max]: what the ends of range stand for in the data's own units
 //     (decibels of
 //                  a spectrogram, pixels of a pen path): original = min + value * (max - min)
 //     audio        optional, spectrogram only: {sample_rate (Hz), n_fft (samples), hop (samples)} of its

@@ -81,7 +81,8 @@ std::vector<float> from_wave(const data::Modality& info, const fs::path& file, b
   std::vector<float> values(static_cast<std::size_t>(info.shape.numel()));
   data::MelFrontEnd().decibels(wave, values);
   const float loudest = *std::max_element(values.begin(), values.end());
-  for (float& v : values) v = info.original_range->to_unit(std::max(v, loudest - data::kDynamicRange));
+  for (float& v : values)
+    v = info.range.from_unit(info.original_range->to_unit(std::max(v, loudest - data::kDynamicRange)));
   return values;
 }
 
@@ -109,7 +110,8 @@ class Writer {
       MLD_CHECK(static_cast<std::int64_t>(set.values.size()) == n_ * set.info.shape.numel(), "samples of '",
                 set.info.name, "': ", set.values.size(), " values for ", n_, " samples");
       write_npy(add(set.info.name + ".npy"), set, n_);
-      if (!set.given) singles(set);
+      units_.push_back(unit_values(set.info, set.values));
+      if (!set.given) singles(set, units_.back());
     }
     grid();
     return files_;
@@ -127,25 +129,25 @@ class Writer {
     MLD_CHECK_AS(ErrorKind::io, !error, folder.string(), ": cannot be made: ", error.message());
   }
 
-  std::span<const float> values(const SampleSet& set, std::int64_t k) const {
+  static std::span<const float> one(const SampleSet& set, std::span<const float> units, std::int64_t k) {
     const auto size = static_cast<std::size_t>(set.info.shape.numel());
-    return std::span(set.values).subspan(static_cast<std::size_t>(k) * size, size);
+    return units.subspan(static_cast<std::size_t>(k) * size, size);
   }
 
-  void singles(const SampleSet& set) {
+  void singles(const SampleSet& set, std::span<const float> units) {
     if (!drawable(set)) return;
     make_folder(folder_ / set.info.name);
     for (std::int64_t k = 0; k < std::min(n_, options_.singles); ++k) {
       char number[32];
       std::snprintf(number, sizeof number, "/%04lld", static_cast<long long>(k));
-      const data::Tile tile = sample_tile(set.info, values(set, k));
+      const data::Tile tile = sample_tile(set.info, one(set, units, k));
       const fs::path path = add(set.info.name + number + ".png");
       if (tile.kind == data::TileKind::image)
         data::write_png(path, tile.values, tile.size);
       else
         data::write_png(path, data::compose_grid(std::span(&tile, 1), 1, 1));
       if (audible(set.info)) {
-        const auto wave = data::synthesize_wave(values(set, k), *set.info.original_range,
+        const auto wave = data::synthesize_wave(one(set, units, k), *set.info.original_range,
                                                 options_.seed + static_cast<std::uint64_t>(k));
         data::write_wave(add(set.info.name + number + ".wav"), wave, data::kSampleRate);
       }
@@ -153,19 +155,19 @@ class Writer {
   }
 
   void grid() {
-    std::vector<const SampleSet*> rows;  // conditions on top
+    std::vector<std::size_t> rows;  // conditions on top
     for (bool given : {true, false})
-      for (const SampleSet& set : sets_)
-        if (set.given == given && drawable(set)) rows.push_back(&set);
+      for (std::size_t m = 0; m < sets_.size(); ++m)
+        if (sets_[m].given == given && drawable(sets_[m])) rows.push_back(m);
     if (rows.empty()) return;
     const std::int64_t shown = std::min(n_, kGridSamples), columns = std::min(shown, kColumns);
     std::vector<data::Tile> tiles;
     std::int64_t lines = 0;
     for (std::int64_t first = 0; first < shown; first += columns)
-      for (const SampleSet* set : rows) {
+      for (const std::size_t m : rows) {
         ++lines;
         for (std::int64_t k = first; k < first + columns; ++k)
-          tiles.push_back(k < shown ? sample_tile(set->info, values(*set, k)) : data::Tile{});
+          tiles.push_back(k < shown ? sample_tile(sets_[m].info, one(sets_[m], units_[m], k)) : data::Tile{});
       }
     data::write_png(add("grid.png"), data::compose_grid(tiles, lines, columns));
   }
@@ -174,10 +176,18 @@ class Writer {
   std::span<const SampleSet> sets_;
   std::int64_t n_;
   const WriteSampleOptions& options_;
+  std::vector<std::vector<float>> units_;  // of each set
   std::vector<std::string> files_;
 };
 
 }  // namespace
+
+std::vector<float> unit_values(const data::Modality& info, std::span<const float> values) {
+  std::vector<float> units(values.begin(), values.end());
+  if (!data::is_discrete(info.kind))
+    for (float& v : units) v = info.range.to_unit(v);
+  return units;
+}
 
 data::Tile sample_tile(const data::Modality& info, std::span<const float> values) {
   const Shape& s = info.shape;

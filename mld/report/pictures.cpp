@@ -59,8 +59,7 @@ std::string Gallery::words(const Strip& s, std::int64_t first, std::int64_t show
 std::string Gallery::strip(const Strip& s, std::int64_t first, std::int64_t shown) const {
   const data::Modality& info = *s.info;
   if (data::is_discrete(info.kind)) return words(s, first, shown);
-  std::vector<float> unit(s.values.begin(), s.values.end());
-  for (float& v : unit) v = info.range.to_unit(v);
+  const std::vector<float> unit = unit_values(info, s.values);
   const Strip scaled{.info = s.info, .values = unit};
   // A last strip that is not full is as wide as those above it.
   std::vector<data::Tile> tiles(static_cast<std::size_t>(first == 0 ? shown : kColumns));
@@ -93,10 +92,12 @@ std::string Gallery::strips(std::span<const Strip> list, std::int64_t n) const {
 std::string Gallery::players(const Strip& s, std::int64_t n, std::int64_t count, std::uint64_t seed) const {
   if (!audible(*s.info)) return "";
   const std::string name = s.label.empty() ? s.info->name : s.label;
+  const std::vector<float> unit = unit_values(*s.info, s.values);
+  const Strip scaled{.info = s.info, .values = unit};
   std::string out;
   for (std::int64_t k = 0; k < std::min(n, count); ++k) {
-    const std::vector<float> wave =
-        data::synthesize_wave(sample(s, k), *s.info->original_range, seed + static_cast<std::uint64_t>(k));
+    const std::vector<float> wave = data::synthesize_wave(sample(scaled, k), *s.info->original_range,
+                                                          seed + static_cast<std::uint64_t>(k));
     const std::string label = cat(name, ", sample ", k + 1);
     out += cat("<div>", escape(label), "<audio controls=\"controls\" preload=\"metadata\" aria-label=\"",
                escape(label), "\" src=\"", data_uri("audio/wav", data::encode_wave(wave, data::kSampleRate)),
