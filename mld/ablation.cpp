@@ -1,7 +1,9 @@
 #include "mld/ablation.h"
 
 #include <algorithm>
+#include <map>
 #include <set>
+#include <tuple>
 
 #include "engine/io/atomic_file.h"
 #include "engine/io/file_error.h"
@@ -47,10 +49,12 @@ class Ablation {
                          request.configure({cat(request.key, "=", value), cat("seed=", seed)}),
                          request.out / name});
       }
-    check_names();
+    check_jobs();
   }
 
   std::vector<AblationCell> run() {
+    make_folder(request_.out);
+    make_folder(results_);
     std::vector<AblationCell> cells;
     std::vector<const Job*> open;
     for (const Job& job : jobs_) {
@@ -58,9 +62,7 @@ class Ablation {
       if (!finished(job)) open.push_back(&job);
     }
     if (open.empty()) return cells;
-    make_folder(request_.out);
-    make_folder(results_);
-    if (!share_stage1(open)) return {};
+    if (!share_stage1()) return {};
     std::size_t done = jobs_.size() - open.size();
     for (const Job* job : open) {
       note(cat(request_.key, " ", job->cell.value, ", seed ", job->cell.seed, ": cell ", ++done, " of ",
@@ -72,12 +74,28 @@ class Ablation {
   }
 
  private:
-  void check_names() const {
+  // Whatever would make the last step fail is found before the first.
+  void check_jobs() const {
     MLD_CHECK_AS(ErrorKind::usage, !jobs_.empty(), "ablation: no value or no seed");
     std::set<fs::path> names;
-    for (const Job& job : jobs_)
+    std::map<std::tuple<std::string, std::uint64_t, std::string>, std::string> rows;
+    for (const Job& job : jobs_) {
       MLD_CHECK_AS(ErrorKind::usage, names.insert(job.run).second, "ablation: two cells would be ",
                    job.run.string(), "; give each value and each seed once");
+      const auto [row, is_new] = rows.try_emplace(
+          {score_hash(job.config), job.config.seed, schedule_name(sampling(job.config).sampler)},
+          job.cell.value);
+      MLD_CHECK_AS(ErrorKind::usage, is_new, "ablation: ", request_.key, "=", row->second, " and ",
+                   request_.key, "=", job.cell.value, " with seed ", job.config.seed,
+                   " are the same score network and sampler, of which a table has one row; vary what one of "
+                   "them depends on");
+      check_metrics(request_.evaluation.metrics, job.config.model.kind);
+      const data::Store store = data::Store::open(job.config.data.store);
+      const std::int64_t used = samples_used(store.split(request_.evaluation.split), request_.evaluation);
+      MLD_CHECK_AS(ErrorKind::usage, request_.evaluation.samples <= used,
+                   "ablation: ", request_.evaluation.samples, " samples asked for, split '",
+                   request_.evaluation.split, "' has ", used);
+    }
   }
 
   static void make_folder(const fs::path& folder) {
@@ -108,16 +126,24 @@ class Ablation {
     same("split", found.split, request_.evaluation.split);
     same("schedule", found.schedule, schedule_name(sampling(job.config).sampler));
     if (request_.evaluation.samples > 0) same("N", found.samples, request_.evaluation.samples);
+    if (found.classifier_recipe)
+      same("classifiers of recipe", *found.classifier_recipe, classifiers_hash(job.config));
+    if (found.sampling_seed) same("samples of seed", *found.sampling_seed, sampling(job.config).seed);
+    for (const std::string& metric : metric_names(request_.evaluation.metrics))
+      MLD_CHECK_AS(ErrorKind::busy, std::ranges::find(found.metrics, metric) != found.metrics.end(),
+                   job.cell.evaluation.string(), ": was made without the metric ", metric,
+                   "; name another folder for the results, or remove it");
     note(cat(job.cell.evaluation.string(), ": is there"));
     return true;
   }
 
-  // Sets where cells take their stage 1 from, if they have one in common. False: stopped.
-  bool share_stage1(const std::vector<const Job*>& open) {
+  // Sets where cells take their stage 1 from, if all of them, finished or not, have one in common. False:
+  // stopped.
+  bool share_stage1() {
     reuse_ = request_.reuse;
-    const std::string first = stage1_of(open.front()->config);
+    const std::string first = stage1_of(jobs_.front().config);
     const bool common =
-        std::ranges::all_of(open, [&](const Job* job) { return stage1_of(job->config) == first; });
+        std::ranges::all_of(jobs_, [&](const Job& job) { return stage1_of(job.config) == first; });
     if (!reuse_.empty() || !common || jobs_.size() < 2) return true;
     reuse_ = request_.out / "stage1";
     for (const StageChoice stages : {StageChoice::autoencoders, StageChoice::classifiers}) {
@@ -140,12 +166,7 @@ class Ablation {
     const data::Store store = data::Store::open(job.config.data.store);
     EvaluationOptions options = request_.evaluation;
     options.sampling = sampling(job.config);
-    const Evaluation e = evaluate(model, store, options, hooks_.evaluation);
-    MLD_CHECK_AS(ErrorKind::usage,
-                 request_.evaluation.samples == 0 || e.samples == request_.evaluation.samples,
-                 "ablation: ", request_.evaluation.samples, " samples asked for, split '", options.split,
-                 "' has ", e.samples);
-    write_file_atomically(job.cell.evaluation, to_json(e));
+    write_file_atomically(job.cell.evaluation, to_json(evaluate(model, store, options, hooks_.evaluation)));
   }
 
   const AblationRequest& request_;

@@ -1,6 +1,6 @@
 // An ablation: one setting of a configuration varied over a list of values, each with a list of seeds. Every
-// cell is a run that is trained and evaluated like any other; stage 1 is trained once and shared by all cells
-// that agree on it. What is finished stays finished: a cell whose evaluation is there is not computed again,
+// cell is a run that is trained and evaluated like any other; stage 1 is trained once and shared if all cells
+// agree on it. What is finished stays finished: a cell whose evaluation is there is not computed again,
 // and an interrupted one goes on where it was, so that the evaluations alone, a few KB each, can be kept and
 // built upon.
 #pragma once
@@ -47,9 +47,10 @@ struct AblationHooks {
 std::pair<std::string, std::vector<std::string>> parse_variation(const std::string& text);
 
 // The cells in order of seeds, then values: after the first seed there is a table. Empty if the hooks asked
-// to stop; all that was done is saved then. ErrorKind::usage for a setting that does not exist, before
-// anything is trained; ErrorKind::busy for an evaluation in the way that was made with another configuration,
-// N, split or schedule.
+// to stop; all that was done is saved then. Before anything is trained: ErrorKind::usage for a setting that
+// does not exist, values that no table could tell apart, more samples than the split has, or a metric that a
+// model cannot have; ErrorKind::busy for an evaluation in the way that was made with another configuration,
+// classifier recipe, N, split, schedule or seed of samples, or without a metric that is asked for.
 std::vector<AblationCell> ablate(const AblationRequest& request, const AblationHooks& hooks);
 
 }  // namespace mld

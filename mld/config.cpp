@@ -342,6 +342,12 @@ std::string classifier_hash(const ModalityConfig& modality) {
   return fnv1a(object.dump());
 }
 
+std::string classifiers_hash(const Config& config) {
+  std::string all;
+  for (const ModalityConfig& modality : config.modalities) all += classifier_hash(modality);
+  return fnv1a(all);
+}
+
 std::string score_hash(const Config& config) {
   OrderedJson object = {{"model", value_json(config.model)}, {"score", value_json(config.score)}};
   for (const ModalityConfig& modality : config.modalities)

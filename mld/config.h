@@ -199,6 +199,7 @@ std::map<std::string, std::string> settings_beyond_preset(const Config& config,
 // stages. The seed and the data are outside of them: compare these apart.
 std::string stage1_hash(const ModalityConfig& modality);  // autoencoder
 std::string classifier_hash(const ModalityConfig& modality);
-std::string score_hash(const Config& config);  // score network, with the autoencoders it rests on
+std::string classifiers_hash(const Config& config);  // all classifiers
+std::string score_hash(const Config& config);        // score network, with the autoencoders it rests on
 
 }  // namespace mld

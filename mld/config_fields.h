@@ -179,7 +179,8 @@ struct Fields<SamplerConfig> {
       "Euler-Maruyama (the paper), DPM-Solver++(2M), its stochastic form, or Heun (two network calls a "
       "level)");
     v("steps", c.steps, Limits{1, kMaxLevels}, "levels N of the reverse diffusion");
-    v("jump", c.jump, Limits{1, kMaxLevels}, "levels that resampling jumps back, at most steps; none if resample is 1");
+    v("jump", c.jump, Limits{1, kMaxLevels},
+      "levels that resampling jumps back, at most steps; none if resample is 1");
     v("resample", c.resample, Limits{1, kMaxResample},
       "times that each stretch of jump levels is walked; 1: the linear schedule");
     v("renoise", c.renoise, kAny,

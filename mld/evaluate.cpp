@@ -6,11 +6,13 @@
 #include <cmath>
 #include <numeric>
 #include <set>
+#include <unordered_map>
 
 #include "data/render.h"
 #include "mld/latent_metrics.h"
 #include "mld/metrics/captions.h"
 #include "mld/metrics/quality.h"
+#include "mld/metrics/weights.h"
 #include "mld/stage.h"
 
 namespace mld {
@@ -39,12 +41,11 @@ class Evaluator {
         split_(store.split(options.split)),
         options_(options),
         progress_(progress) {
-    count_ = options.samples > 0 ? std::min(options.samples, split_.num_samples()) : split_.num_distinct();
+    count_ = samples_used(split_, options);
     MLD_CHECK_AS(ErrorKind::data, count_ > 0, "split '", options.split, "' of ", store.path().string(),
                  ": has no samples");
-    MLD_CHECK_AS(ErrorKind::usage,
-                 !options.metrics.information || model.config().model.kind != ModelKind::inpaint,
-                 "mutual information: an in-painting model has no conditional scores; use kind mld or uni");
+    check_metrics(options.metrics, model.config().model.kind);
+    weights_folder(options.weights);  // checked even where no network is wanted
     const auto width = static_cast<std::size_t>(store.num_modalities());
     for (int i = 0; i < model.modalities(); ++i) {
       column_.push_back(store.description().modality(model.modality(i).name));
@@ -52,6 +53,7 @@ class Evaluator {
       for (std::int64_t row = 0; row < count_; ++row)
         items.push_back(split_.samples()[static_cast<std::size_t>(row) * width +
                                          static_cast<std::size_t>(column_.back())]);
+      first_rows_.push_back(first_rows(items));
       items_.push_back(std::move(items));
     }
     labels_.assign(split_.labels().begin(), split_.labels().begin() + static_cast<std::ptrdiff_t>(count_));
@@ -99,8 +101,16 @@ class Evaluator {
     e.modalities = model_.names();
     for (int i = 0; i < model_.modalities(); ++i)
       e.classifier_hash.push_back(model_.has_classifier(i) ? model_.classifier_hash(i) : "");
+    e.classifier_recipe = classifiers_hash(config);
+    e.metrics = metric_names(options_.metrics);
     e.split = options_.split;
     e.samples = count_;
+    for (int i = 0; i < model_.modalities(); ++i) e.distinct.push_back(distinct(i));
+    e.clusters = clusters(full_set(model_.modalities()));
+    if (count_ > split_.num_distinct())
+      note(cat("N = ", count_, " goes beyond the first pairing (", split_.num_distinct(),
+               "): intervals of coherence take samples of one item for independent"));
+    if (!model_.has_score()) note("the run has no score network yet: only classifiers and autoencoders");
     e.sampling = options_.sampling;
   }
 
@@ -119,9 +129,36 @@ class Evaluator {
       if (!has_all(needed, row)) labels[static_cast<std::size_t>(row)] = -1;
     return labels;
   }
+  // Of each row the first that has the same item.
+  static std::vector<std::int64_t> first_rows(const Labels& items) {
+    std::vector<std::int64_t> first;
+    std::unordered_map<std::int32_t, std::int64_t> seen;
+    for (std::int64_t row = 0; row < std::ssize(items); ++row)
+      first.push_back(seen.try_emplace(items[static_cast<std::size_t>(row)], row).first->second);
+    return first;
+  }
   std::int64_t distinct(int i) const {
     const Labels& items = items_[static_cast<std::size_t>(i)];
-    return static_cast<std::int64_t>(std::set<std::int32_t>(items.begin(), items.end()).size());
+    const std::set<std::int32_t> different(items.begin(), items.end());
+    return std::ssize(different) - static_cast<std::int64_t>(different.contains(-1));
+  }
+  // What samples have in common that were generated from these modalities: of each row the first with the
+  // same item of the modality that has fewest.
+  std::vector<std::int64_t> clusters(Subset given) const {
+    int coarsest = -1;
+    for (int i = 0; i < model_.modalities(); ++i)
+      if (contains(given, i) && (coarsest < 0 || distinct(i) < distinct(coarsest))) coarsest = i;
+    if (coarsest >= 0) return first_rows_[static_cast<std::size_t>(coarsest)];
+    std::vector<std::int64_t> rows(static_cast<std::size_t>(count_));
+    std::iota(rows.begin(), rows.end(), 0);
+    return rows;
+  }
+  // Labels of the different items of a modality.
+  Labels labels_of_items(int i) const {
+    Labels labels = labels_with(Subset{1} << i);
+    for (std::size_t row = 0; row < labels.size(); ++row)
+      if (first_rows_[static_cast<std::size_t>(i)][row] != static_cast<std::int64_t>(row)) labels[row] = -1;
+    return labels;
   }
 
   template <class F>  // f(Rows)
@@ -141,17 +178,21 @@ class Evaluator {
     }
   }
 
-  // Appends the features of the rows that have everything in `needed`.
+  // Appends the features of the rows that have everything in `needed`, which they were made from.
   void add_features(const Extractor& extractor, const Tensor& values, const Rows& rows, Subset needed,
-                    FeatureSet& set) const {
+                    std::span<const std::int64_t> items, FeatureSet& set) const {
     const Tensor features = extractor.features(values, rows.first);
     for (std::int64_t k = 0; k < rows.n; ++k)
-      if (has_all(needed, rows.first + k)) set.add(features.rows(k, 1).span<float>());
+      if (has_all(needed, rows.first + k))
+        set.add(features.rows(k, 1).span<float>(),
+                items.subspan(static_cast<std::size_t>(rows.first + k), 1));
   }
 
   void add_quality(const Extractor& extractor, Subset given, const FeatureSet& made) {
     const FeatureSet& real = real_features_[static_cast<std::size_t>(&extractor - extractors_.data())];
-    if (real.count() < 4 || made.count() < 4) return;
+    const auto few = [](const FeatureSet& set) { return std::ssize(set.rows()) < 4 * set.dim(); };
+    if (few(real) || few(made))
+      return note("quality is left out where fewer than 4 different items are to compare");
     QualityCell cell{given,
                      extractor.modality,
                      extractor.metric,
@@ -190,8 +231,9 @@ class Evaluator {
         }
         for (std::size_t e = 0; e < extractors_.size(); ++e) {
           if (extractors_[e].modality != i) continue;
-          add_features(extractors_[e], x, rows, Subset{1} << i, real_features_[e]);
-          if (again.defined()) add_features(extractors_[e], again, rows, Subset{1} << i, self_features[e]);
+          add_features(extractors_[e], x, rows, Subset{1} << i, first_rows_[k], real_features_[e]);
+          if (again.defined())
+            add_features(extractors_[e], again, rows, Subset{1} << i, first_rows_[k], self_features[e]);
         }
         if (z_.defined()) model_.set_latent_slice(z_.rows(rows.first, rows.n), i, model_.encode(i, x));
       }
@@ -204,8 +246,8 @@ class Evaluator {
       const auto k = static_cast<std::size_t>(i);
       const Subset self = Subset{1} << i;
       if (!of_real[k].empty())
-        result_.classifier.push_back({self, i, agreement(of_real[k], labels_with(self))});
-      if (!of_self[k].empty()) result_.self.push_back({self, i, agreement(of_self[k], labels_with(self))});
+        result_.classifier.push_back({self, i, agreement(of_real[k], labels_of_items(i))});
+      if (!of_self[k].empty()) result_.self.push_back({self, i, agreement(of_self[k], labels_of_items(i))});
     }
     for (std::size_t e = 0; e < extractors_.size(); ++e)
       if (self_features[e].count() > 0)
@@ -236,6 +278,7 @@ class Evaluator {
     std::vector<Labels> predicted(static_cast<std::size_t>(model_.modalities()));
     std::vector<FeatureSet> made;
     for (const Extractor& e : extractors_) made.emplace_back(e.dim);
+    const std::vector<std::int64_t> items = clusters(given);
     each_chunk(what + ", measured", [&](const Rows& rows) {
       std::vector<Tensor> values = rows.values;
       for (int i = 0; i < model_.modalities(); ++i) {
@@ -245,7 +288,8 @@ class Evaluator {
         if (options_.metrics.coherence && model_.has_classifier(i))
           append(predicted[k], model_.classify(i, values[k]));
         for (std::size_t e = 0; e < extractors_.size(); ++e)
-          if (extractors_[e].modality == i) add_features(extractors_[e], values[k], rows, given, made[e]);
+          if (extractors_[e].modality == i)
+            add_features(extractors_[e], values[k], rows, given, items, made[e]);
       }
       add_pen(what, values, rows, given);
       if (captions_ && !(contains(given, captions_->image()) && contains(given, captions_->caption())))
@@ -267,8 +311,13 @@ class Evaluator {
         }
       return;
     }
-    std::erase_if(predicted, [](const Labels& labels) { return labels.empty(); });
-    if (!predicted.empty()) {
+    const auto missing = std::erase_if(predicted, [](const Labels& labels) { return labels.empty(); });
+    if (options_.metrics.coherence && missing > 0)
+      note(predicted.empty()      ? "coherence is left out: the run has no classifiers"
+           : predicted.size() < 2 ? "joint coherence is left out: only one modality has a classifier"
+                                  : cat("joint coherence is that of the ", predicted.size(),
+                                        " modalities that have classifiers"));
+    if (predicted.size() > 1) {
       result_.joint = joint_coherence(predicted, static_cast<int>(store_.description().classes));
       result_.outcomes.push_back(result_.joint.equal);
     }
@@ -296,6 +345,8 @@ class Evaluator {
   }
 
   void information() {
+    if (model_.config().model.kind == ModelKind::inpaint)
+      return note("mutual information is left out: an in-painting model has no conditional scores");
     if (model_.config().model.kind == ModelKind::uni)
       note("mutual information and gap: a uni network has never seen a modality at time 0 exactly");
     std::vector<std::int64_t> complete;
@@ -407,7 +458,8 @@ class Evaluator {
   const EvaluationProgress& progress_;
   std::int64_t count_ = 0;
   std::vector<int> column_;
-  std::vector<Labels> items_;  // of each modality in sample order; -1 is a hole
+  std::vector<Labels> items_;                          // of each modality in sample order; -1 is a hole
+  std::vector<std::vector<std::int64_t>> first_rows_;  // of each modality
   Labels labels_;
   std::vector<Extractor> extractors_;
   std::vector<FeatureSet> real_features_;  // of each extractor
@@ -427,7 +479,7 @@ MetricChoice parse_metrics(const std::string& names) {
     const std::size_t end = std::min(names.find(',', first), names.size());
     const std::string name = names.substr(first, end - first);
     first = end + 1;
-    if (name == "all") return {true, true, true, true, true, true};
+    if (name == "all") return {true, true, true, true, true, true, true};
     bool* const flag = name == "coherence"      ? &chosen.coherence
                        : name == "quality"      ? &chosen.quality
                        : name == "robustness"   ? &chosen.robustness
@@ -440,6 +492,31 @@ MetricChoice parse_metrics(const std::string& names) {
     *flag = true;
   }
   return chosen;
+}
+
+std::vector<std::string> metric_names(const MetricChoice& metrics) {
+  std::vector<std::string> names;
+  const auto add = [&](bool chosen, const char* name) {
+    if (chosen) names.emplace_back(name);
+  };
+  add(metrics.coherence, "coherence");
+  add(metrics.quality, "quality");
+  add(metrics.robustness, "robustness");
+  add(metrics.diversity, "diversity");
+  add(metrics.memorisation, "memorisation");
+  add(metrics.information, "mi");
+  return names;
+}
+
+void check_metrics(const MetricChoice& metrics, ModelKind kind) {
+  MLD_CHECK_AS(
+      ErrorKind::usage, !metrics.information || metrics.all || kind != ModelKind::inpaint,
+      "metrics: mi, mutual information: an in-painting model has no conditional scores; use kind mld or "
+      "uni");
+}
+
+std::int64_t samples_used(const data::Split& split, const EvaluationOptions& options) {
+  return options.samples > 0 ? std::min(options.samples, split.num_samples()) : split.num_distinct();
 }
 
 Evaluation evaluate(const Model& model, const data::Store& store, const EvaluationOptions& options,

@@ -45,8 +45,8 @@ std::string distance_text(const QualityCell& q) {
   const FeatureDistance& d = q.distance;
   std::string text = q.metric + format(" %9.4f", d.frechet);
   if (d.low) text += format(" [%.4f, %.4f]", *d.low, *d.high);
-  return text + format("   KID %.3g +- %.1g", d.kernel.value, d.kernel.error) +
-         format("   real halves %.4f", d.real_halves);
+  text += format("   KID %.3g +- %.1g", d.kernel.value, d.kernel.error);
+  return d.real_halves ? text + format("   real halves %.4f", *d.real_halves) : text;
 }
 
 json json_of(const Proportion& p) {
@@ -62,13 +62,13 @@ json json_of(const Names& names, const QualityCell& q) {
            {"kid", d.kernel.value},
            {"kid_error", d.kernel.error},
            {"kid_subset", d.kernel.subset},
-           {"real_halves", d.real_halves},
            {"dim", d.dim},
            {"real", d.real},
            {"distinct", q.distinct},
            {"made", d.made},
            {"extractor", q.extractor},
            {"hash", q.hash}};
+  if (d.real_halves) out["real_halves"] = *d.real_halves;
   if (d.low) {
     out["low95"] = *d.low;
     out["high95"] = *d.high;
@@ -125,12 +125,16 @@ void add_extras(const Evaluation& e, const Names& names, json& out) {
         {{"group", names.given(c.group)},
          {"rest", names.given(full_set(static_cast<int>(e.modalities.size())) & ~c.group)},
          {"nats", c.nats},
-         {"error", c.error}});
+         {"error", c.error},
+         {"n", c.n}});
   for (const auto& c : e.inpainting_gap)
     out["inpainting_gap"].push_back(
-        {{"given", names.given(c.given)}, {"t", c.t}, {"nats", c.nats}, {"error", c.error}});
+        {{"given", names.given(c.given)}, {"t", c.t}, {"nats", c.nats}, {"error", c.error}, {"n", c.n}});
   for (const auto& c : e.robustness)
-    out["robustness"].push_back({{"t", c.t}, {"target", names.target(c.target)}, {"value", c.coherence}});
+    out["robustness"].push_back({{"t", c.t},
+                                 {"target", names.target(c.target)},
+                                 {"value", c.coherence.value()},
+                                 {"n", c.coherence.n}});
   for (const auto& p : e.pen)
     out["pen_image_agreement"].push_back({{"how", p.how}, {"mean", p.mean}, {"error", p.error}, {"n", p.n}});
 }
@@ -190,7 +194,8 @@ std::string gap_table(const Evaluation& e, const Names& names) {
     rows += row("given " + names.given(given), values + format("   +- %.4f at most", error));
   }
   if (rows.empty()) return "";
-  return "In-painting gap, nats: what conditions noised to t lack of clean ones\n" + row("t =", times) + rows;
+  return cat("In-painting gap, nats: what conditions noised to t lack of clean ones (N = ",
+             e.inpainting_gap.front().n, ")\n", row("t =", times), rows);
 }
 
 std::string extras_table(const Evaluation& e, const Names& names) {
@@ -213,7 +218,8 @@ std::string extras_table(const Evaluation& e, const Names& names) {
           "Distance to the nearest training item (generated, real; share closer than 1 % of real)\n");
   for (const auto& c : e.memorisation)
     out += row(names.target(c.target), format("%6.3f %6.3f   %.3f", c.generated, c.real, c.closer.value()));
-  heading(!e.information.empty(), "Mutual information with all others, nats\n");
+  if (!e.information.empty())
+    out += cat("Mutual information with all others, nats (N = ", e.information.front().n, ")\n");
   for (const auto& c : e.information)
     out += row(names.given(c.group), format("%6.3f +- %.3f", c.nats, c.error));
   out += gap_table(e, names);
@@ -222,8 +228,8 @@ std::string extras_table(const Evaluation& e, const Names& names) {
     std::string values;
     const double t = e.robustness[k].t;
     for (; k < e.robustness.size() && e.robustness[k].t == t; ++k)
-      values +=
-          names.target(e.robustness[k].target) + format(" %6.2f %%   ", 100 * e.robustness[k].coherence);
+      values += names.target(e.robustness[k].target) +
+                format(" %6.2f %%   ", 100 * e.robustness[k].coherence.value());
     out += row(format("t = %.2f", t), values);
   }
   return out;
@@ -275,20 +281,42 @@ std::string to_json(const Evaluation& e) {
              {"d", e.d},
              {"config_hash", e.config_hash},
              {"settings", e.settings},
+             {"classifier_recipe", e.classifier_recipe},
              {"parameters", e.parameters}}},
            {"samples", e.samples},
+           {"metrics", e.metrics},
            {"split", e.split},
            {"seconds", e.seconds},
            {"weights", e.ema ? "ema" : "raw"},
            {"modalities", e.modalities},
            {"classifier", cells(names, e.classifier)},
            {"autoencoder", cells(names, e.self)}};
+  for (std::size_t i = 0; i < e.distinct.size(); ++i) out["distinct"][e.modalities[i]] = e.distinct[i];
   for (std::size_t i = 0; i < e.modalities.size(); ++i)
     if (!e.classifier_hash[i].empty()) out["classifier_hash"][e.modalities[i]] = e.classifier_hash[i];
   add_generated(e, names, out);
   for (const QualityCell& q : e.quality) out["quality"].push_back(json_of(names, q));
   add_extras(e, names, out);
   if (!e.notes.empty()) out["notes"] = e.notes;
+  return by_lines(out);
+}
+
+std::string with_parts_of(const std::string& now, const std::string& before) {
+  json out = json::parse(now);
+  const json old = json::parse(before, nullptr, false);
+  if (!old.is_object()) return now;
+  for (const char* key : {"run", "samples", "split", "distinct", "weights", "modalities", "classifier_hash",
+                          "seed", "schedule", "network_calls"})
+    if (out.value(key, json()) != old.value(key, json())) return now;
+  const auto lacks = [&](const std::string& key) {
+    return !out.contains(key) || (out[key].is_array() && out[key].empty());
+  };
+  for (const auto& [key, value] : old.items())
+    if (lacks(key)) out[key] = value;
+  for (const char* list : {"metrics", "notes"})
+    if (old.contains(list))
+      for (const json& entry : old[list])
+        if (std::ranges::find(out[list], entry) == out[list].end()) out[list].push_back(entry);
   return by_lines(out);
 }
 

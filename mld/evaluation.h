@@ -69,7 +69,7 @@ struct MemorisationCell {
 struct RobustnessPoint {
   double t = 0;
   int target = 0;
-  double coherence = 0;
+  Proportion coherence;
 };
 
 // Mean intersection over union of a drawn trajectory with the image beside it, and its standard error.
@@ -88,9 +88,12 @@ struct Evaluation {
   std::int64_t parameters = 0;
   bool ema = false;
   std::vector<std::string> modalities, classifier_hash;  // empty: no classifier
+  std::string classifier_recipe;                         // classifiers_hash of the configuration
   // Of the evaluation.
   std::string split;
-  std::int64_t samples = 0;  // N, read from the data used
+  std::int64_t samples = 0;            // N, read from the data used
+  std::vector<std::int64_t> distinct;  // different items of each modality among them
+  std::vector<std::string> metrics;    // asked for
   bool generated = false;
   SampleSettings sampling;
   std::int64_t network_calls = 0;  // for one sample
@@ -101,8 +104,9 @@ struct Evaluation {
   JointCoherence joint;
   std::vector<CoherenceCell> conditional;
   // Of the joint and each conditional cell whether a sample was read right (1, 0; -1 without a label), for
-  // paired comparisons; not written to files.
+  // paired comparisons, and of each sample the first that shares an item with it; not written to files.
   std::vector<std::vector<std::int8_t>> outcomes;
+  std::vector<std::int64_t> clusters;
   std::vector<QualityCell> quality;
   std::vector<ClipCell> clip;
   std::vector<DiversityCell> diversity;
@@ -118,5 +122,8 @@ std::vector<LeaveOneOut> leave_one_out(const Evaluation& evaluation);
 
 std::string to_table(const Evaluation& evaluation);
 std::string to_json(const Evaluation& evaluation);
+// `now` with those parts of `before` that it lacks, if both, texts of to_json, are of the same run measured
+// in the same way; else, or if `before` is no such text, `now`.
+std::string with_parts_of(const std::string& now, const std::string& before);
 
 }  // namespace mld

@@ -144,7 +144,7 @@ MutualInformation mutual_information(const MultiTimeScore& score, const LatentLa
   MLD_CHECK(group != 0 && rest != 0 && z.shape()[0] > 1, "mutual information: group ", group, " of ",
             layout.modalities(), " modalities, ", z.shape()[0], " rows");
   const Estimate found = score_integral(score, layout, z, {all, 0}, {group, rest}, 0, options, progress);
-  return {group, found.nats, found.error};
+  return {group, found.nats, found.error, z.shape()[0]};
 }
 
 InpaintingGap inpainting_gap(const MultiTimeScore& score, const LatentLayout& layout, const Tensor& z,
@@ -154,7 +154,7 @@ InpaintingGap inpainting_gap(const MultiTimeScore& score, const LatentLayout& la
   MLD_CHECK(given != 0 && rest != 0 && z.shape()[0] > 1 && t > 0 && t < 1, "in-painting gap: given ", given,
             " of ", layout.modalities(), " modalities at t = ", t, ", ", z.shape()[0], " rows");
   const Estimate found = score_integral(score, layout, z, {rest, t}, {rest}, t, options, progress);
-  return {given, t, found.nats, found.error};
+  return {given, t, found.nats, found.error, z.shape()[0]};
 }
 
 }  // namespace mld

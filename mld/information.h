@@ -19,12 +19,14 @@ using MultiTimeScore = std::function<Tensor(const Tensor& r, const Tensor& tau)>
 struct MutualInformation {
   Subset group = 0;  // against all other modalities
   double nats = 0, error = 0;
+  std::int64_t n = 0;  // rows
 };
 
 struct InpaintingGap {
   Subset given = 0;  // seen at time t while all other modalities are generated
   double t = 0;
   double nats = 0, error = 0;
+  std::int64_t n = 0;
 };
 
 struct InformationOptions {

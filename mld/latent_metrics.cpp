@@ -132,7 +132,7 @@ std::vector<RobustnessPoint> latent_robustness(const Model& model, const Tensor&
     }
     for (std::size_t i = 0; i < predicted.size(); ++i)
       if (!predicted[i].empty())
-        points.push_back({t, static_cast<int>(i), agreement(predicted[i], labels[i]).value()});
+        points.push_back({t, static_cast<int>(i), agreement(predicted[i], labels[i])});
   }
   return points;
 }

@@ -14,23 +14,30 @@ namespace {
 constexpr int kReplicates = 1000;
 constexpr std::uint64_t kResampleSeed = 0xb007;
 
-// Of each sample the sum over cells of right answers, and their number.
-struct PerSample {
+// Of each cluster the sum over samples and cells of the difference of right answers, and their number.
+struct PerCluster {
   std::vector<double> difference, count;
 };
 
-PerSample per_sample(const std::vector<std::vector<std::int8_t>>& outcomes,
-                     const std::vector<std::vector<std::int8_t>>& reference) {
-  PerSample out;
-  const std::size_t samples = outcomes.front().size();
-  out.difference.resize(samples);
-  out.count.resize(samples);
-  for (std::size_t c = 0; c < outcomes.size(); ++c)
-    for (std::size_t k = 0; k < samples; ++k) {
-      if (outcomes[c][k] < 0) continue;
-      out.difference[k] += outcomes[c][k] - reference[c][k];
-      out.count[k] += 1;
+PerCluster per_cluster(const std::vector<std::vector<std::int8_t>>& outcomes,
+                       const std::vector<std::vector<std::int8_t>>& reference,
+                       std::span<const std::int64_t> clusters) {
+  PerCluster out;
+  std::vector<std::size_t> place(clusters.size());  // of the cluster that begins with a row
+  for (std::size_t k = 0; k < clusters.size(); ++k) {
+    const auto first = static_cast<std::size_t>(clusters[k]);
+    if (first == k) {
+      place[k] = out.count.size();
+      out.difference.push_back(0);
+      out.count.push_back(0);
     }
+    const std::size_t cluster = place[first];
+    for (std::size_t c = 0; c < outcomes.size(); ++c) {
+      if (outcomes[c][k] < 0) continue;
+      out.difference[cluster] += outcomes[c][k] - reference[c][k];
+      out.count[cluster] += 1;
+    }
+  }
   return out;
 }
 
@@ -73,8 +80,8 @@ bool same_sampler(const SamplerOptions& a, const SamplerOptions& b) {
   return schedule_record(a) == schedule_record(b);
 }
 
-void check_continues(const Model& model, const EvaluationOptions& options, const SamplerOptions& reference,
-                     const SamplerBench& before) {
+void check_continues(const Model& model, const data::Store& store, const EvaluationOptions& options,
+                     const SamplerOptions& reference, const SamplerBench& before) {
   const nlohmann::json there = nlohmann::json::parse(before.reference.how);
   const auto same = [&](const char* what, const auto& is, const auto& wanted) {
     MLD_CHECK_AS(ErrorKind::busy, is == wanted, "bench-samplers: the comparison that is there has ", what,
@@ -84,12 +91,47 @@ void check_continues(const Model& model, const EvaluationOptions& options, const
   same("seed of the run", there.at("run").at("seed").get<std::uint64_t>(), model.config().seed);
   same("split", there.at("split").get<std::string>(), options.split);
   same("seed of the samples", there.at("seed").get<std::uint64_t>(), options.sampling.seed);
-  if (options.samples > 0) same("N", there.at("samples").get<std::int64_t>(), options.samples);
+  same("N", there.at("samples").get<std::int64_t>(), samples_used(store.split(options.split), options));
+  same("data set", there.at("run").at("dataset").get<std::string>(), store.description().name);
+  for (int i = 0; i < model.modalities(); ++i)
+    if (const std::string& name = model.modality(i).name; model.has_classifier(i))
+      same("classifier", there.at("classifier_hash").value(name, "none"), model.classifier_hash(i));
   same("reference", schedule_name(before.results.front().sampler), schedule_name(reference));
+}
+
+// What can be told only once something has been measured: the networks that distances rest on.
+void check_alike(const Evaluation& e, const BenchReference& reference) {
+  const auto extractors = [](const nlohmann::json& evaluation) {
+    std::vector<std::string> list;
+    for (const auto& q : evaluation.value("quality", nlohmann::json::array()))
+      if (const std::string hash = q.at("hash"); std::ranges::find(list, hash) == list.end())
+        list.push_back(hash);
+    return list;
+  };
+  bool alike =
+      e.outcomes.size() == reference.outcomes.size() &&
+      extractors(nlohmann::json::parse(to_json(e))) == extractors(nlohmann::json::parse(reference.how)) &&
+      generated_distances(e).size() == reference.distances.size();
+  for (std::size_t k = 0; alike && k < e.outcomes.size(); ++k)
+    alike = e.outcomes[k].size() == reference.outcomes[k].size();
+  MLD_CHECK_AS(
+      ErrorKind::busy, alike,
+      "bench-samplers: the comparison that is there rests on other cells or feature extractors; name "
+      "another file with --out, or remove it");
 }
 
 nlohmann::json json_of(const PairedDifference& d) {
   return {{"value", d.value}, {"low95", d.low}, {"high95", d.high}};
+}
+
+// As listed; results that the list has not, at the end.
+void in_order(std::vector<SamplerResult>& results, const std::vector<SamplerOptions>& samplers) {
+  const auto rank = [&](const SamplerResult& r) {
+    return std::ranges::find_if(samplers,
+                                [&](const SamplerOptions& s) { return same_sampler(r.sampler, s); }) -
+           samplers.begin();
+  };
+  std::ranges::stable_sort(results, {}, rank);
 }
 
 }  // namespace
@@ -111,18 +153,21 @@ std::vector<SamplerOptions> sampler_candidates() {
   return list;
 }
 
-PairedDifference paired_difference(const Outcomes& outcomes, const Outcomes& reference) {
+PairedDifference paired_difference(const Outcomes& outcomes, const Outcomes& reference,
+                                   std::span<const std::int64_t> clusters) {
   MLD_CHECK(!outcomes.empty() && outcomes.size() == reference.size() &&
-                outcomes.front().size() == reference.front().size(),
-            "paired difference: ", outcomes.size(), " and ", reference.size(), " cells");
-  const PerSample of = per_sample(outcomes, reference);
-  const std::size_t samples = of.count.size();
+                outcomes.front().size() == reference.front().size() &&
+                outcomes.front().size() == clusters.size(),
+            "paired difference: ", outcomes.size(), " and ", reference.size(), " cells, ", clusters.size(),
+            " clusters");
+  const PerCluster of = per_cluster(outcomes, reference, clusters);
+  const std::size_t n = of.count.size();
   const auto mean = [&](auto pick) {
     double difference = 0, count = 0;
-    for (std::size_t k = 0; k < samples; ++k) {
-      const std::size_t sample = pick(k);
-      difference += of.difference[sample];
-      count += of.count[sample];
+    for (std::size_t k = 0; k < n; ++k) {
+      const std::size_t cluster = pick(k);
+      difference += of.difference[cluster];
+      count += of.count[cluster];
     }
     return count > 0 ? difference / count : 0;
   };
@@ -130,7 +175,7 @@ PairedDifference paired_difference(const Outcomes& outcomes, const Outcomes& ref
   for (std::uint32_t r = 0; r < kReplicates; ++r)
     replicates.push_back(mean([&](std::size_t k) {
       const Words words = draw(kResampleSeed, 0, r, static_cast<std::uint32_t>(k), 0);
-      return static_cast<std::size_t>(words.v[0] % samples);
+      return static_cast<std::size_t>(words.v[0] % n);
     }));
   std::sort(replicates.begin(), replicates.end());
   return {mean([](std::size_t k) { return k; }), replicates[kReplicates / 40],
@@ -139,18 +184,16 @@ PairedDifference paired_difference(const Outcomes& outcomes, const Outcomes& ref
 
 SamplerBench bench_samplers(const Model& model, const data::Store& store, EvaluationOptions options,
                             const std::vector<SamplerOptions>& samplers, const EvaluationProgress& progress,
-                            const std::function<void(const SamplerBench&)>& done,
+                            const std::function<void(const SamplerBench&, const SamplerResult&)>& done,
                             const SamplerBench& before) {
   options.metrics = {};
-  SamplerBench bench;
-  bench.reference = before.reference;
-  if (!before.results.empty()) check_continues(model, options, samplers.front(), before);
+  SamplerBench bench = before;
+  if (!before.results.empty()) check_continues(model, store, options, samplers.front(), before);
   for (const SamplerOptions& sampler : samplers) {
     const auto known = std::find_if(before.results.begin(), before.results.end(),
                                     [&](const SamplerResult& r) { return same_sampler(r.sampler, sampler); });
     if (known != before.results.end()) {
-      bench.results.push_back(*known);
-      if (done) done(bench);
+      if (done) done(bench, *known);
       continue;
     }
     options.sampling.sampler = sampler;
@@ -159,15 +202,24 @@ SamplerBench bench_samplers(const Model& model, const data::Store& store, Evalua
         evaluate(model, store, options, [&](const std::string& what, std::int64_t at, std::int64_t total) {
           return !progress || progress(name + ": " + what, at, total);
         });
-    MLD_CHECK_AS(ErrorKind::usage, e.outcomes.size() > 1,
-                 "bench-samplers: the model has no classifiers to measure coherence with");
+    MLD_CHECK_AS(ErrorKind::usage, !e.joint.equal.empty(),
+                 "bench-samplers: the model needs classifiers of two modalities to measure coherence with");
     if (bench.results.empty()) bench.reference = {to_json(e), e.outcomes, generated_distances(e)};
+    check_alike(e, bench.reference);
     const Outcomes& reference = bench.reference.outcomes;
-    bench.results.push_back({sampler, e.network_calls, e.joint.all_equal.value(), mean_conditional(e),
-                             paired_difference(joint_part(e.outcomes), joint_part(reference)),
-                             paired_difference(conditional_part(e.outcomes), conditional_part(reference)),
-                             geometric_ratio(generated_distances(e), bench.reference.distances), e.seconds});
-    if (done) done(bench);
+    const SamplerResult result{
+        sampler,
+        e.network_calls,
+        e.joint.all_equal.value(),
+        mean_conditional(e),
+        paired_difference(joint_part(e.outcomes), joint_part(reference), e.clusters),
+        paired_difference(conditional_part(e.outcomes), conditional_part(reference), e.clusters),
+        geometric_ratio(generated_distances(e), bench.reference.distances),
+        generated_distances(e),
+        e.seconds};
+    bench.results.push_back(result);
+    in_order(bench.results, samplers);
+    if (done) done(bench, result);
   }
   return bench;
 }
@@ -206,6 +258,7 @@ std::string to_json(const SamplerBench& bench) {
                                {"joint_difference", json_of(r.joint_difference)},
                                {"conditional_difference", json_of(r.conditional_difference)},
                                {"distance_ratio", r.distance_ratio},
+                               {"distances", r.distances},
                                {"seconds", r.seconds}});
   return out.dump(1) + "\n";
 }
@@ -215,7 +268,8 @@ SamplerBench parse_sampler_bench(const std::string& text, const std::string& whe
     const nlohmann::json file = nlohmann::json::parse(text);
     SamplerBench bench;
     const nlohmann::json& how = file.at("how");
-    for (const char* key : {"run", "split", "samples", "seed"}) how.at(key);
+    for (const char* key : {"split", "samples", "seed", "classifier_hash"}) how.at(key);
+    for (const char* key : {"config_hash", "seed", "dataset"}) how.at("run").at(key);
     bench.reference.how = how.dump();
     for (const std::string cell : file.at("reference_outcomes")) {
       auto& outcomes = bench.reference.outcomes.emplace_back();
@@ -231,10 +285,11 @@ SamplerBench parse_sampler_bench(const std::string& text, const std::string& whe
       SamplerOptions sampler{.method = parse_method(s.at("method")),
                              .schedule = {s.at("steps"), s.at("jump"), s.at("resample")}};
       if (s.contains("churn")) sampler.churn = s.at("churn");
+      if (s.contains("renoise")) sampler.renoise = Renoise::exact;
       bench.results.push_back({sampler, j.at("network_calls"), j.at("joint"), j.at("conditional"),
                                difference(j.at("joint_difference")),
                                difference(j.at("conditional_difference")), j.at("distance_ratio"),
-                               j.at("seconds")});
+                               j.value("distances", std::vector<double>{}), j.at("seconds")});
     }
     return bench;
   } catch (const nlohmann::json::exception& error) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -13,8 +14,8 @@ namespace mld {
 // methods, at 9 to 250 calls.
 std::vector<SamplerOptions> sampler_candidates();
 
-// Difference to the reference with its 95 % interval, from 1000 bootstrap draws of the samples; both
-// samplers' results of a sample are drawn together.
+// Difference to the reference with its 95 % interval, from 1000 bootstrap draws of clusters of samples; both
+// samplers' results of a sample are drawn together, and all samples of an item.
 struct PairedDifference {
   double value = 0, low = 0, high = 0;
 };
@@ -24,15 +25,16 @@ struct SamplerResult {
   std::int64_t network_calls = 0;
   double joint = 0, conditional = 0;  // coherence; of the conditional cells the mean
   PairedDifference joint_difference, conditional_difference;
-  double distance_ratio =
-      1;  // Frechet distances over the reference's, geometric mean over all generated cells
+  double distance_ratio = 1;      // Frechet distances over the reference's, geometric mean of
+  std::vector<double> distances;  // all generated cells
   double seconds = 0;
 };
 
-// The mean over cells of the share that is right, of this sampler less that of the reference. Outcomes as in
-// Evaluation.
+// The mean over cells of the share that is right, of this sampler less that of the reference. Outcomes and
+// clusters as in Evaluation.
 PairedDifference paired_difference(const std::vector<std::vector<std::int8_t>>& outcomes,
-                                   const std::vector<std::vector<std::int8_t>>& reference);
+                                   const std::vector<std::vector<std::int8_t>>& reference,
+                                   std::span<const std::int64_t> clusters);
 
 // What is kept of the reference's evaluation: how all were measured (as in evaluation.json), and what others
 // are compared with.
@@ -47,13 +49,14 @@ struct SamplerBench {
   std::vector<SamplerResult> results;
 };
 
-// Evaluates coherence and quality with each sampler in turn; the first is the reference. `done` hears of the
-// results so far whenever there is another. Results that `before` has are taken from there: ErrorKind::busy
-// if it is of another model, other samples or another reference.
+// Evaluates coherence and quality with each sampler in turn; the first is the reference. `done` hears of each
+// result, with all there are so far. Results that `before` has are taken from there, and none of them is
+// dropped: ErrorKind::busy if it is of another model, other data or classifiers, other samples or another
+// reference.
 SamplerBench bench_samplers(const Model& model, const data::Store& store, EvaluationOptions options,
                             const std::vector<SamplerOptions>& samplers,
                             const EvaluationProgress& progress = {},
-                            const std::function<void(const SamplerBench&)>& done = {},
+                            const std::function<void(const SamplerBench&, const SamplerResult&)>& done = {},
                             const SamplerBench& before = {});
 
 std::string table_heading();

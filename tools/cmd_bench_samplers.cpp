@@ -44,10 +44,10 @@ void run(const Options& o) {
         progress.show(what, done, total);
         return !stop_requested();
       },
-      [&](const SamplerBench& bench) {
+      [&](const SamplerBench& bench, const SamplerResult& result) {
         progress.finish();
         if (!file.empty()) write_file_atomically(file, to_json(bench));
-        std::fputs(table_line(bench.results.back()).c_str(), stdout);
+        std::fputs(table_line(result).c_str(), stdout);
         std::fflush(stdout);
       },
       before);

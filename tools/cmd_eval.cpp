@@ -31,6 +31,12 @@ void run(const Options& o) {
                             .metrics = parse_metrics(o.metrics),
                             .generate = !o.ceilings && model.has_score(),
                             .weights = o.weights};
+  // Opened first, so that a place that cannot be written is known before the work.
+  std::filesystem::path file = o.out;
+  if (o.out.empty() && options.generate && std::filesystem::is_directory(o.run))
+    file = RunFiles{o.run}.evaluation();
+  std::optional<AtomicFile> out;
+  if (!file.empty()) out.emplace(file);
   Progress progress;
   const Evaluation result =
       evaluate(model, store, options, [&](const std::string& what, std::int64_t done, std::int64_t total) {
@@ -38,12 +44,11 @@ void run(const Options& o) {
         return !stop_requested();
       });
   progress.finish();
-  const std::filesystem::path run_folder = o.run;
-  if (!o.out.empty())
-    write_file_atomically(o.out, to_json(result));
-  else if (result.generated && std::filesystem::is_directory(run_folder))
-    write_file_atomically(RunFiles{run_folder}.evaluation(), to_json(result));
   std::fputs((o.json ? to_json(result) : to_table(result)).c_str(), stdout);
+  if (!out) return;
+  const bool beside = o.out.empty() && std::filesystem::exists(file);
+  out->write(beside ? with_parts_of(to_json(result), read_text(file)) : to_json(result));
+  out->commit();
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "mld/model.h"
+#include "mld/sampling_record.h"
 #include "tools/option_checks.h"
 
 namespace mld::tools {
@@ -44,6 +45,8 @@ struct SamplerFlags {
     schedule.levels = steps.value_or(schedule.levels);
     schedule.jump = jump.value_or(schedule.jump);
     schedule.resample = resample.value_or(schedule.resample);
+    MLD_CHECK_AS(ErrorKind::usage, !churn || settings.sampler.method == SamplerMethod::dpm_sde,
+                 "--churn is of --method dpm_sde, not of ", method_name(settings.sampler.method));
     settings.sampler.churn = churn.value_or(settings.sampler.churn);
     settings.seed = seed.value_or(settings.seed);
     settings.chunk = chunk.value_or(settings.chunk);

@@ -3,6 +3,7 @@
 #include <Eigen/Dense>
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include "engine/core/error.h"
 #include "engine/ops/linear.h"
@@ -58,9 +59,9 @@ Tensor pick_rows(std::span<const float> rows, std::int64_t dim, const Permutatio
 }
 
 // Drawn, as data may come in a regular order of their classes.
-std::size_t block_of(std::int64_t row, std::size_t blocks) {
-  const Words words = draw(kResampleSeed, kBlockSite, static_cast<std::uint32_t>(row >> 32),
-                           static_cast<std::uint32_t>(row), 0);
+std::size_t block_of(std::int64_t item, std::size_t blocks) {
+  const Words words = draw(kResampleSeed, kBlockSite, static_cast<std::uint32_t>(item >> 32),
+                           static_cast<std::uint32_t>(item), 0);
   return words.v[0] % blocks;
 }
 
@@ -154,20 +155,29 @@ FeatureSet::FeatureSet(std::int64_t dim)
       blocks_(pending_.size(), FeatureMoments(dim)) {}
 
 void FeatureSet::add(std::span<const float> rows) {
+  std::vector<std::int64_t> items(rows.size() / static_cast<std::size_t>(dim_));
+  std::iota(items.begin(), items.end(), count_);
+  add(rows, items);
+}
+
+void FeatureSet::add(std::span<const float> rows, std::span<const std::int64_t> items) {
   const auto width = static_cast<std::size_t>(dim_);
-  MLD_CHECK(rows.size() % width == 0, "features: ", rows.size(), " values are not rows of ", dim_);
-  for (std::size_t first = 0; first < rows.size(); first += width) {
-    const auto row = rows.subspan(first, width);
+  MLD_CHECK(rows.size() == items.size() * width, "features: ", rows.size(), " values are not ", items.size(),
+            " rows of ", dim_);
+  for (std::size_t k = 0; k < items.size(); ++k) {
+    const auto row = rows.subspan(k * width, width);
     MLD_CHECK_AS(ErrorKind::diverged,
                  std::all_of(row.begin(), row.end(), [](float v) { return std::isfinite(v); }),
                  "features of sample ", count_, " are not finite; look at the samples themselves");
-    const std::size_t block = block_of(count_, blocks_.size());
+    const std::size_t block = block_of(items[k], blocks_.size());
     pending_[block].insert(pending_[block].end(), row.begin(), row.end());
     if (pending_[block].size() == static_cast<std::size_t>(kPortion) * width) {
       blocks_[block].add(pending_[block]);
       pending_[block].clear();
     }
-    if (count_++ < kRowsKept) rows_.insert(rows_.end(), row.begin(), row.end());
+    ++count_;
+    if (std::ssize(rows_) < kRowsKept * dim_ && seen_.insert(items[k]).second)
+      rows_.insert(rows_.end(), row.begin(), row.end());
   }
 }
 
@@ -198,11 +208,15 @@ FeatureMoments FeatureSet::half(int which) const {
 FeatureDistance feature_distance(const FeatureSet& real, const FeatureSet& made) {
   FeatureDistance out{.frechet = frechet_distance(real.moments(), made.moments()),
                       .kernel = kernel_distance(real.rows(), made.rows(), real.dim()),
-                      .real_halves = frechet_distance(real.half(0), real.half(1)),
                       .dim = real.dim(),
                       .real = real.count(),
                       .made = made.count()};
-  if (real.dim() > FeatureSet::kLargestBlocked) return out;
+  if (const FeatureMoments a = real.half(0), b = real.half(1); a.count() > 1 && b.count() > 1)
+    out.real_halves = frechet_distance(a, b);
+  const auto filled = [](const FeatureSet& set) {
+    return std::ranges::all_of(set.blocks(), [](const FeatureMoments& m) { return m.count() > 0; });
+  };
+  if (real.dim() > FeatureSet::kLargestBlocked || !filled(real) || !filled(made)) return out;
   std::vector<double> replicates;
   double sum = 0;
   for (std::uint32_t k = 0; k < kReplicates; ++k) {

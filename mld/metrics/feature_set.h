@@ -1,12 +1,14 @@
 // Sets of feature rows and the distances between them (metrics.md section 2). What is kept of a set does not
 // grow with its size: sums for mean and covariance, in double and over blocks of rows, and the first rows for
-// the kernel distance. Rows are dealt to blocks by their number and summed in portions of fixed size, so that
-// neither the portions they arrive in nor the threads show in any result.
+// the kernel distance. Rows are dealt to blocks by the number of the item they come of, so that rows of one
+// item are resampled together, and summed in portions of fixed size: neither the portions they arrive in nor
+// the threads show in any result.
 #pragma once
 
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <unordered_set>
 #include <vector>
 
 namespace mld {
@@ -50,21 +52,24 @@ class FeatureSet {
   static constexpr std::int64_t kLargestBlocked = 512;  // dim up to which there are blocks to resample
 
   explicit FeatureSet(std::int64_t dim);
-  // ErrorKind::diverged for a row with a value that is not finite.
-  void add(std::span<const float> rows);
+  // Rows [n, dim] and the item that each comes of: the number of the first row of that item, so of its own
+  // where no item comes twice. ErrorKind::diverged for a row with a value that is not finite.
+  void add(std::span<const float> rows, std::span<const std::int64_t> items);
+  void add(std::span<const float> rows);  // each of an item of its own
 
   std::int64_t dim() const { return dim_; }
   std::int64_t count() const { return count_; }
   FeatureMoments moments() const;
-  FeatureMoments half(int which) const;  // of every second block, 0 or 1
+  FeatureMoments half(int which) const;  // of every second block, 0 or 1: halves that share no item
   const std::vector<FeatureMoments>& blocks() const;
-  std::span<const float> rows() const { return rows_; }
+  std::span<const float> rows() const { return rows_; }  // of each item the first
 
  private:
   void flush() const;
 
   std::int64_t dim_, count_ = 0;
   std::vector<float> rows_;
+  std::unordered_set<std::int64_t> seen_;            // items of rows_
   mutable std::vector<std::vector<float>> pending_;  // of each block, not yet summed
   mutable std::vector<FeatureMoments> blocks_;
 };
@@ -72,12 +77,16 @@ class FeatureSet {
 // The distance of what was made from what is real.
 struct FeatureDistance {
   double frechet = 0;
-  // 95 %: blocks of both sets resampled, shifted by what resampling adds to the mean. Not for large features.
+  // 95 %: blocks of both sets resampled, shifted by what resampling adds to the mean. Not for large features,
+  // nor for so few rows that a block is empty.
   std::optional<double> low = {}, high = {};
   KernelDistance kernel;
-  double real_halves = 0;  // Frechet distance between two halves of the real rows: what no model can be below
+  // Frechet distance between two halves of the real items: what no model can be below. Not for fewer than two
+  // rows in a half.
+  std::optional<double> real_halves = {};
   std::int64_t dim = 0, real = 0, made = 0;  // rows
 };
+// Both need 4 items.
 FeatureDistance feature_distance(const FeatureSet& real, const FeatureSet& made);
 
 }  // namespace mld

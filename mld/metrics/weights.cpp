@@ -79,15 +79,20 @@ std::string load_weights(const std::filesystem::path& file, const std::string& n
   }
 }
 
-std::optional<std::filesystem::path> find_weight_file(const std::filesystem::path& folder,
-                                                      const std::string& file) {
+std::filesystem::path weights_folder(const std::filesystem::path& folder) {
   std::filesystem::path place = folder;
   if (place.empty())
     if (const char* named = std::getenv("MLD_WEIGHTS")) place = named;
-  if (place.empty()) return std::nullopt;
-  place /= file;
-  if (!std::filesystem::exists(place)) return std::nullopt;
+  MLD_CHECK_AS(ErrorKind::io, place.empty() || std::filesystem::is_directory(place), place.string(),
+               ": no such folder, expected that of the metric networks' weights (docs/metric-weights.md)");
   return place;
+}
+
+std::optional<std::filesystem::path> find_weight_file(const std::filesystem::path& folder,
+                                                      const std::string& file) {
+  const std::filesystem::path place = weights_folder(folder);
+  if (place.empty() || !std::filesystem::exists(place / file)) return std::nullopt;
+  return place / file;
 }
 
 std::optional<std::filesystem::path> find_weights(const std::filesystem::path& folder,

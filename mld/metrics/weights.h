@@ -18,6 +18,9 @@ namespace mld {
 std::string load_weights(const std::filesystem::path& file, const std::string& network,
                          nn::ParameterStore& store);
 
+// `folder`, or else that of MLD_WEIGHTS; empty if neither is named. ErrorKind::io if there is no such folder.
+std::filesystem::path weights_folder(const std::filesystem::path& folder);
+
 // `file` in `folder`, or if that is empty in the folder that the environment variable MLD_WEIGHTS names.
 // Nothing if neither is given or the file is not there.
 std::optional<std::filesystem::path> find_weight_file(const std::filesystem::path& folder,

@@ -124,10 +124,12 @@ std::string quality(const json& e) {
                cat(count(q, "real"), " (", count(q, "distinct"), ")"), count(q, "made"),
                cat(text(q, "extractor"), ", ", count(q, "dim"), ", ", text(q, "hash"))});
   Table clip("CLIP-S: similarity of an image and the caption beside it",
-             {{"Pairs"}, {"CLIP-S", true}, {"N", true}});
-  for (const json& c : list(e, "clip_score"))
-    clip.row({c.contains("how") ? text(c, "how") : source(c), with_error(real(c, "value"), real(c, "error")),
-              count(c, "n")});
+             {{"Pairs"}, {"CLIP-S", true}, {"N", true}, {"Hash of CLIP"}});
+  const auto add_clip = [&](const std::string& pairs, const json& c) {
+    clip.row({pairs, with_error(real(c, "value"), real(c, "error")), count(c, "n"), text(c, "hash")});
+  };
+  for (const json& c : list(e, "clip_reference")) add_clip("real", c);
+  for (const json& c : list(e, "clip_score")) add_clip(source(c), c);
   Table pen("Pen-image agreement: intersection over union of the drawn path with the image beside it",
             {{"Pairs"}, {"Mean", true}, {"N", true}});
   for (const json& p : list(e, "pen_image_agreement"))
@@ -168,10 +170,10 @@ std::string diversity(const json& e) {
 
 std::string information(const json& e) {
   Table table("Mutual information between groups of modalities, nats",
-              {{"Group"}, {"With"}, {"Information", true}});
+              {{"Group"}, {"With"}, {"Information", true}, {"N", true}});
   for (const json& c : list(e, "information"))
-    table.row(
-        {names(text(c, "group")), names(text(c, "rest")), with_error(real(c, "nats"), real(c, "error"))});
+    table.row({names(text(c, "group")), names(text(c, "rest")), with_error(real(c, "nats"), real(c, "error")),
+               count(c, "n")});
   return table.empty() ? "" : heading("Information") + table.str();
 }
 

@@ -33,7 +33,8 @@ class Parser {
       for (JsonFields& f : root_.objects("quality")) quality(f);
     if (root_.has("clip_score"))
       for (JsonFields& f : root_.objects("clip_score"))
-        out_.clip_score.emplace_back(given(f), f.number("value"));
+        out_.clip_score.push_back(
+            {given(f), f.number("value"), f.integer("n", 1, INT64_MAX), f.string("hash")});
     return std::move(out_);
   }
 
@@ -46,6 +47,7 @@ class Parser {
     out_.config_hash = f.string("config_hash");
     out_.seed = f.seed("seed");
     out_.d = f.number("d");
+    if (f.has("classifier_recipe")) out_.classifier_recipe = f.string("classifier_recipe");
     if (!f.has("settings")) return;
     JsonFields settings = f.object("settings");
     for (const std::string& key : settings.keys()) out_.settings[key] = settings.string(key);
@@ -54,6 +56,8 @@ class Parser {
   void evaluation() {
     out_.split = root_.string("split");
     out_.samples = root_.integer("samples", 1, INT64_MAX);
+    out_.metrics = root_.has("metrics") ? root_.strings("metrics")
+                                        : std::vector<std::string>{"coherence", "quality"};  // older files
     if (root_.has("schedule")) {
       JsonFields f = root_.object("schedule");
       std::vector<const char*> methods;
@@ -64,6 +68,9 @@ class Parser {
       options.schedule.jump = static_cast<int>(f.integer("jump", 1, kMaxLevels));
       options.schedule.resample = static_cast<int>(f.integer("resample", 1, kMaxResample));
       if (f.has("churn")) options.churn = f.number("churn");
+      const std::vector<const char*> renoise{"euler", "exact"};
+      if (f.has("renoise")) options.renoise = static_cast<Renoise>(f.choice("renoise", renoise));
+      if (root_.has("seed")) out_.sampling_seed = root_.seed("seed");
       out_.schedule = schedule_name(options);
       out_.network_calls = root_.integer("network_calls", 1, INT64_MAX);
       out_.weights = root_.string("weights");
@@ -166,8 +173,11 @@ class Reader {
       case Measure::mean_quality:
         return mean_quality();
       case Measure::clip_score:
-        for (const auto& [given, value] : file_.clip_score)
-          if (given == column_.given) return counted(value, file_.samples, true);
+        for (const EvaluationFile::ClipScore& c : file_.clip_score)
+          if (c.given == column_.given) {
+            out_.made["CLIP"] = c.hash;
+            return counted(c.value, c.n, true);
+          }
         return {};
     }
     return {};

@@ -31,16 +31,26 @@ struct EvaluationFile {
     std::string extractor, hash;                    // of the features
   };
 
+  struct ClipScore {
+    Subset given = 0;
+    double value = 0;
+    std::int64_t n = 0;
+    std::string hash;
+  };
+
   std::string source;  // as the user named it
   // The run.
   std::string kind, preset, dataset, config_hash;  // the hash does not cover the seed
+  std::optional<std::string> classifier_recipe;    // hash; older files have none
   std::map<std::string, std::string> settings;     // beyond the preset, by key, as JSON
   std::uint64_t seed = 0;
   double d = 0;
   // How it was evaluated.
   std::string split;
   std::int64_t samples = 0;
-  std::string schedule, weights;  // "em 250x10x10", "ema"; empty where nothing was generated
+  std::vector<std::string> metrics;            // measured
+  std::optional<std::uint64_t> sampling_seed;  // where samples were generated
+  std::string schedule, weights;               // "em 250x10x10", "ema"; empty where nothing was generated
   std::int64_t network_calls = 0;
   std::vector<std::string> modalities;
   std::map<std::string, std::string> classifiers;  // hash by modality
@@ -49,7 +59,7 @@ struct EvaluationFile {
   std::vector<Coherence> conditional, self;  // self: of decode(encode(x))
   std::map<std::int64_t, double> leave_one_out;
   std::vector<Quality> quality;  // given == target: of decode(encode(x))
-  std::vector<std::pair<Subset, double>> clip_score;
+  std::vector<ClipScore> clip_score;
 };
 
 // Reads the file, or evaluation.json of the run directory `path`. Whatever is wrong with it is an

@@ -109,6 +109,13 @@ TEST_CASE("ablation: a cell is the run that train and evaluate make, and stage 1
     fs::remove(cells[3].evaluation);
     CHECK(ablate(request, study.hooks).size() == 4);
     CHECK(study.trained > 0);
+    AblationRequest elsewhere = request;
+    elsewhere.out = study.folder / "elsewhere";
+    elsewhere.results = request.out / "results";
+    study.trained = 0;
+    CHECK(ablate(elsewhere, study.hooks).size() == 4);
+    CHECK(study.trained == 0);
+    CHECK(fs::is_directory(elsewhere.out));  // for the page
     CHECK(without_time(read_text(cells[3].evaluation)) == without_time(json));
     CHECK_FALSE(fs::exists(request.out / "0.25-seed0"));
   }
@@ -131,6 +138,23 @@ TEST_CASE("ablation: a cell is the run that train and evaluate make, and stage 1
     };
     CHECK(
         contains(error_of(ErrorKind::busy, [&] { ablate(other, study.hooks); }), "made with configuration "));
+    other.configure = [&](const std::vector<std::string>& cell) {
+      Config changed = request.configure(cell);
+      changed.modalities[0].classifier_training.steps = 6;
+      return changed;
+    };
+    CHECK(contains(error_of(ErrorKind::busy, [&] { ablate(other, study.hooks); }), "classifiers of recipe "));
+    other = request;
+    other.evaluation.metrics = parse_metrics("coherence,quality");
+    CHECK(contains(error_of(ErrorKind::busy, [&] { ablate(other, study.hooks); }),
+                   "without the metric quality"));
+    other = request;
+    other.sampling = [](SampleSettings s) {
+      s.seed += 7;
+      return s;
+    };
+    CHECK(
+        contains(error_of(ErrorKind::busy, [&] { ablate(other, study.hooks); }), "samples of seed 0, not 7"));
   }
   SUBCASE("as a page") {
     const std::string page = report::ablation_page("score.d", cells);
@@ -167,6 +191,10 @@ TEST_CASE("ablation: cells that differ in stage 1 train their own, and mistakes 
   CHECK_FALSE(fs::exists(request.out / "stage1"));
   CHECK(read_text(request.out / "3-seed0" / "autoencoder.image.safetensors") !=
         read_text(request.out / "5-seed0" / "autoencoder.image.safetensors"));
+  // One cell left is no reason to share what the others did not.
+  fs::remove(request.out / "results" / "5-seed0.json");
+  CHECK(ablate(request, study.hooks).size() == 2);
+  CHECK_FALSE(fs::exists(request.out / "stage1"));
 
   AblationRequest wrong = study.request("score.depth=1,2");
   wrong.out = study.folder / "nothing";
@@ -174,6 +202,19 @@ TEST_CASE("ablation: cells that differ in stage 1 train their own, and mistakes 
   wrong = study.request("score.d=0.2,0.3", {1, 1});
   wrong.out = study.folder / "nothing";
   CHECK(contains(error_of(ErrorKind::usage, [&] { ablate(wrong, study.hooks); }), "0.2-seed1"));
+  const auto refused = [&](const AblationRequest& other, const char* part) {
+    AblationRequest here = other;
+    here.out = study.folder / "nothing";
+    CHECK(contains(error_of(ErrorKind::usage, [&] { ablate(here, study.hooks); }), part));
+  };
+  refused(study.request("score.d=0.1,0.10"), "score.d=0.1 and score.d=0.10 with seed 0 are the same");
+  refused(study.request("classifier_training.steps=5,6"), "are the same score network");
+  AblationRequest more = study.request("score.d=0.1,0.2");
+  more.evaluation.samples = 100;
+  refused(more, "100 samples asked for, split 'test' has 24");
+  AblationRequest mi = study.request("model.kind=mld,inpaint");
+  mi.evaluation.metrics = parse_metrics("mi");
+  refused(mi, "conditional scores");
   CHECK_FALSE(fs::exists(study.folder / "nothing"));
 }
 

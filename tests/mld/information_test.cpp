@@ -200,14 +200,15 @@ TEST_CASE("in-painting gap: as it is written down") {
   CHECK(to_table(e).find("In-painting") == std::string::npos);
   CHECK(to_json(e).find("inpainting_gap") == std::string::npos);
   e.inpainting_gap = {
-      {1, 0.25, 0.5, 0.0625}, {1, 0.5, 0.125, 0.03125}, {2, 0.25, 1.5, 0.25}, {2, 0.5, 2, 0.5}};
+      {1, 0.25, 0.5, 0.0625, 7}, {1, 0.5, 0.125, 0.03125, 7}, {2, 0.25, 1.5, 0.25, 7}, {2, 0.5, 2, 0.5, 7}};
   const std::string table = to_table(e);
+  CHECK(table.find("lack of clean ones (N = 7)") != std::string::npos);
   for (const std::string line :
        {"t =                                         0.25    0.50\n",
         "given image                               0.5000  0.1250   +- 0.0625 at most\n",
         "given sound                               1.5000  2.0000   +- 0.5000 at most\n"})
     CHECK_MESSAGE(table.find("\n  " + line) != std::string::npos, table);
-  const std::string third = R"({"error":0.25,"given":"sound","nats":1.5,"t":0.25})";
+  const std::string third = R"({"error":0.25,"given":"sound","n":7,"nats":1.5,"t":0.25})";
   CHECK_MESSAGE(to_json(e).find(third) != std::string::npos, to_json(e));
 }
 

@@ -5,6 +5,7 @@
 #include <array>
 #include <cmath>
 #include <limits>
+#include <numeric>
 
 #include "engine/core/error.h"
 #include "engine/random/philox.h"
@@ -121,6 +122,39 @@ TEST_CASE("feature set: portions do not show") {
   CHECK_THROWS_AS(set.add(std::vector<float>{1, std::numeric_limits<float>::quiet_NaN()}), Error);
 }
 
+TEST_CASE("feature set: rows of one item stay together") {
+  // 400 rows, each five times: halves are as far apart as those of the 400, and the interval is as wide.
+  // Taken for 2000 rows, the halves share most items.
+  constexpr std::int64_t kDim = 6, kItems = 400;
+  const auto values = gaussian(kItems, kDim, 5, 0, 1), others = gaussian(kItems, kDim, 6, 0.2, 1);
+  FeatureSet copies(kDim), rows_alone(kDim);
+  for (int copy = 0; copy < 5; ++copy) {
+    std::vector<std::int64_t> items(kItems);
+    std::iota(items.begin(), items.end(), 0);
+    copies.add(values, items);
+    rows_alone.add(values);
+  }
+  const FeatureSet once = feature_set(values, kDim), made = feature_set(others, kDim);
+  const FeatureDistance want = feature_distance(once, made), got = feature_distance(copies, made);
+  CHECK(got.real == 5 * kItems);
+  CHECK(*got.real_halves == relative(*want.real_halves).epsilon(0.05));
+  CHECK(*feature_distance(rows_alone, made).real_halves < 0.4 * *want.real_halves);
+  CHECK(*got.high - *got.low == relative(*want.high - *want.low).epsilon(0.05));
+  CHECK(got.kernel.value == want.kernel.value);
+  CHECK(got.frechet == relative(want.frechet).epsilon(0.02));
+}
+
+TEST_CASE("feature distance: what rests on too few rows is left out") {
+  for (const std::int64_t n : {4, 5, 6, 7, 12}) {
+    const FeatureDistance d = feature_distance(feature_set(rows(n, 3, 1), 3), feature_set(rows(n, 3, 2), 3));
+    CHECK(d.frechet > 0);
+    CHECK_FALSE(d.low);
+    if (d.real_halves) CHECK(std::isfinite(*d.real_halves));
+  }
+  CHECK_FALSE(feature_distance(feature_set(rows(500, 3, 1), 3), feature_set(rows(5, 3, 2), 3)).low);
+  CHECK(feature_distance(feature_set(rows(500, 3, 1), 3), feature_set(rows(500, 3, 2), 3)).low);
+}
+
 TEST_CASE("feature distance: the interval holds what the distance is on average, halves tell the floor") {
   // 600 rows of N(0,1) against 600 of N(0.3, 1.2) in 8 dimensions.
   const double truth = 8 * (0.09 + 0.04);
@@ -136,7 +170,7 @@ TEST_CASE("feature distance: the interval holds what the distance is on average,
   }
   for (const FeatureDistance& d : trials) {
     CHECK(*d.low < *d.high);
-    halves += d.real_halves / kTrials;
+    halves += *d.real_halves / kTrials;
     inside += *d.low <= mean && mean <= *d.high;
   }
   CHECK(mean == relative(truth).epsilon(0.1));  // the bias of 600 rows is a few per cent

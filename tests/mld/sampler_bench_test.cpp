@@ -4,10 +4,12 @@
 
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <numeric>
 #include <set>
 
 #include "data/digits.h"
 #include "data/import.h"
+#include "mld/sampling_record.h"
 #include "mld/train.h"
 #include "tests/expect_error.h"
 #include "tests/temp_folder.h"
@@ -23,7 +25,9 @@ TEST_CASE("paired difference: the mean of differences, with the interval of its 
     ours[k] = k < 100 || (k >= 140 && k % 2 == 0);
     reference[k] = (k >= 100 && k < 140) || (k >= 140 && k % 2 == 0);
   }
-  const PairedDifference d = paired_difference({ours}, {reference});
+  std::vector<std::int64_t> alone(1000);
+  std::iota(alone.begin(), alone.end(), 0);
+  const PairedDifference d = paired_difference({ours}, {reference}, alone);
   CHECK(d.value == doctest::Approx(0.06));
   const double half = 1.96 * std::sqrt((0.14 - 0.06 * 0.06) / 1000);
   CHECK(std::abs((d.high - d.low) / (2 * half) - 1) < 0.1);
@@ -32,12 +36,25 @@ TEST_CASE("paired difference: the mean of differences, with the interval of its 
   // What has no label (-1) counts nowhere; a cell that agrees halves the difference.
   std::vector<std::int8_t> other = ours, without = ours;
   for (std::size_t k = 500; k < 1000; ++k) without[k] = -1;
-  CHECK(paired_difference({ours, other}, {reference, other}).value == doctest::Approx(0.03));
-  CHECK(paired_difference({without}, {reference}).value == doctest::Approx(0.12));
-  const PairedDifference none = paired_difference({ours}, {ours});
+  CHECK(paired_difference({ours, other}, {reference, other}, alone).value == doctest::Approx(0.03));
+  CHECK(paired_difference({without}, {reference}, alone).value == doctest::Approx(0.12));
+  const PairedDifference none = paired_difference({ours}, {ours}, alone);
   CHECK(none.value == 0);
   CHECK(none.low == 0);
   CHECK(none.high == 0);
+
+  // Five samples of every item that all agree say no more than one.
+  std::vector<std::int8_t> ours5, reference5;
+  std::vector<std::int64_t> clusters;
+  for (int copy = 0; copy < 5; ++copy) {
+    ours5.insert(ours5.end(), ours.begin(), ours.end());
+    reference5.insert(reference5.end(), reference.begin(), reference.end());
+    clusters.insert(clusters.end(), alone.begin(), alone.end());
+  }
+  const PairedDifference five = paired_difference({ours5}, {reference5}, clusters);
+  CHECK(five.value == doctest::Approx(d.value));
+  CHECK(five.low == doctest::Approx(d.low));
+  CHECK(five.high == doctest::Approx(d.high));
 }
 
 TEST_CASE("bench-samplers: each sampler as `eval` measures it, the first compared with itself") {
@@ -63,9 +80,9 @@ TEST_CASE("bench-samplers: each sampler as `eval` measures it, the first compare
                                              {.method = SamplerMethod::heun, .schedule = {3, 1, 1}}};
   EvaluationOptions options{.sampling = sample_settings(model.config())};
   std::vector<std::string> lines;
-  const SamplerBench bench = bench_samplers(model, data, options, samplers, {}, [&](const SamplerBench& b) {
-    lines.push_back(table_line(b.results.back()));
-  });
+  const SamplerBench bench =
+      bench_samplers(model, data, options, samplers, {},
+                     [&](const SamplerBench&, const SamplerResult& r) { lines.push_back(table_line(r)); });
   REQUIRE(bench.results.size() == 2);
   CHECK(lines.size() == 2);
   CHECK(bench.results[0].network_calls == 12);
@@ -117,6 +134,26 @@ TEST_CASE("bench-samplers: each sampler as `eval` measures it, the first compare
   REQUIRE(whole.results.size() == 3);
   CHECK(whole.results[1].joint_difference.low == heun.joint_difference.low);
   CHECK(whole.results[1].distance_ratio == heun.distance_ratio);
+  CHECK(whole.results[1].distances == heun.distances);
+  CHECK(heun.distances.size() == 12);
+
+  // Stopped before the missing one, which stands second of three, it keeps the third; a shorter list does
+  // too.
+  SamplerBench gap = whole;
+  gap.results.erase(gap.results.begin() + 1);
+  SamplerBench last;
+  const auto keep = [&](const SamplerBench& b, const SamplerResult&) { last = b; };
+  const auto stop = [](const std::string&, std::int64_t, std::int64_t) { return false; };
+  CHECK_THROWS_AS(bench_samplers(model, data, options, more, stop, keep, gap), Cancelled);
+  CHECK(to_json(last) == to_json(gap));
+  CHECK(bench_samplers(model, data, options, {samplers[0]}, stop, keep, whole).results.size() == 3);
+  const SamplerBench filled = bench_samplers(model, data, options, more, {}, keep, gap);
+  REQUIRE(filled.results.size() == 3);
+  CHECK(schedule_name(filled.results[1].sampler) == "heun 3");
+  // More samples than there are is as many as there are.
+  EvaluationOptions many = options;
+  many.samples = 1000;
+  CHECK(bench_samplers(model, data, many, more, stop, {}, whole).results.size() == 3);
   const auto refused = [&](const EvaluationOptions& other, const std::vector<SamplerOptions>& list) {
     return mld_test::error_of(ErrorKind::busy,
                               [&] { bench_samplers(model, data, other, list, {}, {}, before); });
@@ -126,6 +163,23 @@ TEST_CASE("bench-samplers: each sampler as `eval` measures it, the first compare
   CHECK(mld_test::contains(refused(fewer, more), "has N 24, not 10"));
   CHECK(mld_test::contains(refused(options, {samplers[1]}), "has reference em 8x4x2, not heun 3"));
   mld_test::error_of(ErrorKind::data, [] { parse_sampler_bench("{}", "samplers.json"); });
+  const auto changed = [&](const char* pointer, const nlohmann::json& value) {
+    auto how = nlohmann::json::parse(before.reference.how);
+    how[nlohmann::json::json_pointer(pointer)] = value;
+    SamplerBench other = before;
+    other.reference.how = how.dump();
+    return mld_test::error_of(ErrorKind::busy,
+                              [&] { bench_samplers(model, data, options, more, {}, {}, other); });
+  };
+  CHECK(mld_test::contains(changed("/classifier_hash/image", "00000000"), "has classifier 00000000"));
+  CHECK(mld_test::contains(changed("/run/dataset", "other"), "has data set other"));
+  CHECK(mld_test::contains(changed("/quality/0/hash", "00000000"), "feature extractors"));
+  SamplerBench fewer_cells = before;
+  fewer_cells.reference.distances.pop_back();
+  CHECK(mld_test::contains(
+      mld_test::error_of(ErrorKind::busy,
+                         [&] { bench_samplers(model, data, options, more, {}, {}, fewer_cells); }),
+      "other cells"));
 }
 
 TEST_CASE("bench-samplers: the candidates begin with the paper's schedule and reach below fifty calls") {

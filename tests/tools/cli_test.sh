@@ -307,6 +307,9 @@ refuses 4 "nowhere: no such run or model file" sample nowhere --out x
 
 works eval run --resample 1 --samples 8 --json
 check "eval --json" grep -q '"classifier"' out
+refuses 7 "nowhere/x.json" eval run --out nowhere/x.json
+refuses 7 "nowhere: no such folder" eval run --weights nowhere
+refuses 2 "--churn is of --method dpm_sde, not of em" eval run --method em --churn 3
 works eval run --ceilings
 check "eval" grep -q '^Ceilings' out
 refuses 3 "nowhere: no such data set folder" eval run --data nowhere
