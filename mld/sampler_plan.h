@@ -10,8 +10,8 @@
 //   dpm_sde  the same for the reverse SDEs that share its marginals,
 //              dr = [f - (1 + churn)/2 g^2 s] dt + sqrt(churn) g dw;
 //            churn 1 is SDE-DPM-Solver++(2M), whose step without memory is DDPM's ancestral one; more adds
-//            Langevin steps at every level, which mend what network and steps get wrong. The weight of the
-//            memory is the one that keeps the law of standard normal latents, which steps of much churn lose
+//            Langevin steps at every level, which mend what network and steps get wrong. The memory's weight
+//            is, within bounds, the one that keeps the variance of standard normal latents (sampler_plan.cpp)
 //   heun     Heun's method on the probability-flow ODE in r/a against sigma/a (Karras et al. 2022, algorithm
 //            1, arXiv 2206.00364): two network calls a level but the last
 // Levels: em evenly in t; dpm and heun as Karras et al. (rho = 7) in s = sigma/a from kFirstTime to t = 1;
