@@ -103,7 +103,7 @@ addEventListener('load', async () => {
   const ground = getComputedStyle(document.body).backgroundColor.match(/\d+/g).map(Number);
   const dark = matchMedia('(prefers-color-scheme: dark)').matches;
   if (dark !== ground[0] < 128) bad.push('the background does not follow light and dark');
-  const found = all('img').length + ' pictures, ' + all('svg').length + ' charts, ' + all('audio').length + ' sounds, ' +
+  const found = all('img').length + ' pictures, ' + all('svg.chart').length + ' charts, ' + all('audio').length + ' sounds, ' +
       all('section').length + ' sections';
   const verdict = innerWidth + ' ' + (dark ? 'dark' : 'light') + ': ' + found +
       bad.map((text) => '; BAD ' + text).join('');
@@ -181,8 +181,8 @@ for scheme in light dark; do
     echo "${line:-$width $scheme: nothing said}"
     case $line in
       *BAD*) fail "$width $scheme" ;;
-      *": 27 pictures, "*" 20 sounds, 7 sections") ;;
-      *) fail "$width $scheme: expected 27 pictures, 20 sounds, 7 sections"; tail -n 3 browser.err ;;
+      *": 27 pictures, 13 charts, 20 sounds, 7 sections") ;;
+      *) fail "$width $scheme: expected 27 pictures, 13 charts, 20 sounds, 7 sections"; tail -n 3 browser.err ;;
     esac
     shot $scheme page$width.html $width $scheme-$width.png >browser.err 2>&1
     # A page of one colour compresses to next to nothing.
