@@ -129,12 +129,14 @@ class Evaluator {
       if (!has_all(needed, row)) labels[static_cast<std::size_t>(row)] = -1;
     return labels;
   }
-  // Of each row the first that has the same item.
+  // Of each row the first that has the same item; a hole is like no other.
   static std::vector<std::int64_t> first_rows(const Labels& items) {
     std::vector<std::int64_t> first;
     std::unordered_map<std::int32_t, std::int64_t> seen;
-    for (std::int64_t row = 0; row < std::ssize(items); ++row)
-      first.push_back(seen.try_emplace(items[static_cast<std::size_t>(row)], row).first->second);
+    for (std::int64_t row = 0; row < std::ssize(items); ++row) {
+      const std::int32_t item = items[static_cast<std::size_t>(row)];
+      first.push_back(item < 0 ? row : seen.try_emplace(item, row).first->second);
+    }
     return first;
   }
   std::int64_t distinct(int i) const {

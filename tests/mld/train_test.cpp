@@ -451,6 +451,7 @@ TEST_CASE("train: data with holes train and are evaluated on what is there") {
   CHECK(e.conditional[0].coherence.n == 48);  // a sample without its condition does not count
   CHECK(e.classifier[0].coherence.n == 48);
   CHECK(e.joint.all_equal.n == n);
+  for (std::int64_t row = 0; row < n; ++row) CHECK(e.clusters[static_cast<std::size_t>(row)] == row);
 }
 
 }  // namespace mld
