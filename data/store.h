@@ -29,8 +29,8 @@
 //     range        [lo, hi] of the values a reader yields: u8 data map 0..255 linearly onto it, f32 data are
 //                  yielded as they are. Not for tokens and categorical
 //     original_range  optional, [min, max]: what the ends of range stand for in the data's own units
-//     (decibels of
-//                  a spectrogram, pixels of a pen path): original = min + value * (max - min)
+//                  (decibels of a spectrogram, pixels of a pen path):
+//                  original = min + (value - lo) / (hi - lo) * (max - min)
 //     audio        optional, spectrogram only: {sample_rate (Hz), n_fft (samples), hop (samples)} of its
 //     front end pen_path     optional, vector only: true if the values are a drawn path, first all x, then
 //     all y categories   tokens and categorical only: values are 0 .. categories-1 vocabulary   optional,

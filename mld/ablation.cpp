@@ -32,8 +32,8 @@ struct Job {
 
 std::string stage1_of(const Config& config) {
   std::string text;
-  for (const ModalityConfig& m : config.modalities) text += stage1_hash(m) + classifier_hash(m);
-  return text;
+  for (const ModalityConfig& m : config.modalities) text += stage1_hash(m);
+  return text + classifiers_hash(config);
 }
 
 class Ablation {

@@ -13,6 +13,7 @@
 #include "mld/metrics/captions.h"
 #include "mld/metrics/quality.h"
 #include "mld/metrics/weights.h"
+#include "mld/names.h"
 #include "mld/stage.h"
 
 namespace mld {
@@ -23,6 +24,17 @@ constexpr std::int64_t kInformation = 2000;  // samples that mutual information 
 constexpr std::int64_t kGapSamples = 1000;   // and the in-painting gap,
 constexpr int kGapRepeats = 2;               // with draws of time and noise for each
 constexpr std::array kGapTimes{0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9};
+
+struct Metric {
+  std::string_view name;
+  bool MetricChoice::*chosen;
+};
+constexpr std::array<Metric, 6> kMetrics{{{"coherence", &MetricChoice::coherence},
+                                          {"quality", &MetricChoice::quality},
+                                          {"robustness", &MetricChoice::robustness},
+                                          {"diversity", &MetricChoice::diversity},
+                                          {"memorisation", &MetricChoice::memorisation},
+                                          {"mi", &MetricChoice::information}}};
 
 using Labels = std::vector<std::int32_t>;
 
@@ -54,6 +66,7 @@ class Evaluator {
         items.push_back(split_.samples()[static_cast<std::size_t>(row) * width +
                                          static_cast<std::size_t>(column_.back())]);
       first_rows_.push_back(first_rows(items));
+      result_.distinct.push_back(count_different(items));
       items_.push_back(std::move(items));
     }
     labels_.assign(split_.labels().begin(), split_.labels().begin() + static_cast<std::ptrdiff_t>(count_));
@@ -105,7 +118,6 @@ class Evaluator {
     e.metrics = metric_names(options_.metrics);
     e.split = options_.split;
     e.samples = count_;
-    for (int i = 0; i < model_.modalities(); ++i) e.distinct.push_back(distinct(i));
     e.clusters = clusters(full_set(model_.modalities()));
     if (count_ > split_.num_distinct())
       note(cat("N = ", count_, " goes beyond the first pairing (", split_.num_distinct(),
@@ -129,6 +141,10 @@ class Evaluator {
       if (!has_all(needed, row)) labels[static_cast<std::size_t>(row)] = -1;
     return labels;
   }
+  static std::int64_t count_different(const Labels& items) {
+    const std::set<std::int32_t> different(items.begin(), items.end());
+    return std::ssize(different) - static_cast<std::int64_t>(different.contains(-1));  // a hole is no item
+  }
   // Of each row the first that has the same item; a hole is like no other.
   static std::vector<std::int64_t> first_rows(const Labels& items) {
     std::vector<std::int64_t> first;
@@ -139,11 +155,7 @@ class Evaluator {
     }
     return first;
   }
-  std::int64_t distinct(int i) const {
-    const Labels& items = items_[static_cast<std::size_t>(i)];
-    const std::set<std::int32_t> different(items.begin(), items.end());
-    return std::ssize(different) - static_cast<std::int64_t>(different.contains(-1));
-  }
+  std::int64_t distinct(int i) const { return result_.distinct[static_cast<std::size_t>(i)]; }
   // What samples have in common that were generated from these modalities: of each row the first with the
   // same item of the modality that has fewest.
   std::vector<std::int64_t> clusters(Subset given) const {
@@ -475,38 +487,25 @@ class Evaluator {
 }  // namespace
 
 MetricChoice parse_metrics(const std::string& names) {
-  MetricChoice none{.coherence = false, .quality = false};
-  MetricChoice chosen = none;
+  MetricChoice chosen{.coherence = false, .quality = false};
   for (std::size_t first = 0; first <= names.size();) {
     const std::size_t end = std::min(names.find(',', first), names.size());
     const std::string name = names.substr(first, end - first);
     first = end + 1;
-    if (name == "all") return {true, true, true, true, true, true, true};
-    bool* const flag = name == "coherence"      ? &chosen.coherence
-                       : name == "quality"      ? &chosen.quality
-                       : name == "robustness"   ? &chosen.robustness
-                       : name == "diversity"    ? &chosen.diversity
-                       : name == "memorisation" ? &chosen.memorisation
-                       : name == "mi"           ? &chosen.information
-                                                : nullptr;
-    MLD_CHECK_AS(ErrorKind::usage, flag, "metrics: '", name,
-                 "' is not one of coherence, quality, robustness, diversity, memorisation, mi, all");
-    *flag = true;
+    const auto metric = std::ranges::find(kMetrics, name, &Metric::name);
+    MLD_CHECK_AS(ErrorKind::usage, metric != kMetrics.end() || name == "all", "metrics: '", name,
+                 "' is not one of ", join(metric_names({true, true, true, true, true, true})), ", all");
+    if (name == "all") chosen.all = true;
+    for (const Metric& m : kMetrics)
+      if (name == "all" || name == m.name) chosen.*m.chosen = true;
   }
   return chosen;
 }
 
 std::vector<std::string> metric_names(const MetricChoice& metrics) {
   std::vector<std::string> names;
-  const auto add = [&](bool chosen, const char* name) {
-    if (chosen) names.emplace_back(name);
-  };
-  add(metrics.coherence, "coherence");
-  add(metrics.quality, "quality");
-  add(metrics.robustness, "robustness");
-  add(metrics.diversity, "diversity");
-  add(metrics.memorisation, "memorisation");
-  add(metrics.information, "mi");
+  for (const Metric& m : kMetrics)
+    if (metrics.*m.chosen) names.emplace_back(m.name);
   return names;
 }
 

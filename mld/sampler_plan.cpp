@@ -64,11 +64,11 @@ struct NormalLaw {
 //   r <- (sigma'/sigma) e^-ch r + a' (1 - e^-(1+c)h) D' + sigma' sqrt(1 - e^-2ch) zeta,  c = churn (ODE: 0),
 // where D' = D + w (D - D_before), and D' = D for the first step and the last. Small steps ask for w = h / 2
 // h_before. With churn that lets the variance drift (at churn 20 and 50 levels to 0.85 of a standard normal's
-// near sigma = a): w is the weight that keeps it, which tends to the other for small steps, or the bound below it (a
-// dip to 0.90 then, gone again at the last levels).
+// near sigma = a): w is the weight that keeps it, which tends to the other for small steps, within a bound
+// (the variance dips to 0.90 for it and is back at the last levels).
 Transition dpm_step(int level, double t, double u, double h_before, double churn, NormalLaw& law) {
-  constexpr double kMostOverSmallSteps =
-      1.5;  // where the latents hardly show, D hardly changes and w would be huge
+  // Where the latents hardly show, D hardly changes and w would be huge.
+  constexpr double kMostOverSmallSteps = 1.5;
   const double a = VpSde::mean(t), sigma = VpSde::std_dev(t), a_next = VpSde::mean(u);
   Transition step{.level = level, .evaluates = true, .save_keep = 1 / a, .save_push = sigma / a};
   if (u == 0) {

@@ -7,6 +7,7 @@
 #include "mld/report/ablation_page.h"
 #include "mld/run_files.h"
 #include "tests/expect_error.h"
+#include "tests/mld/workshop.h"
 #include "tests/temp_folder.h"
 
 namespace mld {
@@ -36,23 +37,9 @@ struct Study {
             .seeds = std::move(seeds),
             .configure =
                 [this](const std::vector<std::string>& cell) {
-                  ConfigSources sources;
-                  sources.preset = "digits";
-                  sources.settings = {"data.store=" + store.string(),
-                                      "stage1.steps=5",
-                                      "modalities.sound.stage1.steps=5",
-                                      "stage1.batch=16",
-                                      "classifier_training.steps=5",
-                                      "score.steps=4",
-                                      "score.batch=16",
-                                      "score.width=32",
-                                      "score.time_dim=16",
-                                      "run.checkpoint_every=0",
-                                      "sampler.steps=6",
-                                      "sampler.jump=3",
-                                      "sampler.resample=1"};
-                  sources.settings.insert(sources.settings.end(), cell.begin(), cell.end());
-                  return resolve_config(sources);
+                  std::vector<std::string> settings{"score.steps=4", "sampler.steps=6", "sampler.resample=1"};
+                  settings.insert(settings.end(), cell.begin(), cell.end());
+                  return mld_test::tiny_config(store, settings);
                 },
             .out = folder / "out",
             .evaluation = {.metrics = parse_metrics("coherence")}};

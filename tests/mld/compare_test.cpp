@@ -31,20 +31,22 @@ struct Fixture {
   double joint = 0.5, left_right = 0.25, right_left = 0.75;
   std::string quality = {};   // entries of the list
   std::string settings = {};  // entries of the object
+  std::string renoise = {}, clip_score = {};
 
   std::string json() const {
     const auto cell = [](const std::string& given, const std::string& target, double value) {
       return mld::cat(R"({"given":")", given, R"(","target":")", target, R"(","value":)", value, "}");
     };
-    return mld::cat(
-        R"({"run":{"kind":")", kind, R"(","preset":")", preset, R"(","dataset":")", dataset, R"(","seed":)",
-        seed, R"(,"d":)", d, R"(,"config_hash":")", hash, R"(","settings":{)", settings, R"(}},"split":")",
-        split, R"(","samples":)", samples, R"(,"schedule":{"method":"em","steps":250,"jump":10,"resample":)",
-        resample, R"(},"network_calls":250,"weights":"ema","modalities":[")", left, R"(",")", right,
-        R"("],"classifier_hash":{")", left, R"(":")", left_classifier, R"(",")", right, R"(":")",
-        right_classifier, R"("},"joint":{"coherence":{"value":)", joint, R"(}},"conditional":[)",
-        cell(left, right, left_right), ",", cell(right, left, right_left), R"(],"autoencoder":[)",
-        cell(left, left, 0.9), R"(],"quality":[)", quality, R"(],"a_section_of_a_later_version":1})");
+    return mld::cat(R"({"run":{"kind":")", kind, R"(","preset":")", preset, R"(","dataset":")", dataset,
+                    R"(","seed":)", seed, R"(,"d":)", d, R"(,"config_hash":")", hash, R"(","settings":{)",
+                    settings, R"(}},"split":")", split, R"(","samples":)", samples,
+                    R"(,"schedule":{"method":"em","steps":250,"jump":10,"resample":)", resample, renoise,
+                    R"(},"network_calls":250,"weights":"ema","modalities":[")", left, R"(",")", right,
+                    R"("],"classifier_hash":{")", left, R"(":")", left_classifier, R"(",")", right, R"(":")",
+                    right_classifier, R"("},"joint":{"coherence":{"value":)", joint, R"(}},"conditional":[)",
+                    cell(left, right, left_right), ",", cell(right, left, right_left), R"(],"autoencoder":[)",
+                    cell(left, left, 0.9), R"(],"quality":[)", quality, R"(],"clip_score":[)", clip_score,
+                    R"(],"a_section_of_a_later_version":1})");
   }
 };
 
@@ -202,10 +204,21 @@ TEST_CASE("what does not compare is refused, and marked when forced") {
   other_way = uni;
   other_way.resample = 10;
   CHECK(contains(refused({}, other_way), "schedule em 250 and em 250x10x10"));
+  other_way.renoise = R"(,"renoise":"exact")";
+  Fixture euler = Fixture{};
+  euler.resample = 10;
+  CHECK(contains(refused(euler, other_way), "schedule em 250x10x10 and em 250x10x10 exact"));
   Fixture a = Fixture{}, b = uni;
   a.quality = quality("", "left", "FID", 3);
   b.quality = quality("", "left", "FID", 3, "44444444");
   CHECK(contains(refused(a, b), "features of left inception 33333333 and inception 44444444"));
+  a.preset = b.preset = a.dataset = b.dataset = "cub";
+  a.left = b.left = "image", a.right = b.right = "sentence";
+  a.quality = b.quality = "";
+  a.clip_score = R"({"given":"image","value":0.5,"error":0.1,"n":100,"hash":"aaaa"})";
+  b.clip_score = R"({"given":"image","value":0.5,"error":0.1,"n":17,"hash":"bbbb"})";
+  CHECK(contains(refused(a, b), "CLIP aaaa and bbbb"));
+  CHECK(contains(refused(a, b), "N 100 and 17"));
 }
 
 TEST_CASE("a seed counts once, and tables are of one data set") {

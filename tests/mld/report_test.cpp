@@ -18,6 +18,7 @@
 #include "mld/train.h"
 #include "tests/expect_error.h"
 #include "tests/mld/report_reader.h"
+#include "tests/mld/workshop.h"
 #include "tests/temp_folder.h"
 
 namespace mld::report {
@@ -213,25 +214,10 @@ struct TinyRun {
 
   explicit TinyRun(StageChoice stages = StageChoice::all) {
     data::write_digits(data::make_digits({.seed = 3, .train = 40, .test = 24}), store, 3);
-    ConfigSources sources;
-    sources.preset = "digits";
-    sources.settings = {"data.store=" + store.string(),
-                        "stage1.steps=4",
-                        "modalities.sound.stage1.steps=4",
-                        "stage1.batch=16",
-                        "classifier_training.steps=4",
-                        "classifier_training.batch=16",
-                        "score.steps=6",
-                        "score.batch=16",
-                        "score.width=32",
-                        "score.time_dim=16",
-                        "run.log_every=2",
-                        "run.checkpoint_every=0",
-                        "sampler.steps=6",
-                        "sampler.jump=2",
-                        "sampler.resample=1"};
-    REQUIRE(train({.config = resolve_config(sources), .out = run, .stages = stages}, {}) ==
-            StageEnd::finished);
+    const Config config = mld_test::tiny_config(
+        store, {"stage1.steps=4", "modalities.sound.stage1.steps=4", "classifier_training.steps=4",
+                "score.steps=6", "sampler.steps=6", "sampler.jump=2", "sampler.resample=1"});
+    REQUIRE(train({.config = config, .out = run, .stages = stages}, {}) == StageEnd::finished);
   }
 };
 

@@ -7,12 +7,10 @@
 #include <numeric>
 #include <set>
 
-#include "data/digits.h"
-#include "data/import.h"
 #include "mld/sampling_record.h"
 #include "mld/train.h"
 #include "tests/expect_error.h"
-#include "tests/temp_folder.h"
+#include "tests/mld/workshop.h"
 
 namespace mld {
 
@@ -58,23 +56,12 @@ TEST_CASE("paired difference: the mean of differences, with the interval of its 
 }
 
 TEST_CASE("bench-samplers: each sampler as `eval` measures it, the first compared with itself") {
-  const mld_test::TempFolder folder;
-  const auto store = folder / "store", run = folder / "run";
-  data::write_digits(data::make_digits({.seed = 3, .train = 48, .test = 24}), store, 3);
-  ConfigSources sources;
-  sources.preset = "digits";
-  sources.settings = {"data.store=" + store.string(),
-                      "stage1.steps=5",
-                      "modalities.sound.stage1.steps=5",
-                      "stage1.batch=16",
-                      "score.steps=4",
-                      "classifier_training.steps=20",
-                      "score.batch=16",
-                      "score.width=32",
-                      "score.time_dim=16"};
-  REQUIRE(train({.config = resolve_config(sources), .out = run}, {}) == StageEnd::finished);
+  const mld_test::Workshop w("bench");
+  const auto run = w.folder / "run";
+  const Config config = mld_test::tiny_config(w.store, {"classifier_training.steps=20"});
+  REQUIRE(train({.config = config, .out = run}, {}) == StageEnd::finished);
   const Model model = Model::open(run.string());
-  const data::Store data = data::Store::open(store);
+  const data::Store data = data::Store::open(w.store);
 
   const std::vector<SamplerOptions> samplers{{.method = SamplerMethod::em, .schedule = {8, 4, 2}},
                                              {.method = SamplerMethod::heun, .schedule = {3, 1, 1}}};
