@@ -1,16 +1,10 @@
 #include "data/store_writer.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
-#include <system_error>
 
 #include "data/npy.h"
 #include "data/store.h"
 #include "engine/core/error.h"
-#include "engine/io/file_error.h"
 
 namespace mld::data {
 namespace {
@@ -29,61 +23,23 @@ std::size_t header_room(const Modality& m) {
 }
 
 void write_i32(const fs::path& path, std::span<const std::int32_t> values, const Shape& shape) {
-  AtomicFile file(path);
+  AtomicFile file(path, Links::replace, Flush::later);
   file.write(npy_header(npy_type(DType::i32), shape));
   file.write(std::as_bytes(values));
   file.commit();
 }
 
-void make_folder(const fs::path& path) {
-  std::error_code error;
-  fs::create_directories(path, error);
-  if (error) fail_io(path, "make the folder", error.value());
-}
-
-void flush_folder(const fs::path& path) {
-  const int fd = ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) fail_io(path, "open the folder", errno);
-  ::fsync(fd);  // some file systems cannot, and are then as durable as they get
-  ::close(fd);
-}
-
-// A folder beside `destination` that nobody else has.
-fs::path make_sibling(const fs::path& destination) {
-  for (int attempt = 0;; ++attempt) {
-    const fs::path path = destination.parent_path() /
-                          cat('.', destination.filename().string(), ".partial-", ::getpid(), '-', attempt);
-    std::error_code error;
-    if (fs::create_directory(path, error)) return path;
-    if (error) fail_io(path, "make the folder", error.value());
-  }
-}
-
 }  // namespace
 
 StoreWriter::StoreWriter(const fs::path& destination, Description description)
-    : destination_(fs::absolute(destination).lexically_normal()), description_(std::move(description)) {
-  if (!destination_.has_filename()) destination_ = destination_.parent_path();  // "out/" means "out"
-  MLD_CHECK(description_.splits.empty(), destination_.string(), ": StoreWriter counts the splits itself");
+    : folder_(destination, IfExists::refuse), description_(std::move(description)) {
+  MLD_CHECK(description_.splits.empty(), destination.string(), ": StoreWriter counts the splits itself");
   check(description_, "data set " + description_.name);
-  std::error_code ignored;
-  const bool taken = fs::exists(destination_, ignored) && !fs::is_empty(destination_, ignored);
-  MLD_CHECK_AS(ErrorKind::busy, !taken, destination_.string(),
-               ": exists and is not empty; nothing is overwritten: choose another name or remove it");
-  make_folder(destination_.parent_path());
-  folder_ = make_sibling(destination_);
-}
-
-StoreWriter::~StoreWriter() {
-  if (committed_) return;
-  splits_.clear();  // closes the files first
-  std::error_code ignored;
-  fs::remove_all(folder_, ignored);
 }
 
 const Modality& StoreWriter::modality(int m) const {
-  MLD_CHECK(m >= 0 && static_cast<std::size_t>(m) < description_.modalities.size(), destination_.string(),
-            ": modality ", m, " of ", description_.modalities.size());
+  MLD_CHECK(m >= 0 && static_cast<std::size_t>(m) < description_.modalities.size(),
+            folder_.destination().string(), ": modality ", m, " of ", description_.modalities.size());
   return description_.modalities[static_cast<std::size_t>(m)];
 }
 
@@ -92,11 +48,11 @@ std::string StoreWriter::place(const SplitData& split, int m) const {
 }
 
 StoreWriter::SplitData& StoreWriter::split(std::string_view name) {
-  MLD_CHECK(!committed_, destination_.string(), ": written after commit");
+  MLD_CHECK(!committed_, folder_.destination().string(), ": written after commit");
   for (const auto& split : splits_)
     if (split->name == name) return *split;
   check_name(name, "data set " + description_.name);
-  make_folder(folder_ / name);
+  make_folder(folder_.path() / name);
   splits_.push_back(std::make_unique<SplitData>());
   splits_.back()->name = name;
   splits_.back()->items.resize(description_.modalities.size());
@@ -119,7 +75,8 @@ void StoreWriter::append(std::string_view split_name, int m, std::span<const T> 
                bad % size, ": found ", +values[static_cast<std::size_t>(bad)], ", expected ",
                is_discrete(mod.kind) ? cat("0 to ", mod.categories - 1) : "a finite number");
   if (!items.file) {
-    items.file = std::make_unique<AtomicFile>(folder_ / to.name / (mod.name + ".npy"));
+    items.file = std::make_unique<AtomicFile>(folder_.path() / to.name / (mod.name + ".npy"), Links::replace,
+                                              Flush::later);
     items.file->write(std::string(header_room(mod), '\0'));
   }
   items.file->write(std::as_bytes(values));
@@ -185,11 +142,11 @@ void StoreWriter::set_vocabulary(int m, std::span<const std::string> tokens) {
                  ": a token of ", mod.name, " holds a line break");
     text += token + '\n';
   }
-  write_file_atomically(folder_ / mod.vocabulary, text);
+  write_file_atomically(folder_.path() / mod.vocabulary, text);
 }
 
 void StoreWriter::write_split(SplitData& from) {
-  const fs::path at = folder_ / from.name;
+  const fs::path at = folder_.path() / from.name;
   SplitSize size{from.name, static_cast<std::int64_t>(from.labels.size()), from.repetitions, {}};
   for (std::size_t i = 0; i < from.items.size(); ++i) {
     Items& items = from.items[i];
@@ -209,21 +166,17 @@ void StoreWriter::write_split(SplitData& from) {
   }
   write_i32(at / "samples.npy", from.index, {size.samples, static_cast<std::int64_t>(from.items.size())});
   write_i32(at / "labels.npy", from.labels, {size.samples});
-  flush_folder(at);
   description_.splits.push_back(std::move(size));
 }
 
 void StoreWriter::commit() {
-  MLD_CHECK(!committed_, destination_.string(), ": committed twice");
+  MLD_CHECK(!committed_, folder_.destination().string(), ": committed twice");
   for (const auto& split : splits_) write_split(*split);
   check(description_, "data set " + description_.name);
-  write_file_atomically(folder_ / "dataset.json", to_json(description_));
-  Store::open(folder_);  // indices against item counts, and whatever else a reader would refuse
-  flush_folder(folder_);
-  // rename() replaces an empty folder and nothing else.
-  if (::rename(folder_.c_str(), destination_.c_str()) != 0) fail_io(destination_, "write", errno);
+  write_file_atomically(folder_.path() / "dataset.json", to_json(description_));
+  Store::open(folder_.path());  // indices against item counts, and whatever else a reader would refuse
+  folder_.commit();
   committed_ = true;
-  flush_folder(destination_.parent_path());
 }
 
 }  // namespace mld::data

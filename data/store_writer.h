@@ -1,6 +1,5 @@
-// Writes a store (data/store.h), all or nothing: the files grow in a hidden folder beside the destination,
-// which is flushed to disk and renamed in commit(). An exception on the way, a full disk among them, leaves
-// no trace.
+// Writes a store (data/store.h), all or nothing (engine/io/atomic_folder.h): an exception on the way, a full
+// disk among them, leaves no trace.
 #pragma once
 
 #include <cstdint>
@@ -13,16 +12,16 @@
 
 #include "data/description.h"
 #include "engine/io/atomic_file.h"
+#include "engine/io/atomic_folder.h"
 
 namespace mld::data {
 
 class StoreWriter {
  public:
   // `description` without splits: those are counted from what is added. A destination that exists and is not
-  // an empty folder is an ErrorKind::busy error; nothing is ever overwritten. Disk errors are ErrorKind::io,
-  // here and below.
+  // an empty folder is an ErrorKind::busy error, as is one that another StoreWriter writes; nothing is ever
+  // overwritten. Disk errors are ErrorKind::io, here and below.
   StoreWriter(const std::filesystem::path& destination, Description description);
-  ~StoreWriter();
   StoreWriter(const StoreWriter&) = delete;
   StoreWriter& operator=(const StoreWriter&) = delete;
 
@@ -68,7 +67,7 @@ class StoreWriter {
   void check_labels(std::span<const std::int32_t> labels, const std::string& place) const;
   std::string place(const SplitData& split, int m) const;  // "data set NAME: train/svhn", for messages
 
-  std::filesystem::path destination_, folder_;
+  AtomicFolder folder_;  // before the files in it, which are closed first
   Description description_;
   std::vector<std::unique_ptr<SplitData>> splits_;
   bool committed_ = false;

@@ -410,7 +410,7 @@ TEST_CASE("writer: never overwrites, but takes an empty folder and makes missing
   StoreWriter writer(folder / "late", describe());
   fill_train(writer);
   write_text(folder / "late/other", "x");
-  check_error(ErrorKind::io, {"late"}, [&] { writer.commit(); });
+  check_error(ErrorKind::busy, {"late"}, [&] { writer.commit(); });
   CHECK(read_text(folder / "late/other") == "x");
 }
 

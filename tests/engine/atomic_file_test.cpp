@@ -2,11 +2,10 @@
 #include "engine/io/atomic_file.h"
 
 #include <doctest/doctest.h>
-#include <sys/wait.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <csignal>
-#include <functional>
 #include <optional>
 
 #include "engine/io/crc32.h"
@@ -14,6 +13,7 @@
 #include "engine/io/lock_file.h"
 #include "tests/engine/full_disk.h"
 #include "tests/expect_error.h"
+#include "tests/in_child.h"
 #include "tests/temp_folder.h"
 
 namespace {
@@ -25,17 +25,15 @@ using mld::LockFile;
 using mld_test::contains;
 using mld_test::error_of;
 using mld_test::FullDisk;
+using mld_test::in_child;
 using mld_test::read_bytes;
 using mld_test::TempFolder;
 using mld_test::write_bytes;
 
-// Runs `f` in a child process and returns how it ended; `f` returns the exit status.
-int in_child(const std::function<int()>& f) {
-  const pid_t child = ::fork();
-  if (child == 0) ::_exit(f());
-  int status = 0;
-  ::waitpid(child, &status, 0);
-  return status;
+mode_t mode_of(const std::filesystem::path& path) {
+  struct stat status {};
+  CHECK(::stat(path.c_str(), &status) == 0);
+  return status.st_mode & 0777;
 }
 
 }  // namespace
@@ -108,6 +106,82 @@ TEST_CASE("atomic file: a symbolic link stays one") {
   mld::write_file_atomically(folder / "link", "new");
   CHECK(std::filesystem::is_symlink(folder / "link"));
   CHECK(read_bytes(folder / "target") == "new");
+}
+
+TEST_CASE("atomic file: in a folder of ours a link is replaced") {
+  const TempFolder folder;
+  write_bytes(folder / "target", "old");
+  for (const char* to : {"target", "nothing", "."}) {
+    std::filesystem::remove(folder / "link");
+    std::filesystem::create_symlink(to, folder / "link");
+    AtomicFile file(folder / "link", mld::Links::replace);
+    file.write("new");
+    file.commit();
+    CHECK(!std::filesystem::is_symlink(folder / "link"));
+    CHECK(read_bytes(folder / "link") == "new");
+  }
+  CHECK(read_bytes(folder / "target") == "old");
+  CHECK(folder.listing() == "link target ");
+}
+
+TEST_CASE("atomic file: permissions of the replaced file stay") {
+  const TempFolder folder;
+  for (const mode_t mode : {0600, 0640, 0444, 0755}) {
+    write_bytes(folder / "a", "old");
+    ::chmod((folder / "a").c_str(), mode);
+    mld::write_file_atomically(folder / "a", "new");
+    CHECK(mode_of(folder / "a") == mode);
+  }
+  // What a killed process left lends its own to nobody.
+  write_bytes(folder / ".b.tmp", "left over");
+  ::chmod((folder / ".b.tmp").c_str(), 0600);
+  mld::write_file_atomically(folder / "b", "new");
+  write_bytes(folder / "c", "as usual");
+  CHECK(mode_of(folder / "b") == mode_of(folder / "c"));
+}
+
+TEST_CASE("atomic file: a temporary that is not ours is not used") {
+  const TempFolder folder;
+  const auto temporary = folder / ".a.tmp";
+  const auto refused = [&](const std::string& what) {
+    CHECK(!mld::is_own_temporary(temporary));
+    mld::remove_own_temporaries(folder.path());
+    const std::string message =
+        error_of(ErrorKind::io, [&] { mld::write_file_atomically(folder / "a", "new"); });
+    CHECK(contains(message, ".a.tmp is " + what + " that this program did not make"));
+    std::filesystem::remove(temporary);
+  };
+  write_bytes(folder / "victim", "precious");
+  std::filesystem::create_hard_link(folder / "victim", temporary);
+  refused("a file of 2 names");
+  std::filesystem::create_symlink("victim", temporary);
+  refused("a symbolic link");
+  ::mkfifo(temporary.c_str(), 0600);
+  refused("a FIFO");
+  std::filesystem::create_directory(temporary);
+  refused("a folder");
+  CHECK(read_bytes(folder / "victim") == "precious");
+  CHECK(folder.listing() == "victim ");
+}
+
+TEST_CASE("atomic file: temporaries of killed processes are known and removed") {
+  const TempFolder folder;
+  for (const char* name : {".config.json.tmp", ".x.tmp", ".score.safetensors.tmp"}) {
+    write_bytes(folder / name, "half");
+    CHECK(mld::is_own_temporary(folder / name));
+  }
+  for (const char* name : {"a.tmp", ".tmp", ".lock", ".b.tmp~", "config.json"}) {
+    write_bytes(folder / name, "");
+    CHECK(!mld::is_own_temporary(folder / name));
+  }
+  {
+    AtomicFile in_use(folder / "used");
+    mld::remove_own_temporaries(folder.path());
+    CHECK(folder.listing() == ".b.tmp~ .lock .tmp .used.tmp a.tmp config.json ");
+    in_use.write("text");
+    in_use.commit();
+  }
+  CHECK(read_bytes(folder / "used") == "text");
 }
 
 TEST_CASE("atomic file: destinations that cannot be") {
