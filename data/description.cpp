@@ -2,12 +2,12 @@
 
 #include <algorithm>
 #include <array>
-#include <cstdio>
 
 #include "data/json_fields.h"
 #include "data/mmap_file.h"
 #include "data/modality_json.h"
 #include "engine/core/error.h"
+#include "engine/core/hash.h"
 #include "engine/io/crc32.h"
 #include "engine/io/file_error.h"
 
@@ -15,7 +15,8 @@ namespace mld::data {
 namespace {
 
 constexpr const char* kFormat = "mld-store";
-constexpr std::int64_t kVersion = 1;
+constexpr std::int64_t kUncheckedVersion = 1, kVersion = 2;
+constexpr std::size_t kFingerprint = 16;  // digits
 constexpr std::array kKindNames{"image", "vector", "spectrogram", "tokens", "categorical"};
 constexpr std::array kDTypeNames{"u8", "f32", "i32"};
 constexpr std::array kDTypes{DType::u8, DType::f32, DType::i32};
@@ -46,23 +47,6 @@ Modality parse_modality(JsonFields f) {
   return m;
 }
 
-Json modality_json(const Modality& m) {
-  Json j{{"name", m.name}, {"kind", kind_name(m.kind)}};
-  j["shape"] = std::vector<std::int64_t>(m.shape.extents().begin(), m.shape.extents().end());
-  j["dtype"] = dtype_name(m.dtype);
-  if (is_discrete(m.kind)) {
-    j["categories"] = m.categories;
-    if (!m.vocabulary.empty()) j["vocabulary"] = m.vocabulary;
-  } else {
-    j["range"] = {m.range.min, m.range.max};
-    if (m.original_range) j["original_range"] = {m.original_range->min, m.original_range->max};
-  }
-  if (m.pen_path) j["pen_path"] = true;
-  if (m.audio)
-    j["audio"] = {{"sample_rate", m.audio->sample_rate}, {"n_fft", m.audio->n_fft}, {"hop", m.audio->hop}};
-  return j;
-}
-
 SplitSize parse_split(JsonFields f, const std::string& name, const std::vector<Modality>& modalities) {
   SplitSize split{name, f.integer("samples", 1, kMaxCount), f.integer("repetitions", 1, kMaxCount), {}};
   JsonFields items = f.object("items");
@@ -83,6 +67,10 @@ Provenance parse_provenance(JsonFields f) {
   return provenance;
 }
 
+bool is_fingerprint(const std::string& text) {
+  return text.size() == kFingerprint && text.find_first_not_of("0123456789abcdef") == std::string::npos;
+}
+
 void check_splits(const Description& d, const std::string& place) {
   bool train = false;
   for (const SplitSize& split : d.splits) {
@@ -101,6 +89,33 @@ void check_splits(const Description& d, const std::string& place) {
 }
 
 }  // namespace
+
+Json modality_json(const Modality& m) {
+  Json j{{"name", m.name}, {"kind", kind_name(m.kind)}};
+  j["shape"] = std::vector<std::int64_t>(m.shape.extents().begin(), m.shape.extents().end());
+  j["dtype"] = dtype_name(m.dtype);
+  if (is_discrete(m.kind)) {
+    j["categories"] = m.categories;
+    if (!m.vocabulary.empty()) j["vocabulary"] = m.vocabulary;
+  } else {
+    j["range"] = {m.range.min, m.range.max};
+    if (m.original_range) j["original_range"] = {m.original_range->min, m.original_range->max};
+  }
+  if (m.pen_path) j["pen_path"] = true;
+  if (m.audio)
+    j["audio"] = {{"sample_rate", m.audio->sample_rate}, {"n_fft", m.audio->n_fft}, {"hop", m.audio->hop}};
+  return j;
+}
+
+Json splits_json(const Description& d) {
+  Json splits = Json::object();
+  for (const SplitSize& split : d.splits) {
+    Json s{{"samples", split.samples}, {"repetitions", split.repetitions}, {"items", Json::object()}};
+    for (std::size_t m = 0; m < d.modalities.size(); ++m) s["items"][d.modalities[m].name] = split.items[m];
+    splits[split.name] = std::move(s);
+  }
+  return splits;
+}
 
 ModalityKind parse_kind(JsonFields& f) { return static_cast<ModalityKind>(f.choice("kind", kKindNames)); }
 
@@ -196,8 +211,14 @@ Description parse_description(std::string_view text, const std::string& file) {
   MLD_CHECK_AS(ErrorKind::data, format == kFormat, f.place("format"), ": found ", quote(format),
                ", expected ", quote(kFormat));
   const std::int64_t version = f.integer("version", 1, INT32_MAX);
-  MLD_CHECK_AS(ErrorKind::data, version == kVersion, f.place("version"), ": found ", version,
-               ", this program reads ", kVersion, "; import the data again, or use a newer program");
+  MLD_CHECK_AS(ErrorKind::data, version <= kVersion, f.place("version"), ": found ", version,
+               ", this program reads 1 to ", kVersion, "; import the data again, or use a newer program");
+  if (version != kUncheckedVersion) {
+    f.check_seal(text);
+    d.fingerprint = f.string("fingerprint");
+    MLD_CHECK_AS(ErrorKind::data, is_fingerprint(d.fingerprint), f.place("fingerprint"), ": found ",
+                 quote(d.fingerprint), ", expected ", kFingerprint, " hexadecimal digits");
+  }
   d.name = f.string("name");
   d.classes = f.integer("classes", 0, kMaxClasses);
   for (JsonFields& modality : f.objects("modalities")) d.modalities.push_back(parse_modality(modality));
@@ -213,28 +234,28 @@ Description parse_description(std::string_view text, const std::string& file) {
 }
 
 std::string to_json(const Description& d) {
-  Json j{{"format", kFormat}, {"version", kVersion}, {"name", d.name}, {"classes", d.classes}};
+  const bool checked = !d.fingerprint.empty();
+  Json j{{"format", kFormat},
+         {"version", checked ? kVersion : kUncheckedVersion},
+         {"name", d.name},
+         {"classes", d.classes}};
   j["modalities"] = Json::array();
   for (const Modality& m : d.modalities) j["modalities"].push_back(modality_json(m));
-  j["splits"] = Json::object();
-  for (const SplitSize& split : d.splits) {
-    Json s{{"samples", split.samples}, {"repetitions", split.repetitions}, {"items", Json::object()}};
-    for (std::size_t m = 0; m < d.modalities.size(); ++m) s["items"][d.modalities[m].name] = split.items[m];
-    j["splits"][split.name] = std::move(s);
-  }
+  j["splits"] = splits_json(d);
   Json sources = Json::array();
   for (const SourceFile& s : d.provenance.sources)
     sources.push_back({{"file", s.file}, {"bytes", s.bytes}, {"crc32", s.crc32}});
   j["provenance"] = {
       {"importer", d.provenance.importer}, {"seed", d.provenance.seed}, {"sources", std::move(sources)}};
-  return j.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+  if (!checked) return j.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+  j["fingerprint"] = d.fingerprint;
+  return sealed_text(std::move(j));
 }
 
 SourceFile describe_source(const std::filesystem::path& path) {
   const MmapFile file(path);
-  char crc[9];
-  std::snprintf(crc, sizeof crc, "%08x", mld::crc32(std::as_bytes(file.bytes())));
-  return {path.filename().string(), static_cast<std::int64_t>(file.bytes().size()), crc};
+  return {path.filename().string(), std::ssize(file.bytes()),
+          hex(mld::crc32(std::as_bytes(file.bytes())), 8)};
 }
 
 }  // namespace mld::data

@@ -70,6 +70,9 @@ struct Description {
   std::vector<Modality> modalities;
   std::vector<SplitSize> splits;
   Provenance provenance;
+  // Of classes, modalities, splits and all arrays, 16 hexadecimal digits: equal for equal data, whatever they
+  // are called and wherever they come from. Empty for a store of version 1, whose content is not known.
+  std::string fingerprint;
   bool operator==(const Description&) const = default;
 
   // Index of a modality; an unknown name is an ErrorKind::usage error that lists the known ones.
@@ -78,7 +81,8 @@ struct Description {
 
 // `file` starts every message. Anything wrong is an ErrorKind::data error that names the key.
 Description parse_description(std::string_view text, const std::string& file);
-// The text of dataset.json; parse_description gives an equal Description back.
+// The text of dataset.json, of version 2 if there is a fingerprint, else of version 1; parse_description
+// gives an equal Description back.
 std::string to_json(const Description& description);
 
 // Checks what parse_description checks, for a description made in memory; `place` starts every message.

@@ -1,10 +1,14 @@
 #include "data/json_fields.h"
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
 #include <limits>
+#include <optional>
 
 #include "engine/core/error.h"
+#include "engine/core/hash.h"
+#include "engine/io/crc32.h"
 
 namespace mld::data {
 namespace {
@@ -39,7 +43,31 @@ std::string shown(const Json& value) {
   return text;
 }
 
+// What a sealed text ends with: these around eight digits.
+constexpr std::string_view kSealStart = "\"crc32\": \"", kSealEnd = "\"\n}\n";
+constexpr std::size_t kCrcDigits = 8;
+
+// The number of eight lower-case hexadecimal digits, or nothing.
+std::optional<std::uint32_t> parse_crc(std::string_view digits) {
+  std::uint32_t value = 0;
+  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value, 16);
+  const bool good = error == std::errc() && digits == hex(value, kCrcDigits);
+  return good ? std::optional(value) : std::nullopt;
+}
+
+std::uint32_t seal_of(std::string_view before) {
+  const std::string rest = std::string(kCrcDigits, '0') + std::string(kSealEnd);
+  return mld::crc32(std::as_bytes(std::span(rest)), mld::crc32(std::as_bytes(std::span(before))));
+}
+
 }  // namespace
+
+std::string sealed_text(Json object) {
+  object["crc32"] = std::string(kCrcDigits, '0');
+  std::string text = object.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+  const std::size_t at = text.size() - kSealEnd.size() - kCrcDigits;
+  return text.replace(at, kCrcDigits, hex(seal_of(std::string_view(text).substr(0, at)), kCrcDigits));
+}
 
 Json parse_json(std::string_view text, const std::string& file) {
   MLD_CHECK_AS(ErrorKind::data, text.size() <= kMaxText, file, ": ", text.size(), " bytes of JSON, at most ",
@@ -166,6 +194,23 @@ std::size_t JsonFields::choice(const std::string& key, std::span<const char* con
   wrong(key, value_.at(key), "one of ", list);
 }
 
+std::uint32_t JsonFields::crc32(const std::string& key) {
+  const Json& value = required(key);
+  const auto crc = value.is_string() ? parse_crc(value.get_ref<const std::string&>()) : std::nullopt;
+  if (!crc) wrong(key, value, "a checksum of eight hexadecimal digits");
+  return *crc;
+}
+
+std::vector<std::uint32_t> JsonFields::crc32s(const std::string& key) {
+  std::vector<std::uint32_t> result;
+  for (const std::string& text : strings(key)) {
+    const auto crc = parse_crc(text);
+    if (!crc) wrong(key, text, "checksums of eight hexadecimal digits");
+    result.push_back(*crc);
+  }
+  return result;
+}
+
 JsonFields JsonFields::object(const std::string& key) {
   const Json& value = required(key);
   if (!value.is_object()) wrong(key, value, "an object");
@@ -179,6 +224,15 @@ std::vector<JsonFields> JsonFields::objects(const std::string& key) {
   for (std::size_t i = 0; i < value.size(); ++i)
     result.emplace_back(value[i], file_, cat(place_, place_.empty() ? "" : ".", key, "[", i, "]"));
   return result;
+}
+
+void JsonFields::check_seal(std::string_view text) {
+  const std::uint32_t written = crc32("crc32");
+  const std::size_t tail = kCrcDigits + kSealEnd.size();
+  const std::string_view before = text.substr(0, text.size() - std::min(tail, text.size()));
+  const std::string end = std::string(kSealStart) + hex(written, kCrcDigits) + std::string(kSealEnd);
+  MLD_CHECK_AS(ErrorKind::data, text.ends_with(end) && seal_of(before) == written, file_,
+               ": is not as it was written: its checksum differs; it was damaged or edited, make it again");
 }
 
 void JsonFields::finish() const {

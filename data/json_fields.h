@@ -23,6 +23,10 @@ using Json = nlohmann::ordered_json;
 // error. `file` starts every message.
 Json parse_json(std::string_view text, const std::string& file);
 
+// The text of an object with a last key "crc32": the CRC-32 of this very text with zeros as its eight digits.
+// JsonFields::check_seal compares it.
+std::string sealed_text(Json object);
+
 class JsonFields {
  public:
   // `place` is the path of the object inside the file, "" for the root. Fails unless `value` is an object.
@@ -47,8 +51,13 @@ class JsonFields {
   Shape shape(const std::string& key);
   // Index into `names` of the string found.
   std::size_t choice(const std::string& key, std::span<const char* const> names);
+  std::uint32_t crc32(const std::string& key);  // eight hexadecimal digits
+  std::vector<std::uint32_t> crc32s(const std::string& key);
   JsonFields object(const std::string& key);
   std::vector<JsonFields> objects(const std::string& key);
+
+  // Fails unless `text`, from which the object was read, is a sealed one as it was written.
+  void check_seal(std::string_view text);
 
   // Fails if the object holds a key that none of the calls above asked for, naming the ones it may hold.
   void finish() const;

@@ -12,4 +12,8 @@ ModalityKind parse_kind(JsonFields& fields);  // key "kind"
 // range, which is an error to leave out if `range_required` and the kind is real-valued.
 bool parse_kind_keys(JsonFields& fields, Modality& m, bool range_required);
 
+// What dataset.json says of a modality, and under "splits".
+Json modality_json(const Modality& modality);
+Json splits_json(const Description& description);
+
 }  // namespace mld::data

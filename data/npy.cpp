@@ -227,12 +227,11 @@ std::string npy_header(NpyType type, const Shape& shape, std::size_t min_size) {
 
 NpyArray::NpyArray(const std::filesystem::path& path) : name_(path.string()), file_(path) {
   if (is_gzip(file_.bytes())) inflated_ = gunzip(file_.bytes(), kMaxInflated, name_);
-  header_ = parse_npy(inflated_.empty() ? file_.bytes() : inflated_, name_);
+  header_ = parse_npy(bytes(), name_);
 }
 
 std::span<const std::uint8_t> NpyArray::data() const {
-  const std::span<const std::uint8_t> all = inflated_.empty() ? file_.bytes() : inflated_;
-  return all.subspan(static_cast<std::size_t>(header_.data_offset));
+  return bytes().subspan(static_cast<std::size_t>(header_.data_offset));
 }
 
 template <class T>

@@ -68,6 +68,9 @@ class NpyArray {
   const Shape& shape() const { return header_.shape; }
   NpyType type() const { return header_.type; }
 
+  // Header and elements as they are in the (decompressed) file.
+  std::span<const std::uint8_t> bytes() const { return inflated_.empty() ? file_.bytes() : inflated_; }
+
   // The elements in place. Fails unless the file holds exactly this type, aligned (as every header written by
   // NumPy since version 1.9 makes it).
   template <class T>

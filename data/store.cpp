@@ -22,16 +22,6 @@ Shape with_count(std::int64_t count, const Shape& item) {
   return shape;
 }
 
-NpyArray open_array(const std::filesystem::path& path, DType dtype, const Shape& shape) {
-  MLD_CHECK_AS(ErrorKind::data, std::filesystem::exists(path), path.string(),
-               ": missing, though dataset.json lists it", kRemedy);
-  NpyArray array(path);
-  MLD_CHECK_AS(ErrorKind::data, array.type() == npy_type(dtype) && array.shape() == shape, path.string(),
-               ": holds ", array.type().str(), " ", array.shape(), ", dataset.json says ",
-               npy_type(dtype).str(), " ", shape, kRemedy);
-  return array;
-}
-
 void check_values(const NpyArray& array, std::int64_t lowest, std::int64_t highest, const char* what) {
   const std::span<const std::int32_t> values = array.view<std::int32_t>();
   const std::int64_t bad = first_outside(values, lowest, highest);
@@ -105,6 +95,7 @@ void Split::gather(int modality, std::span<const std::int32_t> items, std::span<
   MLD_CHECK(!is_discrete(a.modality.kind), "gather ", a.modality.name, ": of kind ",
             kind_name(a.modality.kind), "; use gather_tokens");
   check_request(a, items, out.size());
+  a.checked.check_rows(items, a.size * dtype_size(a.modality.dtype));
   const bool is_bytes = a.modality.dtype == DType::u8;
   const std::uint8_t* bytes = is_bytes ? a.values.view<std::uint8_t>().data() : nullptr;
   const float* floats = is_bytes ? nullptr : a.values.view<float>().data();
@@ -129,6 +120,7 @@ void Split::gather_tokens(int modality, std::span<const std::int32_t> items,
   MLD_CHECK(is_discrete(a.modality.kind), "gather_tokens ", a.modality.name, ": of kind ",
             kind_name(a.modality.kind), "; use gather");
   check_request(a, items, out.size());
+  a.checked.check_rows(items, a.size * dtype_size(a.modality.dtype));
   const auto size = static_cast<std::size_t>(a.size);
   const std::span<const std::int32_t> values = a.values.view<std::int32_t>();
   for (std::size_t row = 0; row < items.size(); ++row) {
@@ -148,6 +140,7 @@ void Split::gather_tokens(int modality, std::span<const std::int32_t> items,
 
 void Split::validate() const {
   for (const Array& a : arrays_) {
+    a.checked.check_all();
     if (a.modality.dtype == DType::f32) {
       const std::int64_t bad = first_non_finite(a.values.view<float>());
       MLD_CHECK_AS(ErrorKind::data, bad < 0, a.values.name(), ": item ", bad / a.size, ", value ",
@@ -158,6 +151,54 @@ void Split::validate() const {
   }
 }
 
+NpyArray Store::open_array(const std::string& file, DType dtype, const Shape& shape) const {
+  const std::filesystem::path path = path_ / file;
+  MLD_CHECK_AS(ErrorKind::data, std::filesystem::exists(path), path.string(),
+               ": missing, though dataset.json lists it", kRemedy);
+  NpyArray array(path);
+  MLD_CHECK_AS(ErrorKind::data, array.type() == npy_type(dtype) && array.shape() == shape, path.string(),
+               ": holds ", array.type().str(), " ", array.shape(), ", dataset.json says ",
+               npy_type(dtype).str(), " ", shape, kRemedy);
+  return array;
+}
+
+CheckedBytes Store::checked_bytes(const std::string& file, std::span<const std::uint8_t> bytes) const {
+  const auto sums = std::find_if(checksums_.begin(), checksums_.end(),
+                                 [&](const FileChecksums& s) { return s.file == file; });
+  return sums == checksums_.end() ? CheckedBytes() : CheckedBytes(bytes, *sums, (path_ / file).string());
+}
+
+// An array of int32 that is read anyway.
+NpyArray Store::open_checked(const std::string& file, const Shape& shape) const {
+  NpyArray array = open_array(file, DType::i32, shape);
+  checked_bytes(file, array.bytes()).check_all();
+  return array;
+}
+
+Split Store::open_split(const SplitSize& size) const {
+  const Description& d = description_;
+  const std::string at = size.name + "/";
+  Split split;
+  split.name_ = size.name;
+  split.num_samples_ = size.samples;
+  split.repetitions_ = size.repetitions;
+  for (std::size_t m = 0; m < d.modalities.size(); ++m) {
+    const Modality& modality = d.modalities[m];
+    const std::string file = at + modality.name + ".npy";
+    Split::Array array{open_array(file, modality.dtype, with_count(size.items[m], modality.shape)),
+                       open_checked(at + modality.name + ".labels.npy", {size.items[m]}), modality,
+                       size.items[m], modality.shape.numel()};
+    check_values(array.labels, -1, d.classes - 1, "label");
+    array.checked = checked_bytes(file, array.values.bytes());
+    split.arrays_.push_back(std::move(array));
+  }
+  split.samples_ = open_checked(at + "samples.npy", {size.samples, std::ssize(d.modalities)});
+  split.labels_ = open_checked(at + "labels.npy", {size.samples});
+  check_index(split.samples_, size.items);
+  check_values(split.labels_, -1, d.classes - 1, "label");
+  return split;
+}
+
 Store Store::open(const std::filesystem::path& folder) {
   const std::filesystem::path json = folder / "dataset.json";
   MLD_CHECK_AS(ErrorKind::data, std::filesystem::is_directory(folder), folder.string(),
@@ -166,33 +207,25 @@ Store Store::open(const std::filesystem::path& folder) {
                ": no dataset.json: this folder is no imported data set; make one with 'mldctl data import'");
   Store store;
   store.path_ = folder;
-  const MmapFile text(json);
-  store.description_ = parse_description(text.text(), json.string());
+  store.description_ = parse_description(MmapFile(json).text(), json.string());
   const Description& d = store.description_;
-  for (const SplitSize& size : d.splits) {
-    const std::filesystem::path at = folder / size.name;
-    Split split;
-    split.name_ = size.name;
-    split.num_samples_ = size.samples;
-    split.repetitions_ = size.repetitions;
-    for (std::size_t m = 0; m < d.modalities.size(); ++m) {
-      const Modality& modality = d.modalities[m];
-      const Shape labels{size.items[m]};
-      split.arrays_.push_back({open_array(at / (modality.name + ".npy"), modality.dtype,
-                                          with_count(size.items[m], modality.shape)),
-                               open_array(at / (modality.name + ".labels.npy"), DType::i32, labels), modality,
-                               size.items[m], modality.shape.numel()});
-      check_values(split.arrays_.back().labels, -1, d.classes - 1, "label");
-    }
-    const auto modalities = static_cast<std::int64_t>(d.modalities.size());
-    split.samples_ = open_array(at / "samples.npy", DType::i32, {size.samples, modalities});
-    split.labels_ = open_array(at / "labels.npy", DType::i32, {size.samples});
-    check_index(split.samples_, size.items);
-    check_values(split.labels_, -1, d.classes - 1, "label");
-    store.splits_.push_back(std::move(split));
+  if (store.checked()) {
+    const std::filesystem::path path = folder / kChecksumsFile;
+    store.checksums_ = parse_checksums(MmapFile(path).text(), d, path.string());
+    const std::string found = fingerprint(d, store.checksums_);
+    MLD_CHECK_AS(ErrorKind::data, found == d.fingerprint, json.string(), ": fingerprint ", d.fingerprint,
+                 ", but that of ", kChecksumsFile, " is ", found, ": the files are of different stores",
+                 kRemedy);
   }
+  for (const SplitSize& size : d.splits) store.splits_.push_back(store.open_split(size));
   for (int m = 0; m < store.num_modalities(); ++m) store.vocabulary(m);
   return store;
+}
+
+std::string Store::unchecked_note() const {
+  if (checked()) return "";
+  return path_.string() +
+         ": a store of version 1, without checksums: damaged or exchanged data go unnoticed; import it again";
 }
 
 const Modality& Store::modality(int m) const {
@@ -217,6 +250,7 @@ std::vector<std::string> Store::vocabulary(int m) const {
   const Modality& modality_m = modality(m);
   if (modality_m.vocabulary.empty()) return {};
   const std::filesystem::path path = path_ / modality_m.vocabulary;
+  checked_bytes(modality_m.vocabulary, MmapFile(path).bytes()).check_all();
   std::vector<std::string> tokens = read_lines(path);
   MLD_CHECK_AS(ErrorKind::data, static_cast<std::int64_t>(tokens.size()) == modality_m.categories,
                path.string(), ": holds ", tokens.size(), " tokens, dataset.json says ", modality_m.categories,

@@ -114,7 +114,8 @@ std::string to_text(const StoreInfo& info) {
   const Description& d = info.description;
   std::ostringstream out;
   out << d.name << ": " << d.modalities.size() << " modalities, " << d.classes << " classes, imported by "
-      << d.provenance.importer << " with seed " << d.provenance.seed << '\n';
+      << d.provenance.importer << " with seed " << d.provenance.seed;
+  out << (d.fingerprint.empty() ? "" : ", fingerprint ") << d.fingerprint << '\n';
   for (const Modality& m : d.modalities) write_modality(out, m);
   for (const SplitInfo& split : info.splits) {
     out << split.name << ": " << split.samples << " samples";
@@ -153,7 +154,9 @@ std::string to_json(const StoreInfo& info) {
     }
     splits[split.name] = std::move(s);
   }
-  const Json j{{"description", Json::parse(to_json(info.description))}, {"splits", std::move(splits)}};
+  Json description = Json::parse(to_json(info.description));
+  description.erase("crc32");  // of the file, not of this text
+  const Json j{{"description", std::move(description)}, {"splits", std::move(splits)}};
   return j.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 

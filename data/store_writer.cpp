@@ -22,13 +22,6 @@ std::size_t header_room(const Modality& m) {
   return npy_header(npy_type(m.dtype), items_shape(INT64_MAX, m)).size();
 }
 
-void write_i32(const fs::path& path, std::span<const std::int32_t> values, const Shape& shape) {
-  AtomicFile file(path, Links::replace, Flush::later);
-  file.write(npy_header(npy_type(DType::i32), shape));
-  file.write(std::as_bytes(values));
-  file.commit();
-}
-
 }  // namespace
 
 StoreWriter::StoreWriter(const fs::path& destination, Description description)
@@ -80,6 +73,7 @@ void StoreWriter::append(std::string_view split_name, int m, std::span<const T> 
     items.file->write(std::string(header_room(mod), '\0'));
   }
   items.file->write(std::as_bytes(values));
+  items.sum.add(std::as_bytes(values));
   items.count += count / size;
   MLD_CHECK_AS(ErrorKind::data, items.count <= INT32_MAX, place(to, m), ": more than ", INT32_MAX, " items");
 }
@@ -143,10 +137,25 @@ void StoreWriter::set_vocabulary(int m, std::span<const std::string> tokens) {
     text += token + '\n';
   }
   write_file_atomically(folder_.path() / mod.vocabulary, text);
+  ChecksumStream sum;
+  sum.add(std::as_bytes(std::span(text)));
+  checksums_[mod.vocabulary] = sum.finish(mod.vocabulary, "");
+}
+
+void StoreWriter::write_i32(const std::string& name, std::span<const std::int32_t> values,
+                            const Shape& shape) {
+  const std::string header = npy_header(npy_type(DType::i32), shape);
+  AtomicFile file(folder_.path() / name, Links::replace, Flush::later);
+  file.write(header);
+  file.write(std::as_bytes(values));
+  file.commit();
+  ChecksumStream sum;
+  sum.add(std::as_bytes(values));
+  checksums_[name] = sum.finish(name, header);
 }
 
 void StoreWriter::write_split(SplitData& from) {
-  const fs::path at = folder_.path() / from.name;
+  const std::string at = from.name + "/";
   SplitSize size{from.name, static_cast<std::int64_t>(from.labels.size()), from.repetitions, {}};
   for (std::size_t i = 0; i < from.items.size(); ++i) {
     Items& items = from.items[i];
@@ -161,11 +170,13 @@ void StoreWriter::write_split(SplitData& from) {
         npy_header(npy_type(mod.dtype), items_shape(items.count, mod), header_room(mod));
     items.file->write_at(0, std::as_bytes(std::span(header)));
     items.file->commit();
-    write_i32(at / (mod.name + ".labels.npy"), items.labels, {items.count});
+    const std::string file = at + mod.name + ".npy";
+    checksums_[file] = items.sum.finish(file, header);
+    write_i32(at + mod.name + ".labels.npy", items.labels, {items.count});
     size.items.push_back(items.count);
   }
-  write_i32(at / "samples.npy", from.index, {size.samples, static_cast<std::int64_t>(from.items.size())});
-  write_i32(at / "labels.npy", from.labels, {size.samples});
+  write_i32(at + "samples.npy", from.index, {size.samples, std::ssize(from.items)});
+  write_i32(at + "labels.npy", from.labels, {size.samples});
   description_.splits.push_back(std::move(size));
 }
 
@@ -173,6 +184,14 @@ void StoreWriter::commit() {
   MLD_CHECK(!committed_, folder_.destination().string(), ": committed twice");
   for (const auto& split : splits_) write_split(*split);
   check(description_, "data set " + description_.name);
+  std::vector<FileChecksums> checksums;
+  for (const std::string& file : checked_files(description_)) {
+    const auto found = checksums_.find(file);
+    MLD_CHECK(found != checksums_.end(), folder_.destination().string(), ": ", file, " was not written");
+    checksums.push_back(found->second);
+  }
+  description_.fingerprint = fingerprint(description_, checksums);
+  write_file_atomically(folder_.path() / kChecksumsFile, to_json(checksums));
   write_file_atomically(folder_.path() / "dataset.json", to_json(description_));
   Store::open(folder_.path());  // indices against item counts, and whatever else a reader would refuse
   folder_.commit();

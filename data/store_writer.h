@@ -4,12 +4,14 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "data/checksums.h"
 #include "data/description.h"
 #include "engine/io/atomic_file.h"
 #include "engine/io/atomic_folder.h"
@@ -43,12 +45,14 @@ class StoreWriter {
   // One token per category of a token modality that names a vocabulary file.
   void set_vocabulary(int modality, std::span<const std::string> tokens);
 
-  // Checks that everything fits together, writes dataset.json and gives the store its name. Once, last.
+  // Checks that everything fits together, writes checksums.json and dataset.json, and gives the store its
+  // name. Once, last.
   void commit();
 
  private:
   struct Items {
     std::unique_ptr<AtomicFile> file;
+    ChecksumStream sum;
     std::int64_t count = 0;
     std::vector<std::int32_t> labels;
   };
@@ -64,12 +68,14 @@ class StoreWriter {
   template <class T>
   void append(std::string_view split_name, int m, std::span<const T> values);
   void write_split(SplitData& split);
+  void write_i32(const std::string& file, std::span<const std::int32_t> values, const Shape& shape);
   void check_labels(std::span<const std::int32_t> labels, const std::string& place) const;
   std::string place(const SplitData& split, int m) const;  // "data set NAME: train/svhn", for messages
 
   AtomicFolder folder_;  // before the files in it, which are closed first
   Description description_;
   std::vector<std::unique_ptr<SplitData>> splits_;
+  std::map<std::string, FileChecksums> checksums_;  // of the finished files, by name in the store
   bool committed_ = false;
 };
 

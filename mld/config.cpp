@@ -6,6 +6,7 @@
 #include <set>
 #include <sstream>
 
+#include "engine/core/hash.h"
 #include "engine/io/file_error.h"
 #include "mld/config_reader.h"
 #include "mld/subsets.h"
@@ -44,13 +45,7 @@ OrderedJson value_json(const T& value) {
   }
 }
 
-std::string fnv1a(std::string_view text) {
-  std::uint64_t hash = 0xcbf29ce484222325U;
-  for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3U;
-  std::string digits(16, '0');
-  for (std::size_t i = 0; i < 16; ++i) digits[15 - i] = "0123456789abcdef"[(hash >> (4 * i)) & 15U];
-  return digits;
-}
+std::string hash_of(std::string_view text) { return hex(fnv1a(text), 16); }
 
 OrderedJson autoencoder_json(const ModalityConfig& modality) {
   OrderedJson object = value_json(modality);
@@ -333,26 +328,26 @@ std::map<std::string, std::string> settings_beyond_preset(const Config& config,
   return settings;
 }
 
-std::string stage1_hash(const ModalityConfig& modality) { return fnv1a(autoencoder_json(modality).dump()); }
+std::string stage1_hash(const ModalityConfig& modality) { return hash_of(autoencoder_json(modality).dump()); }
 
 std::string classifier_hash(const ModalityConfig& modality) {
   OrderedJson object;
   const OrderedJson whole = value_json(modality);
   for (const char* key : {"name", "classifier", "classifier_training"}) object[key] = whole[key];
-  return fnv1a(object.dump());
+  return hash_of(object.dump());
 }
 
 std::string classifiers_hash(const Config& config) {
   std::string all;
   for (const ModalityConfig& modality : config.modalities) all += classifier_hash(modality);
-  return fnv1a(all);
+  return hash_of(all);
 }
 
 std::string score_hash(const Config& config) {
   OrderedJson object = {{"model", value_json(config.model)}, {"score", value_json(config.score)}};
   for (const ModalityConfig& modality : config.modalities)
     object["modalities"].push_back({autoencoder_json(modality), modality.weight});
-  return fnv1a(object.dump());
+  return hash_of(object.dump());
 }
 
 }  // namespace mld

@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <limits>
 
+#include "engine/core/hash.h"
 #include "engine/io/jsonl.h"
 #include "nn/checkpoint.h"
 
@@ -210,11 +211,9 @@ std::int64_t largest_batch(std::int64_t failed, const std::function<void(std::in
 }
 
 std::uint64_t stage_seed(std::uint64_t seed, const std::string& name) {
-  std::uint64_t hash = 14695981039346656037ull;  // FNV-1a
-  const auto mix = [&hash](std::uint64_t byte) { hash = (hash ^ byte) * 1099511628211ull; };
-  for (int shift = 0; shift < 64; shift += 8) mix(seed >> shift & 0xff);
-  for (char c : name) mix(static_cast<unsigned char>(c));
-  return hash;
+  std::string bytes;
+  for (int shift = 0; shift < 64; shift += 8) bytes += static_cast<char>(seed >> shift & 0xff);
+  return fnv1a(bytes + name);
 }
 
 }  // namespace mld

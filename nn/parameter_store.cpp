@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "engine/core/drivers.h"
+#include "engine/core/hash.h"
 #include "engine/ops/random.h"
 #include "nn/parameter.h"
 
@@ -12,12 +13,6 @@ namespace {
 constexpr std::int64_t kAlignment = 256;  // bytes
 // Keeps initial values and training draws of one seed in different streams.
 constexpr std::uint64_t kInitStream = 0x6d6c642d696e6974;
-
-std::uint64_t fnv1a(std::string_view text) {
-  std::uint64_t hash = 0xcbf29ce484222325;
-  for (char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3;
-  return hash;
-}
 
 // Lays out the walked parts one after the other; returns the size of the arena in elements.
 template <class T>

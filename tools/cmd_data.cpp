@@ -94,9 +94,10 @@ void add_info(CLI::App& data_app) {
   CLI::App* c = data_app.add_subcommand("info", "What a store holds: items, samples, holes, classes");
   c->add_option("STORE", o->store, "Folder made by data make or data import")->type_name("")->required();
   c->add_flag("--json", o->json, "Print JSON");
-  c->add_flag("--validate", o->validate, "Read every item and check it");
+  c->add_flag("--validate", o->validate, "Read everything and compare it with its checksums");
   c->callback([o] {
     const data::Store store = data::Store::open(o->store);
+    note(store.unchecked_note());
     if (o->validate) store.validate();
     const data::StoreInfo info = data::inspect(store);
     std::fputs((o->json ? data::to_json(info) : data::to_text(info)).c_str(), stdout);

@@ -85,6 +85,10 @@ void Progress::print(bool last) {
   std::fflush(stderr);
 }
 
+void note(const std::string& text) {
+  if (!text.empty()) std::fprintf(stderr, "%s\n", text.c_str());
+}
+
 std::string duration(double seconds) {
   const auto total = static_cast<std::int64_t>(seconds + 0.5);
   char text[32];

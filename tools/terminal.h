@@ -42,6 +42,9 @@ class Progress {
   std::chrono::steady_clock::time_point started_, printed_;
 };
 
+// A line on stderr for the user to know; nothing for an empty text.
+void note(const std::string& text);
+
 std::string duration(double seconds);  // "1:02:03" or "4:05"
 
 }  // namespace mld::tools

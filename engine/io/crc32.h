@@ -15,4 +15,9 @@ inline std::uint32_t crc32(std::span<const std::byte> bytes, std::uint32_t crc =
       ::crc32_z(crc, reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size()));
 }
 
+// Of two pieces in a row, from their own checksums and the size of the second.
+inline std::uint32_t crc32_joined(std::uint32_t first, std::uint32_t second, std::int64_t second_bytes) {
+  return static_cast<std::uint32_t>(::crc32_combine(first, second, static_cast<z_off_t>(second_bytes)));
+}
+
 }  // namespace mld

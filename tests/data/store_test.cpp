@@ -13,83 +13,11 @@
 #include "data/store_info.h"
 #include "data/store_writer.h"
 #include "tests/data/files.h"
+#include "tests/data/store_fixture.h"
 
-using namespace mld;
-using namespace mld::data;
-namespace fs = std::filesystem;
+using namespace store_fixture;
 
 namespace {
-
-using Ints = std::vector<std::int32_t>;
-using Reals = std::vector<float>;
-using Bytes = std::vector<std::uint8_t>;
-
-Modality modality(const std::string& name, ModalityKind kind, const Shape& shape, DType dtype) {
-  Modality m;
-  m.name = name;
-  m.kind = kind;
-  m.shape = shape;
-  m.dtype = dtype;
-  return m;
-}
-
-// Every kind, every optional key.
-Description describe() {
-  Description d;
-  d.name = "a \"small\" set";
-  d.classes = 3;
-  d.modalities = {modality("pic", ModalityKind::image, {2, 1, 3}, DType::u8),
-                  modality("sound", ModalityKind::spectrogram, {2, 2}, DType::f32),
-                  modality("pen", ModalityKind::vector, {2}, DType::f32),
-                  modality("words", ModalityKind::tokens, {2}, DType::i32),
-                  modality("attr-1", ModalityKind::categorical, {1}, DType::i32)};
-  d.modalities[0].range = {-1, 1};
-  d.modalities[1].original_range = ValueRange{-80, 0};
-  d.modalities[1].audio = AudioFrontEnd{16000, 2048, 512};
-  d.modalities[2].pen_path = true;
-  d.modalities[3].categories = 4;
-  d.modalities[3].vocabulary = "words.txt";
-  d.modalities[4].categories = 2;
-  d.provenance = {"test", 0xffffffffffffffffULL, {{"a.npy", 12, "0123abcd"}}};
-  return d;
-}
-
-const Bytes kPictures{0, 255, 51, 102, 153, 204, 1, 2, 3, 4, 5, 6};  // two items
-const Reals kSounds{0.5F, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11};        // three
-const Ints kIndex{0,      0,  0,  0, 0,  /**/ -1, 1, 0, -1, 1,
-                  /**/ 1, -1, -1, 1, -1, /**/ 0,  2, 0, 0,  0};  // four samples
-
-void fill_train(StoreWriter& writer) {
-  writer.add_items("train", 0, std::span(kPictures).first(6));
-  writer.add_items("train", 0, std::span(kPictures).subspan(6));
-  writer.add_items("train", 1, kSounds);
-  writer.add_items("train", 2, Reals{0.25F, 0.75F});
-  writer.add_items("train", 3, Ints{0, 3, 2, 1});
-  writer.add_items("train", 4, Ints{1, 0});
-  writer.set_item_labels("train", 0, Ints{2, -1});
-  writer.set_samples("train", kIndex, Ints{2, 1, -1, 2});
-  writer.set_vocabulary(3, std::vector<std::string>{"<exc>", "<pad>", "<eos>", "bird"});
-}
-
-void fill_test(StoreWriter& writer) {
-  writer.add_items("test", 0, Bytes(12, 7));
-  writer.add_items("test", 1, Reals(8, 0.0F));
-  writer.add_items("test", 2, Reals());
-  writer.add_items("test", 3, Ints());
-  writer.add_items("test", 4, Ints());
-  // Two pairings of two items each.
-  writer.set_samples("test", Ints{0, 0, -1, -1, -1, 1, 1, -1, -1, -1, 0, 1, -1, -1, -1, 1, 0, -1, -1, -1},
-                     Ints{0, 1, 0, 1}, 2);
-}
-
-fs::path make_store(const TemporaryFolder& folder) {
-  const fs::path out = folder / "set";
-  StoreWriter writer(out, describe());
-  fill_train(writer);
-  fill_test(writer);
-  writer.commit();
-  return out;
-}
 
 std::vector<std::string> names_in(const fs::path& folder) {
   std::vector<std::string> names;
@@ -98,11 +26,18 @@ std::vector<std::string> names_in(const fs::path& folder) {
   return names;
 }
 
-// The store must not open once `file` has been changed by `change`.
+// The store must not open once `file` has been changed by `change`, whether there are checksums or not.
 template <class F>
 void check_broken(const std::string& file, std::initializer_list<std::string> words, F change) {
   const TemporaryFolder folder;
   const fs::path out = make_store(folder);
+  {
+    const std::string whole = read_text(out / file);
+    write_text(out / file, change(whole));
+    check_error(ErrorKind::data, {out.string()}, [&] { Store::open(out); });
+    write_text(out / file, whole);
+  }
+  make_version_1(out);
   const fs::path path = out / file;
   const std::string text = fs::exists(path) ? read_text(path) : "";
   write_text(path, change(text));
@@ -126,6 +61,8 @@ TEST_CASE("store: what was written is read back") {
   store.validate();
   Description expected = describe();
   expected.splits = {{"train", 4, 1, {2, 3, 1, 2, 2}}, {"test", 4, 2, {2, 2, 0, 0, 0}}};
+  CHECK(store.description().fingerprint.size() == 16);
+  expected.fingerprint = store.description().fingerprint;
   CHECK(store.description() == expected);
   CHECK(store.vocabulary(3) == std::vector<std::string>{"<exc>", "<pad>", "<eos>", "bird"});
   CHECK(store.vocabulary(0).empty());
@@ -240,6 +177,7 @@ TEST_CASE("store: arrays that contradict dataset.json, indices and labels out of
 TEST_CASE("store: validate finds values that are not finite, gather_tokens and validate bad tokens") {
   const TemporaryFolder folder;
   const fs::path out = make_store(folder);
+  make_version_1(out);
   const auto poke = [&](const char* file, std::size_t from_end, auto value) {
     std::string text = read_text(out / file);
     std::copy_n(reinterpret_cast<const char*>(&value), sizeof value,
@@ -275,11 +213,14 @@ TEST_CASE("dataset.json: the text gives the same description back") {
   d.modalities[2].range = {-2.7722983360290527F, 2.4120986461639404F};
   d.splits = {{"train", 40, 20, {2, 3, 1, 2, 2}}};
   CHECK(parse_description(to_json(d), "f") == d);
+  d.fingerprint = "0123456789abcdef";
+  CHECK(parse_description(to_json(d), "f") == d);
 }
 
 TEST_CASE("dataset.json: every mistake names the file and the key") {
   check_json("mld-store", "zarr", {"dataset.json", "format", "zarr"});
-  check_json("\"version\": 1", "\"version\": 2", {"version", "found 2"});
+  check_json("\"version\": 1", "\"version\": 2", {"crc32", "missing"});
+  check_json("\"version\": 1", "\"version\": 3", {"version", "found 3", "reads 1 to 2"});
   check_json("\"version\": 1", "\"version\": \"1\"", {"version", "expected an integer"});
   check_json("\"classes\": 3,", "", {"classes", "missing"});
   check_json("\"classes\": 3", "\"classes\": -3", {"classes", "-3"});
@@ -446,7 +387,7 @@ TEST_CASE("writer: the same input gives the same bytes") {
     ++files;
     CHECK(read_text(entry.path()) == read_text(second / fs::relative(entry.path(), first)));
   }
-  CHECK(files == 2 * 12 + 2);
+  CHECK(files == 2 * 12 + 3);
 }
 
 TEST_CASE("info: items, samples, holes and classes are counted") {

@@ -176,7 +176,7 @@ refuses 3 "broken/train/left.npy: " train --data broken --out x
 broken && truncate -s 100 broken/dataset.json
 refuses 3 "broken/dataset.json: " train --data broken --out x
 broken && printf $nan | dd of=broken/train/right.npy bs=1 seek=140 conv=notrunc status=none
-refuses 3 "broken/train/right.npy: item 0, value 3 is not finite" data info broken --validate
+refuses 3 "broken/train/right.npy: block 0 (bytes 128 to 1664) does not have the checksum" data info broken --validate
 check "a refused training made its folder" [ ! -e x ]
 
 # --- configuration ----------------------------------------------------------------------------------------------
