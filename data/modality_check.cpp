@@ -79,8 +79,8 @@ void check_element_type(NpyType found, const Modality& expected, const std::stri
   const bool takes_bytes = expected.kind == ModalityKind::image || expected.dtype == DType::u8;
   const char* wanted = discrete ? "integers" : takes_bytes ? "floats or uint8" : "floats";
   MLD_CHECK_AS(ErrorKind::data, discrete ? integers : found.kind == 'f' || (bytes && takes_bytes), place,
-               ": holds ", found.str(), ", but modality '", expected.name, "' is a ",
-               kind_name(expected.kind), " of ", wanted, "; convert with array.astype('",
+               ": holds ", found.str(), ", but modality '", expected.name, "' is of kind ",
+               kind_name(expected.kind), " and takes ", wanted, "; convert with array.astype('",
                discrete ? "int32" : "float32", "')",
                discrete ? "" : cat(" and scale to ", expected.range.min, " to ", expected.range.max));
 }

@@ -4,6 +4,22 @@
 
 namespace mld {
 
+namespace {
+
+SampleSettings settings_of(const Model& model, const Generator::Options& options) {
+  const auto asked = [](int value) { return value != 0 ? std::optional(value) : std::nullopt; };
+  SampleSettings settings = sample_settings(model.config());
+  settings.seed = options.seed;
+  if (!options.method.empty()) settings.sampler.method = parse_method(options.method);
+  settings.sampler.schedule = changed(
+      settings.sampler.schedule,
+      {.levels = asked(options.steps), .jump = asked(options.jump), .resample = asked(options.resample)});
+  settings.sampler.churn = options.churn.value_or(settings.sampler.churn);
+  return settings;
+}
+
+}  // namespace
+
 struct Generator::Impl {
   Model model;
   std::vector<Modality> modalities;
@@ -31,15 +47,12 @@ Generator Generator::open(const std::string& path) {
 const std::vector<Generator::Modality>& Generator::modalities() const { return impl_->modalities; }
 
 Generator::Samples Generator::sample(std::int64_t n, const Samples& given, const Options& options) const {
-  SampleSettings settings = sample_settings(impl_->model.config());
-  Schedule& schedule = settings.sampler.schedule;
-  settings.seed = options.seed;
-  if (!options.method.empty()) settings.sampler.method = parse_method(options.method);
-  if (options.steps > 0) schedule.levels = options.steps;
-  if (options.jump > 0) schedule.jump = options.jump;
-  if (options.resample > 0) schedule.resample = options.resample;
-  settings.sampler.churn = options.churn.value_or(settings.sampler.churn);
-  return generate(impl_->model, n, given, settings, options.progress);
+  return generate(impl_->model, n, given, settings_of(impl_->model, options), options.progress);
+}
+
+void Generator::sample_each(std::int64_t n, const std::map<std::string, Reader>& given,
+                            const Options& options, const Sink& each) const {
+  generate_each(impl_->model, n, given, {}, settings_of(impl_->model, options), each, options.progress);
 }
 
 Generator::Values Generator::encode(const std::string& modality, const Values& values) const {

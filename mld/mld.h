@@ -6,8 +6,8 @@
 //   auto sounds = model.sample(16, {{"image", pictures}});             // the rest, given pictures
 //
 // Values are floats, one sample after the other, channels last: images [height,width,channels], spectrograms
-// [frames,mels], vectors [n]; tokens and categories are whole numbers. Errors are mld::Error. Not
-// thread-safe: one Generator per thread, or a lock.
+// [frames,mels], vectors [n]; tokens and categories are whole numbers. Values of another scale than the
+// training data's are refused. Errors are mld::Error. Not thread-safe: one Generator per thread, or a lock.
 #pragma once
 
 #include <cstdint>
@@ -36,7 +36,7 @@ class Generator {
   struct Options {
     std::uint64_t seed = 0;
     // As the run was configured where empty or 0 (mld/sampler_plan.h). method: "em", "dpm", "dpm_sde" or
-    // "heun".
+    // "heun". A jump longer than the steps is an error; a configured one is left out.
     std::string method = {};
     int steps = 0, jump = 0, resample = 0;
     std::optional<double> churn = {};  // of dpm_sde
@@ -55,6 +55,13 @@ class Generator {
   // k depends on the seed, k and its own conditions alone.
   Samples sample(std::int64_t n, const Samples& given, const Options& options) const;
   Samples sample(std::int64_t n, const Samples& given = {}) const { return sample(n, given, Options()); }
+
+  // The same in the memory of a batch, whatever n: `each` receives samples first .. first + n - 1 and their
+  // conditions, batch after batch in order; `given` yields the conditions [n, size] of these.
+  using Reader = std::function<Values(std::int64_t first, std::int64_t n)>;
+  using Sink = std::function<void(std::int64_t first, std::int64_t n, const Samples& samples)>;
+  void sample_each(std::int64_t n, const std::map<std::string, Reader>& given, const Options& options,
+                   const Sink& each) const;
 
   // Latents [n, latent], standardised: what the diffusion works on.
   Values encode(const std::string& modality, const Values& values) const;

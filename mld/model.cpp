@@ -279,57 +279,77 @@ Tensor Model::noise_prediction(const Tensor& r, const Tensor& tau) const {
   return n;
 }
 
-Tensor Model::sample_latents(Subset given, const Tensor& z, std::span<const std::int32_t> ids,
-                             const SampleSettings& settings, const SamplerProgress& progress) const {
-  const auto count_all = static_cast<std::int64_t>(ids.size());
+LatentSampler::LatentSampler(const Model& model, Subset given, const SampleSettings& settings,
+                             std::int64_t count)
+    : model_(model), given_(given), noise_(settings.seed) {
   MLD_CHECK_AS(ErrorKind::usage, settings.chunk >= 1, "sample: chunk ", settings.chunk,
                ", expected 1 or more");
-  MLD_CHECK(given != full_set(modalities()), "sample: everything is given, nothing is left to generate");
-  MLD_CHECK(given == 0 || (z.defined() && z.shape() == Shape({count_all, layout_.total})),
-            "sample: latents of ", "shape ", z.defined() ? z.shape() : Shape{}, ", expected [", count_all,
-            ",", layout_.total, "]");
-  const ScoreNetwork& network = score().network;
+  MLD_CHECK(count >= 1, "sample: ", count, " samples");
+  MLD_CHECK(given != full_set(model.modalities()),
+            "sample: everything is given, nothing is left to generate");
+  const ScoreNetwork& network = model.score().network;
+  const Device device = model.device_;
+  const LatentLayout& layout = model.layout_;
   // A network with one time knows nothing of given modalities: they are noised like the rest.
-  const std::int64_t times = network.options().times;
   SamplerOptions options = settings.sampler;
-  options.noised_given = config_.model.kind == ModelKind::inpaint;
-  const SamplerPlan plan = make_plan(options);
-  const Tensor table =
-      network.time_table(level_times(plan, times, options.noised_given ? 0 : given).to(device_));
-  const bool velocity = config_.score.prediction == Prediction::velocity;
-  const Tensor scalars = velocity_scalars(plan).to(device_);
-  const ScoreFunction score_at = [&](const Tensor& r, const Tensor& level) {
-    const Tensor n = network(r, network.row(table, level)).value;
-    return velocity ? noise_of_velocity(r, n, scalars, level) : n;
+  options.noised_given = model.config_.model.kind == ModelKind::inpaint;
+  plan_ = make_plan(options);
+  const Subset clean = options.noised_given ? 0 : given;
+  table_ = network.time_table(level_times(plan_, network.options().times, clean).to(device));
+  const bool velocity = model.config_.score.prediction == Prediction::velocity;
+  scalars_ = velocity_scalars(plan_).to(device);
+  score_ = [this, &network, velocity](const Tensor& r, const Tensor& level) {
+    const Tensor n = network(r, network.row(table_, level)).value;
+    return velocity ? noise_of_velocity(r, n, scalars_, level) : n;
   };
-  const Tensor mask = Tensor::zeros({layout_.total}, DType::u8);
-  for (int i = 0; i < modalities(); ++i)
+  const Tensor mask = Tensor::zeros({layout.total}, DType::u8);
+  for (int i = 0; i < model.modalities(); ++i)
     if (contains(given, i))
-      std::fill_n(mask.data<std::uint8_t>() + layout_.offsets[static_cast<std::size_t>(i)],
-                  layout_.dims[static_cast<std::size_t>(i)], std::uint8_t{1});
-
-  const Tensor given_mask = mask.to(device_);
-  PhiloxNoise noise(settings.seed);
-  const std::int64_t per_chunk = plan.network_calls;
-  const std::int64_t chunks = (count_all + settings.chunk - 1) / settings.chunk;
-  // On a GPU every chunk has the size asked for, whatever the number of samples: cuBLAS chooses its kernels,
+      std::fill_n(mask.data<std::uint8_t>() + layout.offsets[static_cast<std::size_t>(i)],
+                  layout.dims[static_cast<std::size_t>(i)], std::uint8_t{1});
+  mask_ = mask.to(device);
+  // On a GPU every batch has the size asked for, whatever the number of samples: cuBLAS chooses its kernels,
   // and so the last bits, by the size of the batch.
-  const std::int64_t size =
-      device_.kind == DeviceKind::cuda ? settings.chunk : (count_all + chunks - 1) / chunks;
-  Sampler sampler(score_at, noise, plan, {size, layout_.total}, DType::f32, device_);
-  Tensor out = Tensor::empty({count_all, layout_.total});
-  for (std::int64_t c = 0; c < chunks; ++c) {
-    // A chunk that is not full is filled up with samples that are thrown away.
-    const std::int64_t first = c * size, n = std::min(size, count_all - first);
-    const auto mine = ids.subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(n));
-    const Tensor rows = Tensor::zeros({size}, DType::i32), known = Tensor::zeros({size, layout_.total});
-    rows.rows(0, n).copy_from(Tensor::from(mine, {n}));
-    if (given != 0) known.rows(0, n).copy_from(z.rows(first, n));
+  const std::int64_t batches = (count - 1) / settings.chunk + 1;
+  batch_ = device.kind == DeviceKind::cuda ? settings.chunk : (count - 1) / batches + 1;
+  sampler_ =
+      std::make_unique<Sampler>(score_, noise_, plan_, Shape{batch_, layout.total}, DType::f32, device);
+}
+
+Tensor LatentSampler::operator()(const Tensor& z, std::span<const std::int32_t> ids,
+                                 const SamplerProgress& progress) {
+  const auto n = static_cast<std::int64_t>(ids.size());
+  const std::int64_t dim = model_.layout_.total;
+  MLD_CHECK(n >= 1 && n <= batch_, "sample: ", n, " samples in a batch of ", batch_);
+  MLD_CHECK(given_ == 0 || (z.defined() && z.shape() == Shape({n, dim})), "sample: latents of shape ",
+            z.defined() ? z.shape() : Shape{}, ", expected [", n, ",", dim, "]");
+  // A batch that is not full is filled up with samples that are thrown away.
+  const Tensor rows = Tensor::zeros({batch_}, DType::i32), known = Tensor::zeros({batch_, dim});
+  rows.rows(0, n).copy_from(Tensor::from(ids, {n}));
+  if (given_ != 0) known.rows(0, n).copy_from(z);
+  const Device device = model_.device_;
+  const Tensor drawn = (*sampler_)(known.to(device), mask_, rows.to(device), progress).to(kCpu);
+  return n == batch_ ? drawn : drawn.rows(0, n).clone();
+}
+
+Tensor Model::sample_latents(Subset given, const Tensor& z, std::span<const std::int32_t> ids,
+                             const SampleSettings& settings, const SamplerProgress& progress) const {
+  const auto count = static_cast<std::int64_t>(ids.size());
+  MLD_CHECK(given == 0 || (z.defined() && z.shape() == Shape({count, layout_.total})),
+            "sample: latents of shape ", z.defined() ? z.shape() : Shape{}, ", expected [", count, ",",
+            layout_.total, "]");
+  LatentSampler sampler(*this, given, settings, count);
+  const std::int64_t batch = sampler.batch(), total = ((count - 1) / batch + 1) * sampler.network_calls();
+  Tensor out = Tensor::empty({count, layout_.total});
+  std::int64_t before = 0;
+  for (std::int64_t first = 0; first < count; first += batch, before += sampler.network_calls()) {
+    const std::int64_t n = std::min(batch, count - first);
     const auto step = [&](std::int64_t done, std::int64_t) {
-      return !progress || progress(c * per_chunk + done, chunks * per_chunk);
+      return !progress || progress(before + done, total);
     };
-    const Tensor drawn = sampler(known.to(device_), given_mask, rows.to(device_), step);
-    out.rows(first, n).copy_from(drawn.to(kCpu).rows(0, n));
+    out.rows(first, n).copy_from(
+        sampler(given != 0 ? z.rows(first, n) : Tensor(),
+                ids.subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(n)), step));
   }
   return out;
 }

@@ -65,9 +65,7 @@ class Model {
   // Raw output n [N,D] of the score network at r [N,D] with times tau [N,M] (0: clean), whatever it predicts.
   Tensor noise_prediction(const Tensor& r, const Tensor& tau) const;
 
-  // Draws the latents [N,D] of all modalities given those of `given` (whose slices of z [N,D] are read; z may
-  // be undefined if the set is empty). ids identify the samples: a sample depends on its id, the seed and its
-  // own z alone.
+  // Draws the latents [N,D] of all modalities given those of `given` (LatentSampler below).
   Tensor sample_latents(Subset given, const Tensor& z, std::span<const std::int32_t> ids,
                         const SampleSettings& settings, const SamplerProgress& progress = {}) const;
   Tensor latent_slice(const Tensor& z, int i) const;                        // [N,D] -> [N,D_i]
@@ -85,6 +83,8 @@ class Model {
     std::unique_ptr<Loaded<Classifier>> classifier;
   };
 
+  friend class LatentSampler;
+
   Model(Config config, data::Description dataset, Device device);
   static Model open_run(const std::filesystem::path& folder, Device device);
   static Model open_file(const std::filesystem::path& file, Device device);
@@ -101,6 +101,33 @@ class Model {
   LatentLayout layout_;
   std::vector<Nets> nets_;
   std::unique_ptr<Loaded<ScoreModel>> score_;
+};
+
+// Draws latents of all modalities given those of one set, in batches, so that the work of any number of
+// samples needs the memory of one batch.
+class LatentSampler {
+ public:
+  // For `count` samples in all. The model must outlive it.
+  LatentSampler(const Model& model, Subset given, const SampleSettings& settings, std::int64_t count);
+  LatentSampler(const LatentSampler&) = delete;
+  LatentSampler& operator=(const LatentSampler&) = delete;
+
+  std::int64_t batch() const { return batch_; }  // samples drawn together, at most settings.chunk
+  std::int64_t network_calls() const { return plan_.network_calls; }  // of a batch
+
+  // [n,D] for ids [n], n <= batch(). Of z [n,D] the slices of the given set are read; it may be undefined if
+  // the set is empty. ids identify the samples: a sample depends on its id, the seed and its own z alone.
+  Tensor operator()(const Tensor& z, std::span<const std::int32_t> ids, const SamplerProgress& progress = {});
+
+ private:
+  const Model& model_;
+  Subset given_;
+  SamplerPlan plan_;
+  std::int64_t batch_;
+  Tensor table_, scalars_, mask_;
+  ScoreFunction score_;
+  PhiloxNoise noise_;
+  std::unique_ptr<Sampler> sampler_;
 };
 
 }  // namespace mld

@@ -1,24 +1,19 @@
 #include "mld/sample_io.h"
 
 #include <algorithm>
-#include <cmath>
-#include <cstdio>
-#include <cstring>
+#include <memory>
+#include <utility>
 
 #include "data/audio.h"
 #include "data/image_io.h"
+#include "data/modality_check.h"
 #include "data/npy.h"
-#include "data/sample_grid.h"
 #include "data/wav.h"
-#include "engine/io/atomic_file.h"
 
 namespace mld {
 namespace {
 
 namespace fs = std::filesystem;
-
-constexpr std::int64_t kColumns = 16;  // samples side by side in a grid
-constexpr std::int64_t kGridSamples = 64;
 
 std::string extension(const fs::path& file) {
   std::string text = file.extension().string();
@@ -42,30 +37,42 @@ bool holds_samples(const Shape& shape, const Shape& sample) {
   return shape.numel() > 0 && (fits(sample) || (flat && fits(Shape(extents.first(extents.size() - 1)))));
 }
 
-std::vector<float> from_npy(const data::Modality& info, const fs::path& file) {
-  const data::NpyArray array(file);
-  MLD_CHECK_AS(ErrorKind::data, holds_samples(array.shape(), info.shape), file.string(), ": shape ",
-               array.shape(), ", but modality '", info.name, "' has samples of shape ", info.shape);
-  std::vector<float> values(static_cast<std::size_t>(array.shape().numel()));
-  array.copy(0, std::span(values));
-  const bool bytes = array.type().kind == 'u' && array.type().size == 1 && !data::is_discrete(info.kind);
-  if (bytes)
-    for (float& v : values) v = info.range.from_unit(v / 255.0f);
-  for (float v : values)
-    MLD_CHECK_AS(ErrorKind::data, std::isfinite(v), file.string(), ": holds a value that is not finite");
-  return values;
+SampleRows from_npy(const data::Modality& info, const fs::path& file) {
+  const auto array = std::make_shared<const data::NpyArray>(file);
+  MLD_CHECK_AS(ErrorKind::data, holds_samples(array->shape(), info.shape), file.string(), ": shape ",
+               array->shape(), ", but modality '", info.name, "' has samples of shape ", info.shape);
+  data::check_element_type(array->type(), info, file.string());
+  const bool bytes = array->type() == data::npy_type(DType::u8) && !data::is_discrete(info.kind);
+  const std::int64_t size = info.shape.numel();
+  return {.count = array->shape().numel() / size,
+          .read =
+              [array, size, bytes, range = info.range](std::int64_t first, std::int64_t n) {
+                std::vector<float> values(static_cast<std::size_t>(n * size));
+                array->copy(first * size, std::span(values));
+                if (bytes)
+                  for (float& v : values) v = range.from_unit(v / 255.0f);
+                return values;
+              },
+          .done = {}};
 }
 
-std::vector<float> from_picture(const data::Modality& info, const fs::path& file, bool resize) {
+SampleRows one_sample(std::vector<float> values, std::vector<std::string> done) {
+  return {.count = 1,
+          .read = [values = std::move(values)](std::int64_t, std::int64_t) { return values; },
+          .done = std::move(done)};
+}
+
+SampleRows from_picture(const data::Modality& info, const fs::path& file, bool resize) {
   MLD_CHECK_AS(ErrorKind::data, info.kind == data::ModalityKind::image, file.string(),
                ": a picture, but modality '", info.name, "' is a ", data::kind_name(info.kind));
   const data::PictureSize size{info.shape[0], info.shape[1], info.shape[2]};
+  std::vector<std::string> done;
   std::vector<float> values = data::read_image(file, size, resize ? data::Fit::resize : data::Fit::strict);
   for (float& v : values) v = info.range.from_unit(v);
-  return values;
+  return one_sample(std::move(values), std::move(done));
 }
 
-std::vector<float> from_wave(const data::Modality& info, const fs::path& file, bool convert) {
+SampleRows from_wave(const data::Modality& info, const fs::path& file, bool convert) {
   const bool ours = info.kind == data::ModalityKind::spectrogram && info.audio && info.original_range &&
                     info.audio->sample_rate == data::kSampleRate && info.audio->n_fft == data::kFrameLength &&
                     info.audio->hop == data::kHop && info.shape[1] == data::kMelBands;
@@ -77,108 +84,48 @@ std::vector<float> from_wave(const data::Modality& info, const fs::path& file, b
   MLD_CHECK_AS(ErrorKind::data, convert || data::frame_count(length) == info.shape[0], file.string(), ": ",
                length, " samples give ", data::frame_count(length), " frames, modality '", info.name,
                "' has ", info.shape[0], "; --resample-audio cuts or pads");
-  if (data::frame_count(length) != info.shape[0]) wave = data::fit_length(wave, samples);
+  std::vector<std::string> done;
+  if (data::frame_count(length) != info.shape[0]) {
+    wave = data::fit_length(wave, samples);
+    done.push_back(cat("cut or padded from ", length, " to ", samples, " samples of 16 kHz"));
+  }
   std::vector<float> values(static_cast<std::size_t>(info.shape.numel()));
   data::MelFrontEnd().decibels(wave, values);
   const float loudest = *std::max_element(values.begin(), values.end());
   for (float& v : values)
     v = info.range.from_unit(info.original_range->to_unit(std::max(v, loudest - data::kDynamicRange)));
+  return one_sample(std::move(values), std::move(done));
+}
+
+std::vector<float> values_of(const data::Split& split, int column, const data::Modality& info,
+                             std::span<const std::int32_t> items) {
+  std::vector<float> values(items.size() * static_cast<std::size_t>(info.shape.numel()));
+  if (!data::is_discrete(info.kind)) {
+    split.gather(column, items, values);
+    return values;
+  }
+  std::vector<std::int32_t> tokens(values.size());
+  split.gather_tokens(column, items, tokens);
+  std::copy(tokens.begin(), tokens.end(), values.begin());
   return values;
 }
 
-void write_npy(const fs::path& path, const SampleSet& set, std::int64_t n) {
-  const std::string header = data::npy_header(data::npy_type(DType::f32), stacked(n, set.info.shape));
-  AtomicFile file(path);
-  file.write(header);
-  file.write(std::as_bytes(std::span(set.values)));
-  file.commit();
-}
-
-bool drawable(const SampleSet& set) {
-  return sample_tile(set.info, set.values).kind != data::TileKind::empty;
-}
-
-class Writer {
- public:
-  Writer(const fs::path& folder, std::span<const SampleSet> sets, std::int64_t n,
-         const WriteSampleOptions& options)
-      : folder_(folder), sets_(sets), n_(n), options_(options) {}
-
-  std::vector<std::string> run() {
-    make_folder(folder_);
-    for (const SampleSet& set : sets_) {
-      MLD_CHECK(static_cast<std::int64_t>(set.values.size()) == n_ * set.info.shape.numel(), "samples of '",
-                set.info.name, "': ", set.values.size(), " values for ", n_, " samples");
-      write_npy(add(set.info.name + ".npy"), set, n_);
-      units_.push_back(unit_values(set.info, set.values));
-      if (!set.given) singles(set, units_.back());
-    }
-    grid();
-    return files_;
-  }
-
- private:
-  fs::path add(const std::string& name) {
-    files_.push_back(name);
-    return folder_ / name;
-  }
-
-  static void make_folder(const fs::path& folder) {
-    std::error_code error;
-    fs::create_directories(folder, error);
-    MLD_CHECK_AS(ErrorKind::io, !error, folder.string(), ": cannot be made: ", error.message());
-  }
-
-  static std::span<const float> one(const SampleSet& set, std::span<const float> units, std::int64_t k) {
-    const auto size = static_cast<std::size_t>(set.info.shape.numel());
-    return units.subspan(static_cast<std::size_t>(k) * size, size);
-  }
-
-  void singles(const SampleSet& set, std::span<const float> units) {
-    if (!drawable(set)) return;
-    make_folder(folder_ / set.info.name);
-    for (std::int64_t k = 0; k < std::min(n_, options_.singles); ++k) {
-      char number[32];
-      std::snprintf(number, sizeof number, "/%04lld", static_cast<long long>(k));
-      const data::Tile tile = sample_tile(set.info, one(set, units, k));
-      const fs::path path = add(set.info.name + number + ".png");
-      if (tile.kind == data::TileKind::image)
-        data::write_png(path, tile.values, tile.size);
-      else
-        data::write_png(path, data::compose_grid(std::span(&tile, 1), 1, 1));
-      if (audible(set.info)) {
-        const auto wave = data::synthesize_wave(one(set, units, k), *set.info.original_range,
-                                                options_.seed + static_cast<std::uint64_t>(k));
-        data::write_wave(add(set.info.name + number + ".wav"), wave, data::kSampleRate);
-      }
+void check_values(const data::Modality& info, const SampleRows& rows, const std::string& place) {
+  constexpr std::int64_t kAtOnce = std::int64_t{1} << 20;  // values
+  const std::int64_t size = info.shape.numel(), chunk = std::max<std::int64_t>(kAtOnce / size, 1);
+  for (std::int64_t first = 0; first < rows.count; first += chunk) {
+    const std::int64_t n = std::min(chunk, rows.count - first);
+    const std::vector<float> values = rows.read(first, n);
+    if (data::value_problem(info, values).empty()) continue;
+    for (std::int64_t k = 0; k < n; ++k) {
+      const auto one =
+          std::span(values).subspan(static_cast<std::size_t>(k * size), static_cast<std::size_t>(size));
+      const std::string problem = data::value_problem(info, one);
+      MLD_CHECK_AS(ErrorKind::data, problem.empty(), place, rows.count > 1 ? cat(": sample ", first + k) : "",
+                   ": ", problem);
     }
   }
-
-  void grid() {
-    std::vector<std::size_t> rows;  // conditions on top
-    for (bool given : {true, false})
-      for (std::size_t m = 0; m < sets_.size(); ++m)
-        if (sets_[m].given == given && drawable(sets_[m])) rows.push_back(m);
-    if (rows.empty()) return;
-    const std::int64_t shown = std::min(n_, kGridSamples), columns = std::min(shown, kColumns);
-    std::vector<data::Tile> tiles;
-    std::int64_t lines = 0;
-    for (std::int64_t first = 0; first < shown; first += columns)
-      for (const std::size_t m : rows) {
-        ++lines;
-        for (std::int64_t k = first; k < first + columns; ++k)
-          tiles.push_back(k < shown ? sample_tile(sets_[m].info, one(sets_[m], units_[m], k)) : data::Tile{});
-      }
-    data::write_png(add("grid.png"), data::compose_grid(tiles, lines, columns));
-  }
-
-  const fs::path& folder_;
-  std::span<const SampleSet> sets_;
-  std::int64_t n_;
-  const WriteSampleOptions& options_;
-  std::vector<std::vector<float>> units_;  // of each set
-  std::vector<std::string> files_;
-};
+}
 
 }  // namespace
 
@@ -204,18 +151,51 @@ bool audible(const data::Modality& info) {
          info.shape == Shape({32, data::kMelBands});
 }
 
-std::vector<float> read_samples(const data::Modality& info, const fs::path& file,
-                                const ReadSampleOptions& options) {
+SampleRows open_samples(const data::Modality& info, const fs::path& file, const ReadSampleOptions& options) {
   const std::string kind = extension(file);
-  if (kind == ".npy" || kind == ".gz") return from_npy(info, file);
-  if (kind == ".png" || kind == ".jpg" || kind == ".jpeg") return from_picture(info, file, options.resize);
-  if (kind == ".wav") return from_wave(info, file, options.resample_audio);
-  fail(ErrorKind::usage, file.string(), ": unknown kind of file; give .npy, .png, .jpg or .wav");
+  SampleRows rows;
+  if (kind == ".npy" || kind == ".gz")
+    rows = from_npy(info, file);
+  else if (kind == ".png" || kind == ".jpg" || kind == ".jpeg")
+    rows = from_picture(info, file, options.resize);
+  else if (kind == ".wav")
+    rows = from_wave(info, file, options.resample_audio);
+  else
+    fail(ErrorKind::usage, file.string(), ": unknown kind of file; give .npy, .png, .jpg or .wav");
+  check_values(info, rows, file.string());
+  return rows;
 }
 
-std::vector<std::string> write_samples(const fs::path& folder, std::span<const SampleSet> sets,
-                                       std::int64_t n, const WriteSampleOptions& options) {
-  return Writer(folder, sets, n, options).run();
+SampleRows open_samples(const data::Modality& info, const data::Store& store, const data::Split& split,
+                        std::int64_t first, std::int64_t last) {
+  const std::string place = store.path().string();
+  MLD_CHECK_AS(ErrorKind::usage, first >= 0 && first < last && last <= split.num_samples(), place, ": rows ",
+               first, ":", last, " of split '", split.name(), "', which has ", split.num_samples());
+  const int column = store.description().modality(info.name);
+  data::check_same_modality(store.modality(column), info, place);
+  const auto width = static_cast<std::int64_t>(store.num_modalities());
+  std::vector<std::int32_t> items;
+  for (std::int64_t row = first; row < last; ++row) {
+    items.push_back(split.samples()[static_cast<std::size_t>(row * width + column)]);
+    MLD_CHECK_AS(ErrorKind::data, items.back() >= 0, place, ": row ", row, " of split '", split.name(),
+                 "' has no '", info.name, "'; choose other rows with --index");
+  }
+  SampleRows rows{.count = last - first,
+                  .read =
+                      [&info, &split, column, items = std::move(items)](std::int64_t from, std::int64_t n) {
+                        return values_of(split, column, info,
+                                         std::span(items).subspan(static_cast<std::size_t>(from),
+                                                                  static_cast<std::size_t>(n)));
+                      },
+                  .done = {}};
+  check_values(info, rows, cat(place, ": split '", split.name(), "', modality '", info.name, "'"));
+  return rows;
+}
+
+std::vector<float> read_samples(const data::Modality& info, const fs::path& file,
+                                const ReadSampleOptions& options) {
+  const SampleRows rows = open_samples(info, file, options);
+  return rows.read(0, rows.count);
 }
 
 }  // namespace mld

@@ -1,15 +1,17 @@
-// Samples as files: what a user gives (PNG, JPEG, npy, WAV) turned into a modality's values, and generated
-// values turned into pictures, sounds and arrays that a person can look at and listen to.
+// Samples as a user has them (PNG, JPEG, npy, WAV, rows of a store) turned into a modality's values, and
+// values into what a person can look at and listen to.
 #pragma once
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "data/description.h"
 #include "data/sample_grid.h"
+#include "data/store.h"
 
 namespace mld {
 
@@ -18,9 +20,23 @@ struct ReadSampleOptions {
   bool resample_audio = false;  // sounds of another rate or channel count are converted
 };
 
-// Values of one or more samples of a modality, as the store would yield them: [n, size]. A picture or a sound
-// is one sample; an .npy holds one ([shape...]) or several ([n, shape...]). Errors are ErrorKind::data,
-// naming the file, the shape found and the shape expected.
+// Samples of a modality that lie in a file or a store, read by rows.
+struct SampleRows {
+  std::int64_t count = 0;
+  std::function<std::vector<float>(std::int64_t first, std::int64_t n)> read;  // [n, size], as a store yields
+  std::vector<std::string> done;  // to make samples of what the file holds, in words for records
+};
+
+// A picture or a sound is one sample; an .npy holds one ([shape...]) or several ([n, shape...]). All values
+// are looked at. Errors are ErrorKind::data, naming the file, what was found and what was expected: another
+// kind, shape or element type, values outside the modality's range or no categories.
+SampleRows open_samples(const data::Modality& info, const std::filesystem::path& file,
+                        const ReadSampleOptions& options);
+// The same for rows [first, last) of a split, which is in `store`; ErrorKind::data also for a row that lacks
+// the modality, or another modality of that name (data::check_same_modality).
+SampleRows open_samples(const data::Modality& info, const data::Store& store, const data::Split& split,
+                        std::int64_t first, std::int64_t last);
+// All of a file, [n, size].
 std::vector<float> read_samples(const data::Modality& info, const std::filesystem::path& file,
                                 const ReadSampleOptions& options);
 
@@ -32,22 +48,5 @@ std::vector<float> unit_values(const data::Modality& info, std::span<const float
 data::Tile sample_tile(const data::Modality& info, std::span<const float> values);
 // Whether data::synthesize_wave makes samples audible.
 bool audible(const data::Modality& info);
-
-// Samples of one modality: values [n, size], the same n for all of one set.
-struct SampleSet {
-  data::Modality info;
-  std::vector<float> values;
-  bool given = false;  // a condition, not generated
-};
-
-struct WriteSampleOptions {
-  std::int64_t singles = 64;  // samples that also get files of their own: PNG, and WAV for sounds
-  std::uint64_t seed = 0;     // of the phases of sounds
-};
-
-// Writes NAME.npy for every set, grid.png (a column per sample, a row per modality) and NAME/0000.png, .wav.
-// Returns the names of the files written, relative to `folder`.
-std::vector<std::string> write_samples(const std::filesystem::path& folder, std::span<const SampleSet> sets,
-                                       std::int64_t n, const WriteSampleOptions& options);
 
 }  // namespace mld

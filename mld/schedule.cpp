@@ -27,6 +27,19 @@ std::vector<int> Schedule::walk() const {
   return walk;
 }
 
+Schedule changed(Schedule schedule, const ScheduleChange& change) {
+  schedule.levels = change.levels.value_or(schedule.levels);
+  schedule.jump = change.jump.value_or(schedule.jump);
+  schedule.resample = change.resample.value_or(schedule.resample);
+  if (schedule.levels < 1 || schedule.jump <= schedule.levels) return schedule;  // walk() judges the rest
+  const bool asked = change.jump || change.resample.value_or(1) > 1;
+  MLD_CHECK_AS(ErrorKind::usage, !asked, "sampler: jumps of ", schedule.jump, " levels do not fit ",
+               schedule.levels, " steps; choose a jump of 1 to ", schedule.levels,
+               ", or resample 1: no jumps");
+  schedule.resample = 1;
+  return schedule;
+}
+
 ScheduleCounts count(const std::vector<int>& walk) {
   ScheduleCounts counts;
   for (std::size_t i = 1; i < walk.size(); ++i) ++(walk[i] < walk[i - 1] ? counts.reverse : counts.forward);

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 namespace mld {
@@ -20,6 +21,13 @@ struct Schedule {
   // The levels visited, first N, last 0; neighbours differ by one. ErrorKind::usage beyond the limits above.
   std::vector<int> walk() const;
 };
+
+// What a user asks for on top of a configured schedule. Jumps longer than the schedule are ErrorKind::usage
+// if jump or resample were asked for; those of the configuration are left out (resample 1), as the walk does.
+struct ScheduleChange {
+  std::optional<int> levels = {}, jump = {}, resample = {};
+};
+Schedule changed(Schedule schedule, const ScheduleChange& change);
 
 struct ScheduleCounts {
   std::int64_t reverse = 0;  // network evaluations

@@ -1,12 +1,19 @@
 #include <algorithm>
+#include <charconv>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <optional>
+#include <set>
+#include <string_view>
 
 #include "data/store.h"
 #include "engine/io/atomic_file.h"
+#include "engine/io/file_error.h"
 #include "engine/runtime/threads.h"
 #include "mld/generate.h"
+#include "mld/sample_folder.h"
 #include "mld/sample_io.h"
+#include "mld/sample_writer.h"
 #include "mld/sampling_record.h"
 #include "tools/commands.h"
 #include "tools/sampler_options.h"
@@ -19,159 +26,191 @@ struct Options {
   std::string run, from, split = "test", index, out;
   std::vector<std::string> given, given_mods, want;
   std::int64_t n = 16, singles = 64;
+  std::set<std::string> named;  // options that were given, whatever their values
+  bool force = false;
   int threads = 0;
   ReadSampleOptions read;
   SamplerFlags sampler;
   DeviceFlags device;
 };
 
-// "a:b" or "k" as the range [first, last).
-std::pair<std::int64_t, std::int64_t> parse_range(const std::string& text) {
-  const auto number = [&](const std::string& part) {
-    std::size_t used = 0;
-    std::int64_t value = -1;
-    try {
-      value = std::stoll(part, &used);
-    } catch (const std::exception&) {
-    }
-    MLD_CHECK_AS(ErrorKind::usage, value >= 0 && used == part.size(), "--index: '", text,
-                 "' is not a row or a range such as 0:16");
-    return value;
-  };
-  const std::size_t colon = text.find(':');
-  if (colon == std::string::npos) return {number(text), number(text) + 1};
-  const std::pair range{number(text.substr(0, colon)), number(text.substr(colon + 1))};
-  MLD_CHECK_AS(ErrorKind::usage, range.first < range.second, "--index: '", text, "' is empty");
-  return range;
+// A number of digits alone.
+std::int64_t parse_row(std::string_view part, const std::string& text) {
+  std::int64_t value = 0;
+  const auto [end, error] = std::from_chars(part.data(), part.data() + part.size(), value);
+  MLD_CHECK_AS(
+      ErrorKind::usage,
+      error == std::errc() && end == part.data() + part.size() && part[0] != '-' && value < kMaxSamples,
+      "--index: ", quote(text), " is not a row or a range such as 0:16");
+  return value;
 }
 
-// Conditions, as values [n, size] by modality.
-class Conditions {
+// "a:b" or "k" as the range [first, last).
+std::pair<std::int64_t, std::int64_t> parse_range(const std::string& text) {
+  const std::size_t colon = text.find(':');
+  const std::int64_t first = parse_row(std::string_view(text).substr(0, colon), text);
+  if (colon == std::string::npos) return {first, first + 1};
+  const std::int64_t last = parse_row(std::string_view(text).substr(colon + 1), text);
+  MLD_CHECK_AS(ErrorKind::usage, first < last, "--index: ", quote(text), " is empty");
+  return {first, last};
+}
+
+void check_distinct(const char* option, const std::vector<std::string>& names) {
+  for (std::size_t i = 0; i < names.size(); ++i)
+    MLD_CHECK_AS(ErrorKind::usage,
+                 std::find(names.begin(), names.begin() + static_cast<std::ptrdiff_t>(i), names[i]) ==
+                     names.begin() + static_cast<std::ptrdiff_t>(i),
+                 option, ": ", quote(names[i]), " is named twice");
+}
+
+// What the options say without the model.
+void check(const Options& o) {
+  const auto filled = [&](const std::string& option, bool empty) {
+    MLD_CHECK_AS(ErrorKind::usage, !empty || !o.named.contains(option), option, ": is empty");
+  };
+  filled("RUN", o.run.empty());
+  filled("--out", o.out.empty());
+  filled("--from", o.from.empty());
+  filled("--index", o.index.empty());
+  filled("--given", o.given.empty());
+  filled("--given-mods", o.given_mods.empty());
+  filled("--want", o.want.empty());
+  MLD_CHECK_AS(ErrorKind::usage, o.given.empty() || o.from.empty(),
+               "sample: conditions come from --given or from --from, not both");
+  MLD_CHECK_AS(ErrorKind::usage, o.from.empty() == o.given_mods.empty(),
+               "sample: --from and --given-mods go together");
+  for (const char* option : {"--index", "--split"})
+    MLD_CHECK_AS(ErrorKind::usage, !o.from.empty() || !o.named.contains(option), option,
+                 ": goes with --from; name the store too");
+  check_distinct("--want", o.want);
+  check_distinct("--given-mods", o.given_mods);
+}
+
+// Conditions: where their values are, by modality.
+class Given {
  public:
-  Conditions(const data::Description& dataset, const Options& o) : dataset_(dataset), o_(o) {
-    MLD_CHECK_AS(ErrorKind::usage, o.given.empty() || o.from.empty(),
-                 "sample: conditions come from --given or from --from, not both");
-    MLD_CHECK_AS(ErrorKind::usage, o.from.empty() == o.given_mods.empty(),
-                 "sample: --from and --given-mods go together");
-    n_ = o.n;
+  Given(const Model& model, const Options& o) : model_(model), o_(o), n_(o.n) {
     for (const std::string& entry : o.given) from_file(entry);
     if (!o.from.empty()) from_store();
-    for (auto& [name, values] : samples_) repeat(name, values);
+    for (auto& [name, rows] : rows_) {
+      // One condition serves all n samples; several must be n.
+      MLD_CHECK_AS(ErrorKind::usage, rows.count == n_ || rows.count == 1, "sample: ", rows.count,
+                   " conditions of '", name, "' for ", n_, " samples; pass -n ", rows.count);
+      readers_[name] = rows.count == n_ ? rows.read : repeated(rows);
+      if (!rows.done.empty()) done_[name] = rows.done;
+    }
   }
   std::int64_t n() const { return n_; }
-  const Samples& samples() const { return samples_; }
+  const Conditions& readers() const { return readers_; }
+  std::vector<std::string> names() const {
+    std::vector<std::string> names;
+    for (const auto& [name, reader] : readers_) names.push_back(name);
+    return names;
+  }
   const nlohmann::json& record() const { return record_; }
+  const nlohmann::json& done() const { return done_; }  // to files, by modality
 
  private:
   const data::Modality& info(const std::string& name) const {
-    return dataset_.modalities[static_cast<std::size_t>(dataset_.modality(name))];
+    model_.dataset().modality(name);
+    return model_.info(model_.modality(name));  // a model may know fewer
   }
 
   void from_file(const std::string& entry) {
     const std::size_t equals = entry.find('=');
-    MLD_CHECK_AS(ErrorKind::usage, equals != std::string::npos && equals > 0, "--given: '", entry,
-                 "' is not MODALITY=FILE");
+    MLD_CHECK_AS(ErrorKind::usage, equals != std::string::npos && equals > 0 && equals + 1 < entry.size(),
+                 "--given: ", quote(entry), " is not MODALITY=FILE");
     const std::string name = entry.substr(0, equals), file = entry.substr(equals + 1);
-    MLD_CHECK_AS(ErrorKind::usage, !samples_.contains(name), "--given: modality '", name, "' is given twice");
-    samples_[name] = read_samples(info(name), file, o_.read);
+    MLD_CHECK_AS(ErrorKind::usage, !rows_.contains(name), "--given: modality '", name, "' is given twice");
+    rows_[name] = open_samples(info(name), file, o_.read);
     record_[name] = file;
   }
 
   void from_store() {
-    const data::Store store = data::Store::open(o_.from);
-    const data::Split& split = store.split(o_.split);
+    for (const std::string& name : o_.given_mods) info(name);
+    store_ = data::Store::open(o_.from);
+    const data::Split& split = store_->split(o_.split);
     const auto [first, last] =
         o_.index.empty() ? std::pair<std::int64_t, std::int64_t>(0, o_.n) : parse_range(o_.index);
-    MLD_CHECK_AS(ErrorKind::usage, last <= split.num_samples(), "sample: rows ", first, ":", last,
-                 " of split '", o_.split, "', which has ", split.num_samples());
     n_ = last - first;
-    const auto width = static_cast<std::int64_t>(store.num_modalities());
-    for (const std::string& name : o_.given_mods) {
-      const int column = store.description().modality(name);
-      MLD_CHECK_AS(ErrorKind::data, store.modality(column).shape == info(name).shape, o_.from, ": modality '",
-                   name, "' has shape ", store.modality(column).shape, ", the model was trained on ",
-                   info(name).shape);
-      std::vector<std::int32_t> items;
-      for (std::int64_t row = first; row < last; ++row) {
-        items.push_back(split.samples()[static_cast<std::size_t>(row * width + column)]);
-        MLD_CHECK_AS(ErrorKind::data, items.back() >= 0, o_.from, ": row ", row, " of split '", o_.split,
-                     "' has no '", name, "'; choose other rows with --index");
-      }
-      samples_[name] = values_of(split, column, store.modality(column), items);
-    }
+    for (const std::string& name : o_.given_mods)
+      rows_[name] = open_samples(info(name), *store_, split, first, last);
     record_ = {{"store", o_.from}, {"split", o_.split}, {"first", first}, {"last", last}};
   }
 
-  static Values values_of(const data::Split& split, int column, const data::Modality& info,
-                          const std::vector<std::int32_t>& items) {
-    Values values(items.size() * static_cast<std::size_t>(info.shape.numel()));
-    if (!data::is_discrete(info.kind)) {
-      split.gather(column, items, values);
+  static SampleReader repeated(const SampleRows& rows) {
+    return [one = rows.read(0, 1)](std::int64_t, std::int64_t n) {
+      Values values;
+      values.reserve(one.size() * static_cast<std::size_t>(n));
+      for (std::int64_t k = 0; k < n; ++k) values.insert(values.end(), one.begin(), one.end());
       return values;
-    }
-    std::vector<std::int32_t> tokens(values.size());
-    split.gather_tokens(column, items, tokens);
-    std::copy(tokens.begin(), tokens.end(), values.begin());
-    return values;
+    };
   }
 
-  // One condition serves all n samples; several must be n.
-  void repeat(const std::string& name, Values& values) {
-    const auto size = static_cast<std::size_t>(info(name).shape.numel());
-    const auto rows = static_cast<std::int64_t>(values.size() / size);
-    if (rows == n_) return;
-    MLD_CHECK_AS(ErrorKind::usage, rows == 1, "sample: ", rows, " conditions of '", name, "' for ", n_,
-                 " samples; pass -n ", rows);
-    values.reserve(size * static_cast<std::size_t>(n_));
-    while (static_cast<std::int64_t>(values.size() / size) < n_)
-      values.insert(values.end(), values.begin(), values.begin() + static_cast<std::ptrdiff_t>(size));
-  }
-
-  const data::Description& dataset_;
+  const Model& model_;
   const Options& o_;
   std::int64_t n_;
-  Samples samples_;
-  nlohmann::json record_ = nlohmann::json::object();
+  std::optional<data::Store> store_;
+  std::map<std::string, SampleRows> rows_;
+  Conditions readers_;
+  nlohmann::json record_ = nlohmann::json::object(), done_ = nlohmann::json::object();
 };
 
-void run(const Options& o) {
-  set_threads(o.threads);
-  const Model model = Model::open(o.run, o.device.choose());
-  const SampleSettings settings = o.sampler.apply(sample_settings(model.config()));
-  const Conditions conditions(model.dataset(), o);
-  for (const std::string& name : o.want) {
-    model.modality(name);
-    MLD_CHECK_AS(ErrorKind::usage, !conditions.samples().contains(name), "--want: '", name,
-                 "' is a condition");
-  }
-  Progress progress;
-  const Samples samples = generate(model, conditions.n(), conditions.samples(), settings,
-                                   [&](std::int64_t done, std::int64_t total) {
-                                     progress.show("sampling", done, total);
-                                     return !stop_requested();
-                                   });
-  progress.finish();
-
+std::vector<SampleSet> sets_of(const Model& model, const Given& given, const std::vector<std::string>& want) {
   std::vector<SampleSet> sets;
   for (int i = 0; i < model.modalities(); ++i) {
     const data::Modality& info = model.info(i);
-    const bool given = conditions.samples().contains(info.name);
-    const bool wanted = o.want.empty() || std::find(o.want.begin(), o.want.end(), info.name) != o.want.end();
-    if (given)
-      sets.push_back({info, conditions.samples().at(info.name), true});
-    else if (wanted)
-      sets.push_back({info, samples.at(info.name), false});
+    const bool known = given.readers().contains(info.name);
+    if (known || want.empty() || std::find(want.begin(), want.end(), info.name) != want.end())
+      sets.push_back({info, known});
   }
-  const std::vector<std::string> files =
-      write_samples(o.out, sets, conditions.n(), {.singles = o.singles, .seed = settings.seed});
-  const nlohmann::json record{{"model", o.run},
-                              {"samples", conditions.n()},
-                              {"given", conditions.record()},
-                              {"seed", settings.seed},
-                              {"schedule", schedule_record(settings.sampler)},
-                              {"network_calls", make_plan(settings.sampler).network_calls},
-                              {"files", files}};
-  write_file_atomically(std::filesystem::path(o.out) / "sample.json", record.dump(2) + "\n");
+  return sets;
+}
+
+SampleFolder::Names names_of(const std::vector<SampleSet>& sets) {
+  SampleFolder::Names names{{"sample.json", "grid.png"}, {}};
+  for (const SampleSet& set : sets) {
+    names.files.push_back(set.info.name + ".npy");
+    names.folders.push_back(set.info.name);
+  }
+  return names;
+}
+
+void run(const Options& o) {
+  check(o);
+  set_threads(o.threads);
+  const Model model = Model::open(o.run, o.device.choose());
+  const SampleSettings settings = o.sampler.apply(sample_settings(model.config()));
+  const Given given(model, o);
+  for (const std::string& name : o.want) {
+    model.modality(name);
+    MLD_CHECK_AS(ErrorKind::usage, !given.readers().contains(name), "--want: '", name, "' is a condition");
+  }
+  check_generate(model, given.n(), given.names(), o.want, settings);
+  const std::vector<SampleSet> sets = sets_of(model, given, o.want);
+  SampleFolder folder(o.out, o.force, names_of(sets));
+  folder.check_room(SampleWriter::bytes(sets, given.n()), SampleWriter::largest(sets, given.n()));
+
+  SampleWriter writer(folder.path(), sets, given.n(), {.singles = o.singles, .seed = settings.seed});
+  Progress progress;
+  generate_each(
+      model, given.n(), given.readers(), o.want, settings,
+      [&](std::int64_t first, std::int64_t n, const Samples& samples) { writer.add(first, n, samples); },
+      [&](std::int64_t done, std::int64_t total) {
+        progress.show("sampling", done, total);
+        return !stop_requested();
+      });
+  progress.finish();
+  nlohmann::json record{{"model", o.run},
+                        {"samples", given.n()},
+                        {"given", given.record()},
+                        {"seed", settings.seed},
+                        {"schedule", schedule_record(settings.sampler)},
+                        {"network_calls", make_plan(settings.sampler).network_calls},
+                        {"files", writer.finish()}};
+  if (!given.done().empty()) record["given_done"] = given.done();
+  write_file_atomically(folder.path() / "sample.json", record.dump(2) + "\n");
+  folder.commit();
   std::printf("%s\n", (std::filesystem::path(o.out) / "sample.json").c_str());
 }
 
@@ -193,15 +232,18 @@ void add_sample_command(CLI::App& app) {
       ->delimiter(',')
       ->allow_extra_args(false);
   c->add_option("--split", o->split, "... of this split")->type_name("NAME")->capture_default_str();
-  c->add_option("--index", o->index, "... row A, or rows A to B-1; default: the first n")->type_name("A[:B]");
+  c->add_option("--index", o->index, "... row A, or rows A to B-1, whatever -n; default: the first n")
+      ->type_name("A[:B]");
   c->add_option("--want", o->want,
                 "Modalities to write, separated by commas; default: all that are not given")
       ->type_name("NAMES")
       ->delimiter(',')
       ->allow_extra_args(false);
-  c->add_option("--out", o->out, "Folder for pictures, sounds, arrays and sample.json")
+  c->add_option("--out", o->out,
+                "Folder for pictures, sounds, arrays and sample.json; samples that it holds are replaced")
       ->type_name("FOLDER")
       ->required();
+  c->add_flag("--force", o->force, "Write into a folder that holds other files too, which stay");
   c->add_option("--singles", o->singles, "Samples that get picture and sound files of their own")
       ->type_name("N")
       ->capture_default_str()
@@ -211,7 +253,9 @@ void add_sample_command(CLI::App& app) {
   add_threads(*c, o->threads);
   o->sampler.add_to(*c);
   o->device.add_to(*c);
-  c->callback([o] {
+  c->callback([o, c] {
+    for (const CLI::Option* option : c->get_options())
+      if (option->count() > 0) o->named.insert(option->get_name());
     install_stop_signals();
     run(*o);
   });

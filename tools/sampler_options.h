@@ -29,7 +29,7 @@ struct SamplerFlags {
     app.add_option("--method", method, "em, dpm, dpm_sde or heun; default: as the run was configured")
         ->type_name("NAME");
     add("--steps", steps, "Noise levels", between(1, kMaxLevels));
-    add("--jump", jump, "Levels a jump goes back", between(1, kMaxLevels));
+    add("--jump", jump, "Levels a jump goes back, at most --steps", between(1, kMaxLevels));
     add("--resample", resample, "Times each stretch is walked, 1: no jumps", between(1, kMaxResample));
     app.add_option("--churn", churn,
                    "Noise of dpm_sde's reverse SDE, 1: the plain one; default: as the run was configured")
@@ -40,11 +40,10 @@ struct SamplerFlags {
 
   SampleSettings apply(SampleSettings settings) const {
     if (paper) settings.sampler = {};
-    Schedule& schedule = settings.sampler.schedule;
     if (method) settings.sampler.method = parse_method(*method);
-    schedule.levels = steps.value_or(schedule.levels);
-    schedule.jump = jump.value_or(schedule.jump);
-    schedule.resample = resample.value_or(schedule.resample);
+    Schedule& schedule = settings.sampler.schedule;
+    const auto asked = paper && !resample ? std::optional(schedule.resample) : resample;
+    schedule = changed(schedule, {.levels = steps, .jump = jump, .resample = asked});
     MLD_CHECK_AS(ErrorKind::usage, !churn || settings.sampler.method == SamplerMethod::dpm_sde,
                  "--churn is of --method dpm_sde, not of ", method_name(settings.sampler.method));
     settings.sampler.churn = churn.value_or(settings.sampler.churn);

@@ -101,7 +101,7 @@ TEST_CASE("types of arrays that samples can come in") {
     } catch (const Error& error) {
       CHECK(error.kind() == ErrorKind::data);
       CHECK_MESSAGE(
-          mld_test::contains(error.what(), "x.npy: holds " + type.str() + ", but modality 'm' is a "),
+          mld_test::contains(error.what(), "x.npy: holds " + type.str() + ", but modality 'm' is of kind "),
           error.what());
       return false;
     }

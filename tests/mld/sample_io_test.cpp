@@ -3,14 +3,18 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <fstream>
 #include <iterator>
 #include <limits>
+#include <map>
 
 #include "data/audio.h"
 #include "data/image_io.h"
 #include "data/npy.h"
+#include "data/store_writer.h"
+#include "mld/sample_writer.h"
 #include "tests/expect_error.h"
 #include "tests/temp_folder.h"
 
@@ -51,8 +55,29 @@ std::string bytes(const fs::path& file) {
   return {std::istreambuf_iterator<char>(in), {}};
 }
 
-std::vector<std::string> write(const fs::path& folder, const SampleSet& set, std::int64_t n) {
-  return write_samples(folder, std::span(&set, 1), n, {.singles = 1});
+struct Set {
+  data::Modality info;
+  std::vector<float> values;
+  bool given = false;
+};
+
+// Written `at_once` samples at a time.
+std::vector<std::string> write(const fs::path& folder, const std::vector<Set>& sets, std::int64_t n,
+                               std::int64_t singles = 1, std::int64_t at_once = 1000) {
+  fs::create_directories(folder);
+  std::vector<SampleSet> described;
+  for (const Set& set : sets) described.push_back({set.info, set.given});
+  SampleWriter writer(folder, described, n, {.singles = singles});
+  for (std::int64_t first = 0; first < n; first += at_once) {
+    const std::int64_t count = std::min(at_once, n - first);
+    std::map<std::string, std::vector<float>> samples;
+    for (const Set& set : sets) {
+      const auto from = set.values.begin() + first * set.info.shape.numel();
+      samples[set.info.name].assign(from, from + count * set.info.shape.numel());
+    }
+    writer.add(first, count, samples);
+  }
+  return writer.finish();
 }
 
 constexpr data::ValueRange kUnit{0, 1}, kSigned{-1, 1};
@@ -69,8 +94,8 @@ TEST_CASE("a picture of values in [-1, 1] is the picture of the same values in [
   const mld_test::TempFolder folder;
   for (const data::ValueRange range : {kUnit, kSigned}) {
     const std::string name = range == kUnit ? "unit" : "signed";
-    const SampleSet set{.info = picture("image", range), .values = ramp(2 * 20, range)};
-    const auto files = write(folder / name, set, 2);
+    const Set set{.info = picture("image", range), .values = ramp(2 * 20, range)};
+    const auto files = write(folder / name, {set}, 2);
     CHECK(files == std::vector<std::string>{"image.npy", "image/0000.png", "grid.png"});
 
     if (data::have_png()) {
@@ -90,8 +115,8 @@ TEST_CASE("a sound of values in [-1, 1] is heard, and read back, as that of the 
   std::vector<float> read[2];
   for (const data::ValueRange range : {kUnit, kSigned}) {
     const std::string name = range == kUnit ? "unit" : "signed";
-    const SampleSet set{.info = sound(range), .values = ramp(32 * data::kMelBands, range)};
-    write(folder / name, set, 1);
+    const Set set{.info = sound(range), .values = ramp(32 * data::kMelBands, range)};
+    write(folder / name, {set}, 1);
     auto& back = read[range == kUnit ? 0 : 1];
     back = read_samples(set.info, folder / name / "sound/0000.wav", {.resample_audio = true});
     for (float& v : back) v = range.to_unit(v);
@@ -104,11 +129,9 @@ TEST_CASE("a sound of values in [-1, 1] is heard, and read back, as that of the 
 
 TEST_CASE("conditions come first in the grid and get no pictures of their own") {
   const mld_test::TempFolder folder;
-  const SampleSet black{.info = picture("drawn", kUnit), .values = std::vector<float>(20, 0.0F)};
-  const SampleSet white{
-      .info = picture("given", kUnit), .values = std::vector<float>(20, 1.0F), .given = true};
-  const std::vector<SampleSet> sets{black, white};
-  const auto files = write_samples(folder / "out", sets, 1, {});
+  const Set black{.info = picture("drawn", kUnit), .values = std::vector<float>(20, 0.0F)};
+  const Set white{.info = picture("given", kUnit), .values = std::vector<float>(20, 1.0F), .given = true};
+  const auto files = write(folder / "out", {black, white}, 1);
   CHECK(files == std::vector<std::string>{"drawn.npy", "drawn/0000.png", "given.npy", "grid.png"});
   if (!data::have_png()) return;
   const data::Picture grid = data::read_picture(folder / "out/grid.png");
@@ -118,6 +141,34 @@ TEST_CASE("conditions come first in the grid and get no pictures of their own") 
   };
   CHECK(middle(0) == 255);
   CHECK(middle(1) == 0);
+}
+
+TEST_CASE("samples written in pieces are the files of samples written at once") {
+  const mld_test::TempFolder folder;
+  data::Modality words;
+  words.name = "words";
+  words.kind = data::ModalityKind::tokens;
+  words.shape = {3};
+  words.dtype = DType::i32;
+  words.categories = 20;
+  const std::int64_t n = 70;  // more than a grid shows
+  std::vector<float> tokens(n * 3);
+  for (std::size_t i = 0; i < tokens.size(); ++i) tokens[i] = static_cast<float>(i % 20);
+  const std::vector<Set> sets{{picture("image", kUnit), ramp(n * 20, kUnit)},
+                              {words, tokens},
+                              {picture("given", kSigned), ramp(n * 20, kSigned), true}};
+  const auto files = write(folder / "whole", sets, n, 3);
+  CHECK(files == std::vector<std::string>{"image.npy", "image/0000.png", "image/0001.png", "image/0002.png",
+                                          "words.npy", "given.npy", "grid.png"});
+  for (const std::int64_t at_once : {1, 2, 64, 69}) {
+    const fs::path other = folder / std::to_string(at_once);
+    CHECK(write(other, sets, n, 3, at_once) == files);
+    for (const std::string& file : files) CHECK(bytes(other / file) == bytes(folder / "whole" / file));
+  }
+  const data::NpyArray array(folder / "whole/words.npy");
+  CHECK(array.type() == data::npy_type(DType::i32));
+  CHECK(array.shape() == Shape{n, 3});
+  CHECK(read_samples(words, folder / "whole/words.npy", {}) == tokens);
 }
 
 TEST_CASE("files that do not hold samples of the modality") {
@@ -141,6 +192,108 @@ TEST_CASE("files that do not hold samples of the modality") {
   stored(values, {5, 4});
   refused({"x.npy", "not finite"});
   check_error(ErrorKind::usage, {"x.txt", ".npy, .png"}, [&] { read_samples(info, folder / "x.txt", {}); });
+}
+
+TEST_CASE("arrays of another scale or type are no conditions") {
+  const mld_test::TempFolder folder;
+  const auto stored = [&]<class T>(data::NpyType type, const std::vector<T>& values, const Shape& shape) {
+    std::ofstream out(folder / "x.npy", std::ios::binary);
+    out << data::npy_header(type, shape);
+    out.write(reinterpret_cast<const char*>(values.data()),
+              static_cast<std::streamsize>(values.size() * sizeof(T)));
+  };
+  data::Modality info = picture("image", kUnit);
+  const auto refused = [&](const std::vector<std::string>& parts) {
+    check_error(ErrorKind::data, parts, [&] { open_samples(info, folder / "x.npy", {}); });
+  };
+  const auto accepted = [&] { return read_samples(info, folder / "x.npy", {}); };
+  const auto spread = []<class T>(T low, T high, std::size_t n) {
+    std::vector<T> values(n, low);
+    values.back() = high;
+    return values;
+  };
+  const Shape one{5, 4}, two{2, 5, 4};
+  stored({'f', 4}, spread(0.0F, 255.0F, 20), one);
+  refused({"x.npy: values from 0 to 255, expected 0 to 1", "scale"});
+  stored({'f', 4}, spread(0.0F, 2.0F, 40), two);
+  refused({"x.npy: sample 1: values from 0 to 2"});
+  stored({'f', 8}, spread(-1.0, 1.0, 20), one);
+  refused({"values from -1 to 1"});
+  stored({'f', 4}, spread(0.0F, 1e30F, 20), one);
+  refused({"values from 0 to 1e+30"});
+  stored({'i', 8}, spread(std::int64_t{0}, std::int64_t{1}, 20), one);
+  refused({"holds <i8", "floats or uint8"});
+  stored({'u', 2}, spread(std::uint16_t{0}, std::uint16_t{1}, 20), one);
+  refused({"holds <u2"});
+  stored({'b', 1}, spread(std::uint8_t{0}, std::uint8_t{1}, 20), one);
+  refused({"holds |b1"});
+  stored({'f', 8}, spread(0.0, 1.0, 20), one);
+  CHECK(accepted().back() == 1);
+  stored({'u', 1}, spread(std::uint8_t{0}, std::uint8_t{255}, 20), one);
+  CHECK(accepted().back() == 1);
+  info.range = kSigned;
+  CHECK(accepted().front() == -1);
+
+  info.kind = data::ModalityKind::vector;
+  info.shape = {4};
+  refused({"holds |u1", "of kind vector and takes floats"});
+  stored({'f', 4}, spread(-3.0F, 5.0F, 4), {4});
+  CHECK(accepted().back() == 5);
+  stored({'f', 4}, spread(0.0F, 255.0F, 4), {4});
+  refused({"the training values lie in -1 to 1"});
+
+  info.kind = data::ModalityKind::tokens;
+  info.dtype = DType::i32;
+  info.categories = 3;
+  stored({'i', 8}, spread(std::int64_t{0}, std::int64_t{2}, 4), {4});
+  CHECK(accepted().back() == 2);
+  stored({'i', 8}, spread(std::int64_t{0}, std::int64_t{3}, 4), {4});
+  refused({"value 3 is no category; expected whole numbers 0 to 2"});
+  stored({'i', 4}, spread(std::int32_t{0}, std::int32_t{-1}, 4), {4});
+  refused({"value -1 is no category"});
+  stored({'f', 4}, spread(0.0F, 1.5F, 4), {4});
+  refused({"holds <f4", "of kind tokens and takes integers"});
+  stored({'b', 1}, spread(std::uint8_t{0}, std::uint8_t{1}, 4), {4});
+  refused({"holds |b1"});
+}
+
+TEST_CASE("conditions from the rows of a store") {
+  const mld_test::TempFolder folder;
+  data::Description d;
+  d.name = "rows";
+  d.modalities = {picture("image", kUnit), picture("other", kUnit)};
+  {
+    data::StoreWriter writer(folder / "store", d);
+    writer.add_items("train", 0, std::span<const float>(ramp(4 * 20, kUnit)));
+    writer.add_items("train", 1, std::span<const float>(ramp(3 * 20, kUnit)));
+    writer.set_samples("train", std::vector<std::int32_t>{3, 0, 2, -1, 1, 1, 0, 2}, {});
+    writer.commit();
+  }
+  const data::Store store = data::Store::open(folder / "store");
+  const data::Split& train = store.split("train");
+  const auto item = [](std::size_t k) {
+    const std::vector<float> all = ramp(4 * 20, kUnit);
+    const auto from = all.begin() + static_cast<std::ptrdiff_t>(20 * k);
+    return std::vector<float>(from, from + 20);
+  };
+  const SampleRows rows = open_samples(d.modalities[0], store, train, 0, 3);
+  CHECK(rows.count == 3);
+  CHECK(rows.read(0, 1) == item(3));
+  CHECK(rows.read(2, 1) == item(1));
+  const auto refused = [&](ErrorKind kind, const data::Modality& info, std::int64_t first, std::int64_t last,
+                           const std::string& part) {
+    check_error(kind, {part}, [&] { open_samples(info, store, train, first, last); });
+  };
+  refused(ErrorKind::usage, d.modalities[0], 2, 5, "rows 2:5 of split 'train', which has 4");
+  refused(ErrorKind::usage, d.modalities[0], -1, 2, "rows -1:2");
+  refused(ErrorKind::usage, d.modalities[0], 3, 3, "rows 3:3");
+  refused(ErrorKind::data, d.modalities[1], 0, 2, "row 1 of split 'train' has no 'other'");
+  refused(ErrorKind::data, picture("image", kSigned), 0, 2,
+          "values from 0 to 1, the model was trained on -1 to 1");
+  data::Modality wide = d.modalities[0];
+  wide.shape = {4, 5, 1};
+  refused(ErrorKind::data, wide, 0, 2, "shape [5,4,1], the model was trained on [4,5,1]");
+  refused(ErrorKind::usage, picture("lefft", kUnit), 0, 2, "no modality 'lefft'");
 }
 
 }  // namespace mld
