@@ -7,7 +7,9 @@
 
 #include "data/encode.h"
 #include "data/mmap_file.h"
+#include "data/orientation.h"
 #include "engine/core/error.h"
+#include "engine/io/crc32.h"
 
 #ifdef MLD_HAVE_PNG
 #include <png.h>
@@ -44,7 +46,71 @@ void check_size(std::int64_t height, std::int64_t width, const std::string& name
 }
 #endif
 
+Picture oriented(Picture picture, int orientation) {
+  if (orientation == 1) return picture;
+  picture.done.push_back(cat("turned upright (EXIF orientation ", orientation, ")"));
+  return upright(std::move(picture), orientation);
+}
+
 #ifdef MLD_HAVE_PNG
+
+// Drops the last of [.., 2 or 4] channels, the opacity, and blends; see read_picture.
+Picture blended(Picture picture) {
+  const auto colours = static_cast<std::size_t>(picture.size.channels) - 1;
+  const std::size_t pixels = picture.bytes.size() / (colours + 1);
+  const auto pixel = [&](std::size_t p) { return picture.bytes.data() + p * (colours + 1); };
+  std::uint64_t light = 0, seen = 0;  // of what is visible, by its opacity
+  bool clear = false;
+  for (std::size_t p = 0; p < pixels; ++p) {
+    const std::uint8_t* v = pixel(p);
+    const std::uint64_t alpha = v[colours];
+    const std::uint64_t luma = colours == 1 ? v[0] * 1000U : v[0] * 299U + v[1] * 587U + v[2] * 114U;
+    light += alpha * luma;
+    seen += alpha * 1000U;
+    clear = clear || alpha < 255;
+  }
+  const unsigned ground = seen > 0 && 2 * light < 255 * seen ? 255 : 0;
+  Picture out{{picture.size.height, picture.size.width, picture.size.channels - 1}, {}, picture.done};
+  out.bytes.reserve(pixels * colours);
+  for (std::size_t p = 0; p < pixels; ++p)
+    for (std::size_t c = 0; c < colours; ++c) {
+      const unsigned alpha = pixel(p)[colours];
+      out.bytes.push_back(
+          static_cast<std::uint8_t>((pixel(p)[c] * alpha + ground * (255 - alpha) + 127) / 255));
+    }
+  if (clear) out.done.push_back(cat("transparency blended onto ", ground == 0 ? "black" : "white"));
+  return out;
+}
+
+// What the chunks of a PNG say that libpng's simple interface keeps to itself.
+struct PngChunks {
+  double gamma = 0;  // that libpng undoes; 0: none
+  int orientation = 1;
+};
+
+PngChunks read_chunks(Bytes bytes) {
+  constexpr std::size_t kSignature = 8, kAround = 12;  // length, type and checksum of a chunk
+  const auto number = [&](std::size_t at) {
+    return static_cast<std::uint32_t>(bytes[at]) << 24U | static_cast<std::uint32_t>(bytes[at + 1]) << 16U |
+           static_cast<std::uint32_t>(bytes[at + 2]) << 8U | bytes[at + 3];
+  };
+  PngChunks found;
+  bool profile = false;  // which says more than the gamma
+  for (std::size_t at = kSignature; at + kAround <= bytes.size();) {
+    const std::size_t length = number(at);
+    if (length > bytes.size() - at - kAround) break;
+    const std::string type(reinterpret_cast<const char*>(bytes.data()) + at + 4, 4);
+    const Bytes data = bytes.subspan(at + 8, length);
+    if (type == "sRGB" || type == "iCCP") profile = true;
+    if (type == "gAMA" && length == 4) found.gamma = static_cast<double>(number(at + 8)) / 100'000;
+    if (type == "eXIf" && crc32(std::as_bytes(bytes.subspan(at + 4, length + 4))) == number(at + 8 + length))
+      found.orientation = exif_orientation(data);
+    at += length + kAround;
+  }
+  constexpr double kSrgb = 0.45455, kNear = 0.05;  // libpng takes what is as near as that for sRGB
+  if (profile || std::abs(found.gamma / kSrgb - 1) <= kNear) found.gamma = 0;
+  return found;
+}
 
 // Owns what libpng allocates in a png_image.
 struct PngImage {
@@ -62,14 +128,17 @@ Picture read_png(Bytes bytes, const std::string& name) {
     corrupt(name, "PNG", image.message);
   check_size(image.height, image.width, name);
   const bool colour = (image.format & PNG_FORMAT_FLAG_COLOR) != 0;
-  image.format = colour ? PNG_FORMAT_RGB : PNG_FORMAT_GRAY;
+  const bool alpha = (image.format & PNG_FORMAT_FLAG_ALPHA) != 0;
+  image.format = (colour ? PNG_FORMAT_RGB : PNG_FORMAT_GRAY) | (alpha ? PNG_FORMAT_FLAG_ALPHA : 0U);
   image.flags |= PNG_IMAGE_FLAG_16BIT_sRGB;
-  Picture picture{{image.height, image.width, colour ? 3 : 1}, {}};
+  Picture picture{{image.height, image.width, (colour ? 3 : 1) + (alpha ? 1 : 0)}, {}, {}};
   picture.bytes.resize(static_cast<std::size_t>(picture.size.count()));
-  const png_color black{0, 0, 0};
-  if (png_image_finish_read(&image, &black, picture.bytes.data(), 0, nullptr) == 0)
+  if (png_image_finish_read(&image, nullptr, picture.bytes.data(), 0, nullptr) == 0)
     corrupt(name, "PNG", image.message);
-  return picture;
+  const PngChunks chunks = read_chunks(bytes);
+  if (chunks.gamma > 0) picture.done.push_back(cat("gamma ", chunks.gamma, " converted to sRGB's"));
+  if (alpha) picture = blended(std::move(picture));
+  return oriented(std::move(picture), chunks.orientation);
 }
 
 #else
@@ -95,8 +164,10 @@ void leave(j_common_ptr decoder) {
 
 // Decodes row by row; every object with a destructor lives in the caller, since a jump would skip it.
 struct JpegDecoder {
+  static constexpr int kExifMarker = JPEG_APP0 + 1;
   jpeg_decompress_struct state{};
   JpegError error{};
+  bool inks = false;  // rows are CMYK
 
   JpegDecoder() {
     state.err = jpeg_std_error(&error.manager);
@@ -115,9 +186,22 @@ struct JpegDecoder {
     if (setjmp(error.back) != 0) return false;
     jpeg_create_decompress(&state);
     jpeg_mem_src(&state, bytes.data(), static_cast<unsigned long>(bytes.size()));
+    jpeg_save_markers(&state, kExifMarker, 0xFFFF);
     jpeg_read_header(&state, TRUE);
-    state.out_color_space = state.jpeg_color_space == JCS_GRAYSCALE ? JCS_GRAYSCALE : JCS_RGB;
+    const J_COLOR_SPACE found = state.jpeg_color_space;
+    inks = found == JCS_CMYK || found == JCS_YCCK;
+    state.out_color_space = inks ? JCS_CMYK : found == JCS_GRAYSCALE ? JCS_GRAYSCALE : JCS_RGB;
     return true;
+  }
+  int orientation() const {
+    constexpr std::string_view kExif("Exif\0\0", 6);
+    for (const jpeg_marker_struct* m = state.marker_list; m != nullptr; m = m->next) {
+      const Bytes data(m->data, m->data_length);
+      if (m->marker == kExifMarker && data.size() >= kExif.size() &&
+          std::memcmp(data.data(), kExif.data(), kExif.size()) == 0)
+        return exif_orientation(data.subspan(kExif.size()));
+    }
+    return 1;
   }
   bool read_rows(std::uint8_t* out, std::size_t stride) {
     if (setjmp(error.back) != 0) return false;
@@ -131,16 +215,37 @@ struct JpegDecoder {
   }
 };
 
+// [.., 4] inks to [.., 3] colours. Adobe's programs write what is left of the white instead of the ink.
+Picture without_inks(Picture picture, bool adobe) {
+  const std::uint8_t flip = adobe ? 0 : 255;
+  Picture out{
+      {picture.size.height, picture.size.width, 3}, {}, {"CMYK converted to RGB without a colour profile"}};
+  out.bytes.reserve(picture.bytes.size() / 4 * 3);
+  for (std::size_t p = 0; p < picture.bytes.size(); p += 4) {
+    const unsigned white = picture.bytes[p + 3] ^ flip;
+    for (std::size_t c = 0; c < 3; ++c)
+      out.bytes.push_back(static_cast<std::uint8_t>(((picture.bytes[p + c] ^ flip) * white + 127) / 255));
+  }
+  return out;
+}
+
 Picture read_jpeg(Bytes bytes, const std::string& name) {
   JpegDecoder decoder;
   if (!decoder.read_header(bytes)) corrupt(name, "JPEG", decoder.error.message);
   check_size(decoder.state.image_height, decoder.state.image_width, name);
   const bool grey = decoder.state.out_color_space == JCS_GRAYSCALE;
-  Picture picture{{decoder.state.image_height, decoder.state.image_width, grey ? 1 : 3}, {}};
+  Picture picture{{decoder.state.image_height, decoder.state.image_width,
+                   decoder.inks ? 4
+                   : grey       ? 1
+                                : 3},
+                  {},
+                  {}};
   picture.bytes.resize(static_cast<std::size_t>(picture.size.count()));
   const auto stride = static_cast<std::size_t>(picture.size.width * picture.size.channels);
+  const int orientation = decoder.orientation();  // before the decoder frees the markers
   if (!decoder.read_rows(picture.bytes.data(), stride)) corrupt(name, "JPEG", decoder.error.message);
-  return picture;
+  if (decoder.inks) picture = without_inks(std::move(picture), decoder.state.saw_Adobe_marker != FALSE);
+  return oriented(std::move(picture), orientation);
 }
 
 #else
@@ -251,14 +356,21 @@ Picture read_picture(const std::filesystem::path& path) {
   fail(ErrorKind::data, name, ": neither a PNG nor a JPEG file; convert it to one of them");
 }
 
-std::vector<float> read_image(const std::filesystem::path& path, PictureSize size, Fit fit) {
+std::vector<float> read_image(const std::filesystem::path& path, PictureSize size, Fit fit,
+                              std::vector<std::string>* done) {
   MLD_CHECK_AS(ErrorKind::usage,
                size.height >= 1 && size.width >= 1 && (size.channels == 1 || size.channels == 3),
                path.string(), ": asked for as ", size.height, " x ", size.width, " x ", size.channels,
                "; expected 1 or 3 channels");
-  const Picture picture = read_picture(path);
+  Picture picture = read_picture(path);
   std::vector<float> image = to_floats(picture, size.channels);
-  if (picture.size.height == size.height && picture.size.width == size.width) return image;
+  if (picture.size.channels != size.channels)
+    picture.done.emplace_back(size.channels == 1 ? "colours made grey (ITU-R BT.601)" : "grey made RGB");
+  const bool fits = picture.size.height == size.height && picture.size.width == size.width;
+  if (!fits && fit == Fit::resize)
+    picture.done.push_back(cat("resized from ", picture.size.height, " x ", picture.size.width));
+  if (done != nullptr) *done = picture.done;
+  if (fits) return image;
   MLD_CHECK_AS(ErrorKind::data, fit == Fit::resize, path.string(), ": ", picture.size.height, " x ",
                picture.size.width, " pixels, expected ", size.height, " x ", size.width,
                "; resize it or ask for resizing");

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <span>
+#include <string>
 #include <vector>
 
 namespace mld::data {
@@ -19,13 +20,20 @@ struct PictureSize {
 };
 
 struct Picture {
-  PictureSize size;                 // channels: 1 grey or 3 RGB
-  std::vector<std::uint8_t> bytes;  // [height, width, channels]
+  PictureSize size;                    // channels: 1 grey or 3 RGB
+  std::vector<std::uint8_t> bytes;     // [height, width, channels]
+  std::vector<std::string> done = {};  // by reading, beyond decoding, in words for records
 };
 
-// Reads a PNG or JPEG, told by its first bytes: grey files give 1 channel, all others 3; transparency is
-// composed onto black, 16 bits are reduced to 8. Errors (data): missing, neither PNG nor JPEG, truncated or
-// corrupt, larger than 100 million pixels.
+// Reads a PNG or JPEG, told by its first bytes, as a viewer shows it: grey files give 1 channel, all others
+// 3, in sRGB values of 8 bits.
+//  - Transparent places are blended in the encoded values, as browsers do: alpha c + (1 - alpha) ground. The
+//    ground is black, or white where what is visible is darker than the middle, so that ink stands out.
+//  - The orientation of EXIF data is applied; the size is that of the upright picture.
+//  - CMYK becomes RGB without a colour profile, as (1 - ink)(1 - black); a PNG's gamma is converted to
+//  sRGB's,
+//    where it is another; 16 bits are rounded to 8.
+// Errors (data): missing, neither PNG nor JPEG, truncated or corrupt, larger than 100 million pixels.
 Picture read_picture(const std::filesystem::path& path);
 
 enum class Fit : std::uint8_t {
@@ -35,8 +43,9 @@ enum class Fit : std::uint8_t {
 
 // Reads a picture as floats in [0, 1] of the size asked for (1 or 3 channels). Grey becomes RGB by
 // repetition, RGB grey by 0.299 R + 0.587 G + 0.114 B (ITU-R BT.601). Error (data) under `strict` if height
-// or width differ.
-std::vector<float> read_image(const std::filesystem::path& path, PictureSize size, Fit fit);
+// or width differ. `done`, if given, gets what was done to the file's values: Picture::done, and this.
+std::vector<float> read_image(const std::filesystem::path& path, PictureSize size, Fit fit,
+                              std::vector<std::string>* done = nullptr);
 
 // Bilinear resampling of [height, width, channels], corners not aligned; where the picture shrinks the
 // triangle widens accordingly (antialiasing, as Pillow does), the aspect ratio is not preserved.
