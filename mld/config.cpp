@@ -26,17 +26,28 @@ using Problems = std::vector<std::string>;
 // --- writing
 // ---------------------------------------------------------------------------------------------------
 
+enum class Keys : std::uint8_t {
+  all,
+  fingerprint  // those that fingerprints cover (config.h)
+};
+
 template <class T>
-OrderedJson value_json(const T& value) {
+OrderedJson value_json(const T& value, Keys keys = Keys::all) {
   if constexpr (Section<T>) {
     OrderedJson object;
-    visit_fields(value, [&](const char* name, const auto& member, const auto&, const char*) {
-      object[name] = value_json(member);
+    visit_fields(value, [&](const char* name, const auto& member, const config::Limits&, const char*) {
+      object[name] = value_json(member, keys);
     });
+    const T neutral{};
+    if (keys == Keys::fingerprint)
+      visit_fields(neutral,
+                   [&](const char* name, const auto& member, const config::Limits& limits, const char*) {
+                     if (limits.is_added && object[name] == value_json(member, keys)) object.erase(name);
+                   });
     return object;
   } else if constexpr (std::is_same_v<T, std::vector<ModalityConfig>>) {
     OrderedJson list = OrderedJson::array();
-    for (const ModalityConfig& modality : value) list.push_back(value_json(modality));
+    for (const ModalityConfig& modality : value) list.push_back(value_json(modality, keys));
     return list;
   } else if constexpr (std::is_enum_v<T>) {
     return kNames<T>[static_cast<std::size_t>(value)];
@@ -48,7 +59,7 @@ OrderedJson value_json(const T& value) {
 std::string hash_of(std::string_view text) { return hex(fnv1a(text), 16); }
 
 OrderedJson autoencoder_json(const ModalityConfig& modality) {
-  OrderedJson object = value_json(modality);
+  OrderedJson object = value_json(modality, Keys::fingerprint);
   for (const char* other : {"weight", "classifier", "classifier_training"}) object.erase(other);
   return object;
 }
@@ -332,8 +343,9 @@ std::string stage1_hash(const ModalityConfig& modality) { return hash_of(autoenc
 
 std::string classifier_hash(const ModalityConfig& modality) {
   OrderedJson object;
-  const OrderedJson whole = value_json(modality);
-  for (const char* key : {"name", "classifier", "classifier_training"}) object[key] = whole[key];
+  const OrderedJson whole = value_json(modality, Keys::fingerprint);
+  for (const char* key : {"name", "units", "classifier", "classifier_training"})
+    if (whole.contains(key)) object[key] = whole[key];
   return hash_of(object.dump());
 }
 
@@ -344,7 +356,8 @@ std::string classifiers_hash(const Config& config) {
 }
 
 std::string score_hash(const Config& config) {
-  OrderedJson object = {{"model", value_json(config.model)}, {"score", value_json(config.score)}};
+  OrderedJson object = {{"model", value_json(config.model, Keys::fingerprint)},
+                        {"score", value_json(config.score, Keys::fingerprint)}};
   for (const ModalityConfig& modality : config.modalities)
     object["modalities"].push_back({autoencoder_json(modality), modality.weight});
   return hash_of(object.dump());

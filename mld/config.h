@@ -9,6 +9,8 @@
 //  - `modalities` in a file gives the list and its order anew; an entry starts from the entry of that name in
 //  the layers
 //    below, where there is one.
+//  - a section that names every key but those that a later version brought (config_fields.h) was saved before
+//    that version: these keys are then at their defaults, whatever the layers below say.
 //  - a key of `stage1` or `classifier_training` sets that key for every modality; the same key inside of a
 //  modality of
 //    the same layer then sets it for this one. So the later layer always wins.
@@ -83,6 +85,7 @@ struct RunConfig {
 
 struct ModalityConfig {
   std::string name;
+  Units units = Units::declared;
   AutoencoderKind autoencoder = AutoencoderKind::mlp;
   std::int64_t latent = 16;
   Likelihood likelihood = Likelihood::normal;
@@ -196,7 +199,9 @@ std::map<std::string, std::string> settings_beyond_preset(const Config& config,
                                                           const data::Description& description);
 
 // Fingerprints (16 hex digits) of the settings that a stage's results depend on, for the records of reused
-// stages. The seed and the data are outside of them: compare these apart.
+// stages. The seed and the data are outside of them: compare these apart. A key that a later version brought
+// (Limits::added in config_fields.h) is left out while it stands at its default, which is what the program
+// did before, so that fingerprints of earlier runs stay what they are.
 std::string stage1_hash(const ModalityConfig& modality);  // autoencoder
 std::string classifier_hash(const ModalityConfig& modality);
 std::string classifiers_hash(const Config& config);  // all classifiers

@@ -15,6 +15,9 @@ namespace mld::config {
 // Closed range of a number, or of each number of a list.
 struct Limits {
   double lowest = 0, highest = 0;
+  bool is_added = false;
+  // Of a key that runs of earlier versions do not have: see the fingerprints in config.h.
+  constexpr Limits added() const { return {lowest, highest, true}; }
 };
 inline constexpr Limits kAny{};  // for members that are no numbers, and the seed
 
@@ -31,6 +34,8 @@ inline constexpr std::array<std::string_view, 8> kNames<ClassifierKind>{
     "none", "mlp", "conv", "mnist", "svhn", "mhd_image", "mhd_sound", "mhd_trajectory"};
 template <>
 inline constexpr std::array<std::string_view, 3> kNames<Likelihood>{"laplace", "normal", "categorical"};
+template <>
+inline constexpr std::array<std::string_view, 3> kNames<Units>{"declared", "standard", "unit"};
 template <>
 inline constexpr std::array<std::string_view, 2> kNames<LearningRate>{"constant", "cosine"};
 template <>
@@ -130,6 +135,9 @@ template <>
 struct Fields<ModalityConfig> {
   static void visit(auto& c, auto&& v) {
     v("name", c.name, kAny, "name of the modality in the data set");
+    v("units", c.units, kAny.added(),
+      "units its networks work in: the declared ones, a vector's coordinates standardised over the training "
+      "items, or the declared range as 0 to 1");
     v("autoencoder", c.autoencoder, kAny, "architecture; mlp and conv fit any vector and any map");
     v("latent", c.latent, Limits{1, kMaxWidth}, "size of the latent vector");
     v("likelihood", c.likelihood, kAny,

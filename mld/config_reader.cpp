@@ -165,9 +165,29 @@ void Reader::change_in_modalities(std::string_view name, Change&& change) {
   muted_ = muted;
 }
 
+// A section with every key but some of the added ones was saved by an earlier version, which did what their
+// defaults stand for, whatever the layers below say.
+template <class S>
+void Reader::reset_added(S& section, const Json& object) {
+  bool whole = true;
+  visit_fields(section, [&](const char* name, const auto&, const Limits& limits, const char*) {
+    whole = whole && (limits.is_added || object.contains(name));
+  });
+  if (!whole) return;
+  const S neutral{};
+  visit_fields(section, [&](const char* name, auto& member, const Limits& limits, const char*) {
+    if (!limits.is_added || object.contains(name)) return;
+    visit_fields(neutral, [&](const std::string& other, const auto& value, const Limits&, const char*) {
+      if constexpr (std::is_same_v<decltype(value), const std::remove_cvref_t<decltype(member)>&>)
+        if (other == name) member = value;
+    });
+  });
+}
+
 template <class S>
 void Reader::read_section(S& section, const Json& object, const std::string& key) {
   if (!object.is_object()) return report(key, "expected a section { ... }, found ", found(object));
+  reset_added(section, object);
   visit_fields(section, [&](const char* name, auto& member, const auto& limits, const char*) {
     using T = std::remove_cvref_t<decltype(member)>;
     const auto value = object.find(name);

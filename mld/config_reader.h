@@ -31,6 +31,8 @@ class Reader {
   template <class S>
   void read_section(S& section, const Json& object, const std::string& key);
   template <class S>
+  void reset_added(S& section, const Json& object);
+  template <class S>
   void set_in_section(S& section, std::span<const std::string> path, const std::string& text,
                       const std::string& key);
   void read_modalities(std::vector<ModalityConfig>& list, const Json& value, const std::string& key);

@@ -35,6 +35,12 @@ enum class ClassifierKind : std::uint8_t {
   mhd_trajectory
 };
 
+// The units in which the networks of a modality work; data go in and come out in their own.
+//   declared  as the store yields the values
+//   standard  vectors: each coordinate less its mean, by its spread, both of the training items (scaling.h)
+//   unit      the declared range becomes [0, 1]
+enum class Units : std::uint8_t { declared, standard, unit };
+
 // -log p(x | y) of a reconstruction y, summed over the elements of a sample (method.md section 2).
 //   laplace      |x - y| / scale
 //   normal       (x - y)^2

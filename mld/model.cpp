@@ -244,7 +244,7 @@ std::vector<std::int32_t> Model::classify(int i, const Tensor& x) const {
 Tensor Model::features(int i, const Tensor& x) const {
   const Classifier& net = classifier(i).model;
   return on_device(x, [&](const Tensor& part) {
-    return net.features(part).value.reshape({part.shape()[0], net.features.output().numel()});
+    return net.inner(part).value.reshape({part.shape()[0], net.features.output().numel()});
   });
 }
 

@@ -3,35 +3,50 @@
 // [frames,mel,1], vectors [C].
 #pragma once
 
+#include <optional>
+
 #include "engine/core/tape.h"
 #include "mld/kinds.h"
+#include "mld/scaling.h"
 #include "nn/sequential.h"
 
 namespace mld {
 
-// Encoder x -> z [B,latent] and decoder z -> x^, trained together, alone (method.md section 2).
+// Encoder x -> z [B,latent] and decoder z -> x^, trained together, alone (method.md section 2). Both work in
+// the units of `scaling`, absent where these are the data's; encode and decode take and give the data's.
 struct Autoencoder {
   nn::Sequential encoder, decoder;
+  std::optional<Scaling> scaling = {};
 
-  Var encode(const Var& x, const nn::Context& context = {}) const { return encoder(x, context); }
-  Var decode(const Var& z, const nn::Context& context = {}) const { return decoder(z, context); }
+  Var encode(const Var& x, const nn::Context& context = {}) const {
+    return encoder(scaled(scaling, x), context);
+  }
+  Var decode(const Var& z, const nn::Context& context = {}) const {
+    return unscaled(scaling, decoder(z, context));
+  }
   void visit(nn::Visitor& v) {
     v("encoder", encoder);
     v("decoder", decoder);
+    v("scaling", scaling);
   }
 };
 
 // Classifier for coherence. `features` ends where the Frechet modality distance reads (metrics.md
-// section 2.1).
+// section 2.1). Takes the data's units.
 struct Classifier {
   nn::Sequential features, head;
+  std::optional<Scaling> scaling = {};
 
+  Var inner(const Var& x, const nn::Context& context = {}) const {
+    return features(scaled(scaling, x), context);
+  }
   Var operator()(const Var& x, const nn::Context& context = {}) const {
-    return head(features(x, context), context);
+    return head(inner(x, context), context);
   }
   void visit(nn::Visitor& v) {
     v("features", features);
     v("head", head);
+    v("scaling", scaling);
   }
 };
 

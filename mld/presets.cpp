@@ -57,6 +57,13 @@ constexpr std::array kPresets = {
   "sampler": {"method": "em", "steps": 250, "jump": 10, "resample": 10}
 })"}};
 
+// Pen paths have a range of their own, which they are drawn by.
+Units natural_units(const data::Modality& modality) {
+  if (data::is_discrete(modality.kind) || modality.pen_path) return Units::declared;
+  if (modality.kind == data::ModalityKind::vector) return Units::standard;
+  return modality.range == data::ValueRange{0, 1} ? Units::declared : Units::unit;
+}
+
 // A size that reconstructs well without making the score network's task harder than need be.
 std::int64_t latent_size(const data::Modality& modality) {
   const std::int64_t numel = modality.shape.numel();
@@ -87,6 +94,7 @@ Config default_config(const data::Description& description) {
     const bool discrete = data::is_discrete(modality.kind);
     ModalityConfig next;
     next.name = modality.name;
+    next.units = natural_units(modality);
     next.autoencoder = map ? AutoencoderKind::conv : AutoencoderKind::mlp;
     next.likelihood = discrete ? Likelihood::categorical : Likelihood::normal;
     if (description.classes > 0) next.classifier = map ? ClassifierKind::conv : ClassifierKind::mlp;

@@ -20,6 +20,24 @@ void put_rows(Tensor& all, std::int64_t total, std::int64_t first, const Tensor&
   all.rows(first, part.shape()[0]).copy_from(part);
 }
 
+// The units asked for, or none for the declared ones.
+std::optional<Scaling> make_scaling(const ModalityConfig& config, const data::Modality& info) {
+  if (config.units == Units::declared) return {};
+  const bool standard = config.units == Units::standard;
+  MLD_CHECK_AS(ErrorKind::usage,
+               standard ? info.kind == data::ModalityKind::vector : !data::is_discrete(info.kind),
+               "modality '", config.name, "': ", data::kind_name(info.kind), " data have no units '",
+               standard ? "standard' (those are of vectors)" : "unit' (those are of a range)",
+               "; leave modalities.", config.name, ".units at 'declared'");
+  MLD_CHECK_AS(
+      ErrorKind::usage, !standard || config.autoencoder == AutoencoderKind::mlp, "modality '", config.name,
+      "': units 'standard' need the autoencoder 'mlp', whose output is not bounded; choose it or set "
+      "modalities.",
+      config.name, ".units=declared");
+  if (standard) return Scaling(info.shape.numel());
+  return Scaling(info.range);
+}
+
 }  // namespace
 
 Autoencoder make_autoencoder(const ModalityConfig& config, const data::Modality& info) {
@@ -27,14 +45,24 @@ Autoencoder make_autoencoder(const ModalityConfig& config, const data::Modality&
   MLD_CHECK_AS(ErrorKind::usage, discrete == (config.likelihood == Likelihood::categorical), "modality '",
                config.name, "': ", data::kind_name(info.kind), " data ", discrete ? "need" : "cannot take",
                " the likelihood 'categorical'");
-  if (!discrete) return make_autoencoder(config.autoencoder, info.shape, config.latent);
+  std::optional<Scaling> scaling = make_scaling(config, info);
+  if (!discrete) {
+    Autoencoder net = make_autoencoder(config.autoencoder, info.shape, config.latent);
+    net.scaling = std::move(scaling);
+    return net;
+  }
   MLD_CHECK_AS(ErrorKind::usage, config.autoencoder == AutoencoderKind::mlp, "modality '", config.name,
                "': discrete data take the autoencoder 'mlp'");
   return make_categorical_autoencoder(info.shape.numel(), info.categories, config.latent);
 }
 
 Classifier make_classifier(const ModalityConfig& config, const data::Modality& info, std::int64_t classes) {
-  if (!data::is_discrete(info.kind)) return make_classifier(config.classifier, info.shape, classes);
+  std::optional<Scaling> scaling = make_scaling(config, info);
+  if (!data::is_discrete(info.kind)) {
+    Classifier net = make_classifier(config.classifier, info.shape, classes);
+    net.scaling = std::move(scaling);
+    return net;
+  }
   MLD_CHECK_AS(ErrorKind::usage, config.classifier == ClassifierKind::mlp, "modality '", config.name,
                "': discrete data take the classifier 'mlp'");
   return make_categorical_classifier(info.shape.numel(), info.categories, classes);
@@ -46,13 +74,16 @@ void apply_init(WeightInit init, const nn::Visitor& walked) {
     if (parameter.data->shape.rank() >= 2) parameter.data->init.spread *= std::sqrt(6.0);
 }
 
-Var reconstruction_loss(const ModalityConfig& config, const Var& output, const ItemBatch& batch) {
+Var reconstruction_loss(const ModalityConfig& config, const Autoencoder& net, const ItemBatch& batch,
+                        const nn::Context& context) {
+  const Var x = scaled(net.scaling, batch.x);
+  const Var output = net.decoder(net.encoder(x, context), context);
   const double mean = 1.0 / static_cast<double>(output.shape()[0]);
   switch (config.likelihood) {
     case Likelihood::laplace:
-      return l1(output, batch.x, mean / config.scale);
+      return l1(output, x.value, mean / config.scale);
     case Likelihood::normal:
-      return squared_error(output, batch.x, mean);
+      return squared_error(output, x.value, mean);
     case Likelihood::categorical:
       return categorical_nll(output, batch.tokens, mean);
   }

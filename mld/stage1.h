@@ -17,9 +17,10 @@ Classifier make_classifier(const ModalityConfig& config, const data::Modality& i
 // Changes how the weights of a network (not its biases and norms) start; before it is packed.
 void apply_init(WeightInit init, const nn::Visitor& walked);
 
-// Mean over the batch of -log p(x | output), summed over a sample's elements, without constants that have no
-// gradient (method.md section 2). Shape [1].
-Var reconstruction_loss(const ModalityConfig& config, const Var& output, const ItemBatch& batch);
+// Mean over the batch of -log p(x | reconstruction), summed over a sample's elements, in the units that the
+// network works in, without constants that have no gradient (method.md section 2). Shape [1].
+Var reconstruction_loss(const ModalityConfig& config, const Autoencoder& net, const ItemBatch& batch,
+                        const nn::Context& context);
 
 // Encodings of all items of a split, [items, latent] on the cpu, not standardised; in inference mode.
 // `device` is the network's.

@@ -198,11 +198,14 @@ class Trainer {
     const ItemBatch& batch = batches.items();
     s.store = &parameters;
     s.steps_per_epoch = feed.steps_per_epoch();
-    s.before = [&](std::int64_t step) { batches.before(step); };
+    s.before = [&](std::int64_t step) {
+      if (step == 0) measure(net.scaling, train_, index_[i]);
+      batches.before(step);
+    };
     s.loss = [&](const StepState* state) {
       batches.within(state);
       const nn::Context context{.training = true, .key = {.state = state, .site = kFirstLayerSite}};
-      return reconstruction_loss(m, net.decode(net.encode(batch.x, context), context), batch);
+      return reconstruction_loss(m, net, batch, context);
     };
     return run(s);
   }
@@ -230,7 +233,10 @@ class Trainer {
     Batches batches(feed, info, true, request_.device, ResidentItems::fits(feed, request_.device));
     s.store = &parameters;
     s.steps_per_epoch = feed.steps_per_epoch();
-    s.before = [&](std::int64_t step) { batches.before(step); };
+    s.before = [&](std::int64_t step) {
+      if (step == 0) measure(net.scaling, train_, index_[i]);
+      batches.before(step);
+    };
     s.loss = [&](const StepState* state) {
       const nn::Context context{.training = true, .key = {.state = state, .site = kFirstLayerSite}};
       batches.within(state);

@@ -510,6 +510,82 @@ TEST_CASE("config: hashes follow what a stage depends on, and nothing else") {
   CHECK(mld::stage1_hash(base.modalities[0]) != mld::stage1_hash(base.modalities[1]));
 }
 
+// Hashes that the program wrote before there were units, in docs/results and in runs.
+TEST_CASE("config: a key that came later is no part of a hash while it stands at its default") {
+  CHECK(mld::score_hash(with({}, "digits")) == "ae07d3225f2b0933");
+  CHECK(mld::score_hash(with({"model.kind=uni"}, "digits")) == "24322fdee1c6d73c");
+  CHECK(mld::score_hash(with({"model.kind=inpaint"}, "digits")) == "3763d38336c9c10d");
+  CHECK(mld::score_hash(with(
+            {"score.d=0.1", "modalities.mnist.stage1.final_lr=1e-05", "modalities.svhn.stage1.final_lr=1e-05",
+             "modalities.mnist.stage1.schedule=cosine", "modalities.svhn.stage1.schedule=cosine",
+             "modalities.mnist.stage1.steps=6000", "modalities.svhn.stage1.steps=10000",
+             "score.final_lr=1e-05", "score.lr=0.0015", "score.mults=[1]", "score.prediction=velocity",
+             "score.schedule=cosine", "score.steps=16000", "score.time_dim=128", "score.time_log_std=1.2",
+             "score.time_sampling=lognormal", "score.warmup=200", "score.width=256"})) == "e8d10f309d4d060a");
+  const mld::ModalityConfig image = with({}, "digits").modalities[0];
+  CHECK(mld::stage1_hash(image) == "27dfe936dcb3a88d");
+  CHECK(mld::classifier_hash(image) == "6887038b1be6d9b1");
+  for (const char* units : {"standard", "unit"}) {
+    const Config other = with({std::string("modalities.image.units=") + units}, "digits");
+    CHECK(mld::stage1_hash(other.modalities[0]) != "27dfe936dcb3a88d");
+    CHECK(mld::classifier_hash(other.modalities[0]) != "6887038b1be6d9b1");
+    CHECK(mld::score_hash(other) != "ae07d3225f2b0933");
+  }
+  // A saved configuration says it all the same, and one from before has what was done then.
+  const Config standard = with({"modalities.image.units=standard"}, "digits");
+  CHECK(mld::parse_config(mld::to_json(standard), "x") == standard);
+  CHECK(contains(mld::to_json(with({}, "digits")), "\"units\": \"declared\""));
+  std::string before = mld::to_json(standard);
+  before.replace(before.find("\"units\": \"standard\","), 20, "");
+  CHECK(mld::parse_config(before, "x").modalities[0].units == mld::Units::declared);
+}
+
+TEST_CASE("config: a file that an earlier version saved means what it meant then") {
+  ConfigSources sources;
+  sources.settings = {"data.store=somewhere"};
+  sources.describe = [](const std::string&) { return description(); };
+  const Config now = mld::resolve_config(sources);
+  REQUIRE(now.modalities[2].units == mld::Units::standard);
+  const mld_test::TempFolder folder;
+  sources.file = folder / "config.json";
+  const auto units_with = [&](const std::string& file, std::vector<std::string> settings = {}) {
+    mld_test::write_bytes(folder / "config.json", file);
+    sources.settings = {"data.store=somewhere"};
+    sources.settings.insert(sources.settings.end(), settings.begin(), settings.end());
+    return mld::resolve_config(sources).modalities.back().units;
+  };
+  Config sensor = now;
+  sensor.modalities = {now.modalities[2]};
+  std::string before = mld::to_json(sensor);
+  CHECK(units_with(before) == mld::Units::standard);
+  before.replace(before.find("\"units\": \"standard\","), 20, "");
+  CHECK(units_with(before) == mld::Units::declared);
+  CHECK(units_with(before, {"modalities.sensor.units=unit"}) == mld::Units::unit);
+  CHECK(units_with(R"({"modalities": [{"name": "sensor", "latent": 4}]})") == mld::Units::standard);
+  CHECK(units_with(R"({"modalities": [{"name": "sensor", "units": "declared"}]})") == mld::Units::declared);
+  CHECK(units_with(R"({"score": {"width": 64}, "modalities": [{"name": "sensor", "autoencoder": "mlp"}]})") ==
+        mld::Units::standard);
+}
+
+TEST_CASE("config: without a preset vectors are standardised, and ranges other than [0,1] mapped to it") {
+  mld::data::Description d = description();
+  d.modalities[0].range = {0, 1};
+  d.modalities[1].range = {-1, 1};
+  const auto unit_of = [&](std::size_t i) { return mld::default_config(d).modalities[i].units; };
+  CHECK(unit_of(0) == mld::Units::declared);
+  CHECK(unit_of(1) == mld::Units::unit);
+  CHECK(unit_of(2) == mld::Units::standard);
+  CHECK(unit_of(3) == mld::Units::declared);
+  d.modalities[0].range = {0, 255};
+  CHECK(unit_of(0) == mld::Units::unit);
+  d.modalities[2].pen_path = true;
+  d.modalities[2].range = {-3, 5};
+  CHECK(unit_of(2) == mld::Units::declared);
+  for (const mld::Preset& preset : mld::presets())
+    for (const mld::ModalityConfig& m : with({}, std::string(preset.name)).modalities)
+      CHECK(m.units == mld::Units::declared);
+}
+
 TEST_CASE("config: the reference fits a terminal and names every key") {
   const std::string text = mld::config_reference();
   std::istringstream lines(text);

@@ -222,7 +222,7 @@ Case train_autoencoder(const Config& config, std::size_t modality, const Shape& 
   const ItemBatch items{random_values(Shape(batch_shape), 1, false, device), {}};
   const auto loss = [m, items](const Autoencoder& net, const StepState* state) {
     const nn::Context context{.training = true, .key = {.state = state, .site = kFirstLayerSite}};
-    return reconstruction_loss(m, net.decode(net.encode(items.x, context), context), items);
+    return reconstruction_loss(m, net, items, context);
   };
   const auto training = std::make_shared<Training<Autoencoder>>(
       make_autoencoder(m.autoencoder, shape, m.latent), m.stage1, device, loss);
