@@ -2,17 +2,14 @@
 
 #include <zlib.h>
 #include <algorithm>
-#include <cerrno>
 #include <cmath>
-#include <cstdio>
 #include <initializer_list>
 #include <limits>
-#include <memory>
 #include <string_view>
 
 #include "engine/core/error.h"
+#include "engine/io/atomic_file.h"
 #include "engine/io/crc32.h"
-#include "engine/io/file_error.h"
 
 namespace mld::data {
 namespace {
@@ -115,13 +112,9 @@ Bytes encode_wave(std::span<const float> samples, std::int64_t rate) {
 }
 
 void write_file(const std::filesystem::path& path, std::span<const std::uint8_t> bytes) {
-  struct Close {
-    void operator()(std::FILE* file) const { std::fclose(file); }
-  };
-  std::unique_ptr<std::FILE, Close> file(std::fopen(path.c_str(), "wb"));
-  if (!file) fail_io(path, "write", errno);
-  const bool written = std::fwrite(bytes.data(), 1, bytes.size(), file.get()) == bytes.size();
-  if (!written || std::fflush(file.get()) != 0) fail_io(path, "write", errno);
+  AtomicFile file(path, Links::replace, Flush::later);
+  file.write(std::as_bytes(bytes));
+  file.commit();
 }
 
 }  // namespace mld::data

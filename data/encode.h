@@ -17,7 +17,8 @@ std::vector<std::uint8_t> encode_png(const Picture& picture);
 // A mono WAV file of 16-bit PCM; samples are clamped to [-1, 1], NaN becomes 0.
 std::vector<std::uint8_t> encode_wave(std::span<const float> samples, std::int64_t rate);
 
-// Error (io) if the file cannot be written completely.
+// Replaces the file, or a link of its name, as a whole; the folder that it is part of is to be flushed
+// (engine/io/atomic_folder.h). Error (io) if that fails.
 void write_file(const std::filesystem::path& path, std::span<const std::uint8_t> bytes);
 
 }  // namespace mld::data

@@ -373,7 +373,7 @@ std::vector<float> read_image(const std::filesystem::path& path, PictureSize siz
   if (fits) return image;
   MLD_CHECK_AS(ErrorKind::data, fit == Fit::resize, path.string(), ": ", picture.size.height, " x ",
                picture.size.width, " pixels, expected ", size.height, " x ", size.width,
-               "; resize it or ask for resizing");
+               "; --resize fits it");
   return resize_bilinear(image, {picture.size.height, picture.size.width, size.channels}, size.height,
                          size.width);
 }

@@ -8,6 +8,7 @@
 #include "data/store.h"
 #include "data/store_writer.h"
 #include "engine/core/error.h"
+#include "engine/io/files.h"
 
 namespace mld::data {
 namespace {
@@ -29,7 +30,7 @@ fs::path find_idx(const fs::path& folder, const std::string& stem, const std::st
   for (const char* dot : {"-", "."}) {
     for (const char* packed : {".gz", ""}) {
       const fs::path path = folder / cat(stem, dot, type, packed);
-      if (!fs::exists(path)) continue;
+      if (!path_exists(path)) continue;
       provenance.sources.push_back(describe_source(path));
       return path;
     }

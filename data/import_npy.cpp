@@ -10,6 +10,7 @@
 #include "data/store.h"
 #include "data/store_writer.h"
 #include "engine/core/error.h"
+#include "engine/io/files.h"
 #include "engine/random/philox.h"
 
 namespace mld::data {
@@ -49,9 +50,9 @@ struct Part {
 
 std::vector<std::string> list_modalities(const fs::path& folder) {
   std::vector<std::string> names;
-  for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
-    const std::string name = entry.path().stem().string();
-    if (entry.path().extension() == ".npy" && name != "labels" && !name.ends_with(kMask))
+  for (const fs::path& entry : list_folder(folder)) {
+    const std::string name = entry.stem().string();
+    if (entry.extension() == ".npy" && name != "labels" && !name.ends_with(kMask))
       names.push_back(name);
   }
   std::sort(names.begin(), names.end());
@@ -91,7 +92,7 @@ Spec infer_spec(const fs::path& folder) {
   }
   MLD_CHECK_AS(
       ErrorKind::data,
-      !fs::exists(folder / kTest) || list_modalities(folder / kTest) == list_modalities(folder / kTrain),
+      !path_exists(folder / kTest) || list_modalities(folder / kTest) == list_modalities(folder / kTrain),
       (folder / kTest).string(), ": other .npy files than in ", kTrain,
       "; give both the same modalities, or name those to read in modalities.json");
   return spec;
@@ -140,7 +141,7 @@ void complete(Wanted& wanted, const NpyArray& values) {
 
 std::vector<bool> read_mask(const fs::path& path, std::int64_t samples) {
   std::vector<bool> hole(static_cast<std::size_t>(samples));
-  if (!fs::exists(path)) return hole;
+  if (!path_exists(path)) return hole;
   const NpyArray mask(path);
   MLD_CHECK_AS(ErrorKind::data, mask.shape() == Shape{samples}, mask.name(), ": shape ", mask.shape(),
                ", expected [", samples, "]: not 0 where the sample lacks the modality");
@@ -184,7 +185,7 @@ Column read_column(const fs::path& folder, const Modality& m, NpyArray values, s
 }
 
 std::vector<std::int32_t> read_labels(const fs::path& path, std::int64_t samples) {
-  if (!fs::exists(path)) return {};
+  if (!path_exists(path)) return {};
   const NpyArray array(path);
   MLD_CHECK_AS(ErrorKind::data, array.shape() == Shape{samples}, array.name(), ": shape ", array.shape(),
                ", expected [", samples, "], one class per sample");
@@ -300,16 +301,16 @@ std::array<std::vector<std::int32_t>, 2> divide(std::int64_t samples, const NpyI
 
 void import_npy(const fs::path& folder, const fs::path& out, const NpyImport& options) {
   const fs::path train = folder / kTrain;
-  MLD_CHECK_AS(ErrorKind::data, fs::is_directory(train), train.string(),
+  MLD_CHECK_AS(ErrorKind::data, is_folder(train), train.string(),
                ": no such folder; put the training arrays there");
   MLD_CHECK_AS(ErrorKind::usage, options.test_fraction >= 0 && options.test_fraction < 1,
                "import: test fraction ", options.test_fraction, ", expected 0 to below 1");
-  const bool has_test = fs::is_directory(folder / kTest);
+  const bool has_test = is_folder(folder / kTest);
   MLD_CHECK_AS(ErrorKind::usage, !has_test || options.test_fraction == 0, folder.string(),
                ": has a test folder and a test fraction was asked for; leave one out");
   const fs::path default_spec = folder / "modalities.json";
   const fs::path spec_path = !options.spec.empty()      ? options.spec
-                             : fs::exists(default_spec) ? default_spec
+                             : path_exists(default_spec) ? default_spec
                                                         : fs::path();
   Spec spec = spec_path.empty() ? infer_spec(folder) : read_spec(spec_path);
 

@@ -1,44 +1,22 @@
 #include "data/mmap_file.h"
 
-#include <fcntl.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
 #include <utility>
 
-#include "engine/core/error.h"
+#include "engine/io/file_error.h"
+#include "engine/io/files.h"
 
 namespace mld::data {
-namespace {
-
-struct Descriptor {
-  int fd;
-  ~Descriptor() {
-    if (fd >= 0) ::close(fd);
-  }
-};
-
-}  // namespace
 
 MmapFile::MmapFile(const std::filesystem::path& path) {
-  const Descriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
-  if (file.fd < 0) {
-    const int error = errno;
-    MLD_CHECK_AS(ErrorKind::data, error != ENOENT && error != ENOTDIR, path.string(), ": no such file");
-    fail(ErrorKind::io, path.string(), ": cannot open: ", std::strerror(error));
-  }
-  struct stat info {};
-  MLD_CHECK_AS(ErrorKind::io, ::fstat(file.fd, &info) == 0, path.string(), ": ", std::strerror(errno));
-  MLD_CHECK_AS(ErrorKind::data, S_ISREG(info.st_mode), path.string(), ": not a regular file");
-  if (info.st_size == 0) return;
-  const auto size = static_cast<std::size_t>(info.st_size);
-  void* address = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, file.fd, 0);
-  MLD_CHECK_AS(ErrorKind::io, address != MAP_FAILED, path.string(), ": cannot map ", size,
-               " bytes: ", std::strerror(errno));
+  std::int64_t bytes = 0;
+  const Descriptor file = open_to_read(path, ErrorKind::data, &bytes);
+  if (bytes == 0) return;
+  const auto size = static_cast<std::size_t>(bytes);
+  void* address = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, file.get(), 0);
+  if (address == MAP_FAILED) fail_io(path, cat("map ", size, " bytes"), errno);
   bytes_ = {static_cast<const std::uint8_t*>(address), size};
 }
 

@@ -8,6 +8,7 @@
 #include "data/mmap_file.h"
 #include "engine/core/error.h"
 #include "engine/io/file_error.h"
+#include "engine/io/files.h"
 
 namespace mld::data {
 namespace {
@@ -153,7 +154,7 @@ void Split::validate() const {
 
 NpyArray Store::open_array(const std::string& file, DType dtype, const Shape& shape) const {
   const std::filesystem::path path = path_ / file;
-  MLD_CHECK_AS(ErrorKind::data, std::filesystem::exists(path), path.string(),
+  MLD_CHECK_AS(ErrorKind::data, path_exists(path), path.string(),
                ": missing, though dataset.json lists it", kRemedy);
   NpyArray array(path);
   MLD_CHECK_AS(ErrorKind::data, array.type() == npy_type(dtype) && array.shape() == shape, path.string(),
@@ -201,9 +202,9 @@ Split Store::open_split(const SplitSize& size) const {
 
 Store Store::open(const std::filesystem::path& folder) {
   const std::filesystem::path json = folder / "dataset.json";
-  MLD_CHECK_AS(ErrorKind::data, std::filesystem::is_directory(folder), folder.string(),
+  MLD_CHECK_AS(ErrorKind::data, is_folder(folder), folder.string(),
                ": no such data set folder; make one with 'mldctl data import'");
-  MLD_CHECK_AS(ErrorKind::data, std::filesystem::exists(json), folder.string(),
+  MLD_CHECK_AS(ErrorKind::data, path_exists(json), folder.string(),
                ": no dataset.json: this folder is no imported data set; make one with 'mldctl data import'");
   Store store;
   store.path_ = folder;

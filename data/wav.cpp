@@ -125,7 +125,7 @@ std::vector<float> read_wave(const std::filesystem::path& path, Conform conform)
       ErrorKind::data,
       conform == Conform::convert || (sound.info.samplerate == kSampleRate && sound.info.channels == 1),
       path.string(), ": ", sound.info.samplerate, " Hz with ", sound.info.channels,
-      " channel(s), expected 16000 Hz mono; ask for resampling or convert the file");
+      " channel(s), expected 16000 Hz mono; --resample-audio converts it");
   const Wave wave = read_mixed(sound, path.string());
   return resample(wave.samples, wave.rate, kSampleRate);
 }

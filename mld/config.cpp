@@ -1,13 +1,12 @@
 #include "mld/config.h"
 
 #include <algorithm>
-#include <fstream>
-#include <iterator>
 #include <set>
 #include <sstream>
 
 #include "engine/core/hash.h"
 #include "engine/io/file_error.h"
+#include "engine/io/files.h"
 #include "mld/config_reader.h"
 #include "mld/subsets.h"
 
@@ -137,16 +136,7 @@ void check(const Config& config, Problems& problems) {
 // --- layers
 // ----------------------------------------------------------------------------------------------------
 
-std::string read_file(const std::string& path) {
-  constexpr std::uintmax_t kMaxBytes = 1 << 20;
-  std::error_code error;
-  MLD_CHECK_AS(ErrorKind::usage, std::filesystem::is_regular_file(path, error), path,
-               ": no such file; check the name of the configuration");
-  std::ifstream in(path, std::ios::binary);
-  MLD_CHECK_AS(ErrorKind::usage, in && std::filesystem::file_size(path, error) <= kMaxBytes, path,
-               ": unreadable, or larger than a configuration can be (1 MiB)");
-  return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
-}
+constexpr std::int64_t kMaxFileBytes = 1 << 20;  // more than any configuration has
 
 struct FileLayer {
   std::string text, origin;  // no layer if the text is empty
@@ -258,7 +248,7 @@ void flatten(const OrderedJson& value, const std::string& key, std::map<std::str
 
 Config resolve_config(const ConfigSources& sources) {
   FileLayer file;
-  if (!sources.file.empty()) file = {read_file(sources.file), sources.file};
+  if (!sources.file.empty()) file = {read_file(sources.file, ErrorKind::usage, kMaxFileBytes), sources.file};
   return resolve(file, sources);
 }
 

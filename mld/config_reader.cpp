@@ -5,6 +5,7 @@
 #include <set>
 
 #include "engine/io/file_error.h"
+#include "mld/seed.h"
 
 namespace mld::config {
 namespace {
@@ -77,7 +78,9 @@ concept Text = std::is_same_v<T, std::string> || std::is_enum_v<T>;
 // The JSON value that a setting's text stands for: texts need no quotes.
 template <class T>
 Json value_of(const std::string& text) {
-  if constexpr (!Text<T>) {
+  if constexpr (std::is_same_v<T, std::uint64_t>) {
+    if (const auto seed = parse_seed(text)) return Json(*seed);
+  } else if constexpr (!Text<T>) {
     Json value = Json::parse(text, nullptr, /*allow_exceptions=*/false);
     if (value.is_primitive() && !value.is_discarded()) return value;
     if (std::is_same_v<T, std::vector<std::int64_t>> && value.is_array()) return value;
@@ -297,7 +300,7 @@ void Reader::read_value(std::int64_t& member, Limits limits, const Json& value, 
 
 void Reader::read_value(std::uint64_t& member, Limits, const Json& value, const std::string& key) {
   if (!value.is_number_unsigned())
-    return report(key, "expected an integer from 0 to 2^64-1, found ", found(value));
+    return report(key, kSeedExpected, ", found ", found(value));
   member = value.get<std::uint64_t>();
 }
 

@@ -5,6 +5,7 @@
 
 #include "engine/core/drivers.h"
 #include "engine/io/crc32.h"
+#include "engine/io/files.h"
 #include "engine/io/safetensors.h"
 #include "engine/ops/ops.h"
 #include "mld/run_files.h"
@@ -101,15 +102,15 @@ Model::Model(Config config, data::Description dataset, Device device)
 }
 
 Model Model::open(const std::filesystem::path& path, Device device) {
-  MLD_CHECK_AS(ErrorKind::model, std::filesystem::exists(path), path.string(), ": no such run or model file");
-  return std::filesystem::is_directory(path) ? open_run(path, device) : open_file(path, device);
+  MLD_CHECK_AS(ErrorKind::model, path_exists(path), path.string(), ": no such run or model file");
+  return is_folder(path) ? open_run(path, device) : open_file(path, device);
 }
 
 Model Model::open_run(const std::filesystem::path& folder, Device device) {
   const RunFiles files{folder};
   Model model(read_run_config(files), read_run_dataset(files), device);
   const auto load = [device](const std::filesystem::path& file, auto& slot, auto make) {
-    if (!std::filesystem::exists(file)) return;
+    if (!path_exists(file)) return;
     slot = std::make_unique<typename std::decay_t<decltype(slot)>::element_type>(make(), device);
     load_finished(file, slot->store);
   };

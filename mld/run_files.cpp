@@ -1,15 +1,13 @@
 #include "mld/run_files.h"
 
-#include <fstream>
-#include <iterator>
-
+#include "engine/io/files.h"
 #include "nn/checkpoint.h"
 
 namespace mld {
 namespace {
 
 std::string read_part(const RunFiles& files, const std::filesystem::path& part) {
-  MLD_CHECK_AS(ErrorKind::model, std::filesystem::exists(part), files.folder.string(), ": is not a run; ",
+  MLD_CHECK_AS(ErrorKind::model, path_exists(part), files.folder.string(), ": is not a run; ",
                part.filename().string(), " is missing");
   return read_text(part);
 }
@@ -17,10 +15,7 @@ std::string read_part(const RunFiles& files, const std::filesystem::path& part) 
 }  // namespace
 
 std::string read_text(const std::filesystem::path& path) {
-  std::ifstream in(path, std::ios::binary);
-  std::string text(std::istreambuf_iterator<char>(in), {});
-  MLD_CHECK_AS(ErrorKind::io, in.is_open() && !in.bad(), path.string(), ": cannot be read");
-  return text;
+  return read_file(path, ErrorKind::io);
 }
 
 Config read_run_config(const RunFiles& files) {
@@ -32,7 +27,7 @@ data::Description read_run_dataset(const RunFiles& files) {
 }
 
 void load_finished(const std::filesystem::path& checkpoint, nn::ParameterStore& store) {
-  MLD_CHECK_AS(ErrorKind::model, std::filesystem::exists(checkpoint), checkpoint.string(),
+  MLD_CHECK_AS(ErrorKind::model, path_exists(checkpoint), checkpoint.string(),
                ": missing; train this stage first");
   const nn::StoredModel model{"", &store};
   const nn::FileNotes notes = nn::load_weights(checkpoint, std::span(&model, 1));

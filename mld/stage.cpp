@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "engine/core/hash.h"
+#include "engine/io/files.h"
 #include "engine/io/jsonl.h"
 #include "nn/checkpoint.h"
 
@@ -81,7 +82,7 @@ class Runner {
  private:
   // Returns whether the stage is finished already.
   bool load() {
-    if (!std::filesystem::exists(stage_.checkpoint)) {
+    if (!path_exists(stage_.checkpoint)) {
       stage_.store->initialize(stage_.seed);
       return false;
     }

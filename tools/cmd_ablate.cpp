@@ -40,7 +40,7 @@ void run(const Options& o) {
   const auto [key, values] = parse_variation(o.variation);
   Progress progress;
   const EvaluationProgress show = [&](const std::string& what, std::int64_t done, std::int64_t total) {
-    progress.show(what, done, total);
+    progress.show_part(what, done, total);
     return !stop_requested();
   };
   const AblationRequest request{
@@ -80,6 +80,7 @@ void add_ablate_command(CLI::App& app) {
       ->required();
   c->add_option("--seeds", o->seeds, "Seeds of the runs, each with every value")
       ->type_name("N,N,...")
+      ->transform(seed_text())
       ->delimiter(',')
       ->allow_extra_args(false)
       ->capture_default_str();

@@ -1,5 +1,6 @@
 #include "data/store.h"
 #include "engine/io/atomic_file.h"
+#include "engine/io/files.h"
 #include "engine/runtime/threads.h"
 #include "mld/run_files.h"
 #include "mld/sampler_bench.h"
@@ -31,9 +32,9 @@ void run(const Options& o) {
                " network calls");
   const std::filesystem::path folder = o.run;
   std::filesystem::path file = o.out;
-  if (o.out.empty() && std::filesystem::is_directory(folder)) file = RunFiles{folder}.samplers();
+  if (o.out.empty() && is_folder(folder)) file = RunFiles{folder}.samplers();
   SamplerBench before;
-  if (!file.empty() && std::filesystem::exists(file))
+  if (!file.empty() && path_exists(file))
     before = parse_sampler_bench(read_text(file), file.string());
   Progress progress;
   std::fputs(table_heading().c_str(), stdout);
@@ -41,7 +42,7 @@ void run(const Options& o) {
       model, store, {.split = o.split, .samples = o.samples, .sampling = sample_settings(model.config())},
       samplers,
       [&](const std::string& what, std::int64_t done, std::int64_t total) {
-        progress.show(what, done, total);
+        progress.show_part(what, done, total);
         return !stop_requested();
       },
       [&](const SamplerBench& bench, const SamplerResult& result) {

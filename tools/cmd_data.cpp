@@ -3,6 +3,7 @@
 #include "data/store.h"
 #include "data/store_info.h"
 #include "tools/commands.h"
+#include "tools/option_checks.h"
 #include "tools/terminal.h"
 
 namespace mld::tools {
@@ -25,7 +26,7 @@ void add_make_digits(CLI::App& make) {
   add_out(*c, o->out);
   c->add_option("--train", o->digits.train, "Training items")->type_name("N")->capture_default_str();
   c->add_option("--test", o->digits.test, "Test items")->type_name("N")->capture_default_str();
-  c->add_option("--seed", o->digits.seed, "Seed")->capture_default_str();
+  add_seed(*c, o->digits.seed, "Seed")->capture_default_str();
   c->callback([o] {
     data::write_digits(data::make_digits(o->digits), o->out, o->digits.seed);
     done(o->out);
@@ -48,7 +49,7 @@ void add_import_mnist_svhn(CLI::App& import) {
       ->type_name("FOLDER")
       ->required();
   add_out(*c, o->out);
-  c->add_option("--seed", o->seed, "Seed of the pairing")->capture_default_str();
+  add_seed(*c, o->seed, "Seed of the pairing")->capture_default_str();
   c->add_option("--repetitions", o->repetitions, "Pairings of the same items")
       ->type_name("N")
       ->capture_default_str();
@@ -76,7 +77,7 @@ void add_import_npy(CLI::App& import) {
                 "Part of the training samples to hold out where there is no FOLDER/test; below 1")
       ->type_name("X")
       ->capture_default_str();
-  c->add_option("--seed", o->seed, "Seed of that split")->capture_default_str();
+  add_seed(*c, o->seed, "Seed of that split")->capture_default_str();
   add_out(*c, o->out);
   c->callback([o] {
     data::import_npy(o->folder, o->out,

@@ -1,5 +1,6 @@
 #include "data/store.h"
 #include "engine/io/atomic_file.h"
+#include "engine/io/files.h"
 #include "engine/runtime/threads.h"
 #include "mld/evaluate.h"
 #include "mld/run_files.h"
@@ -33,20 +34,20 @@ void run(const Options& o) {
                             .weights = o.weights};
   // Opened first, so that a place that cannot be written is known before the work.
   std::filesystem::path file = o.out;
-  if (o.out.empty() && options.generate && std::filesystem::is_directory(o.run))
+  if (o.out.empty() && options.generate && is_folder(o.run))
     file = RunFiles{o.run}.evaluation();
   std::optional<AtomicFile> out;
   if (!file.empty()) out.emplace(file);
   Progress progress;
   const Evaluation result =
       evaluate(model, store, options, [&](const std::string& what, std::int64_t done, std::int64_t total) {
-        progress.show(what, done, total);
+        progress.show_part(what, done, total);
         return !stop_requested();
       });
   progress.finish();
   std::fputs((o.json ? to_json(result) : to_table(result)).c_str(), stdout);
   if (!out) return;
-  const bool beside = o.out.empty() && std::filesystem::exists(file);
+  const bool beside = o.out.empty() && path_exists(file);
   out->write(beside ? with_parts_of(to_json(result), read_text(file)) : to_json(result));
   out->commit();
 }

@@ -15,11 +15,12 @@ struct Options {
   DeviceFlags device;
 };
 
-std::string make(report::ReportRequest request, Progress& progress) {
+std::string make(report::ReportRequest request) {
+  Progress progress;
   request.environment = environment_facts(request.device);
   const std::filesystem::path file =
       report::write_report(request, [&](const std::string& what, std::int64_t done, std::int64_t total) {
-        progress.show("report: " + what, done, total);
+        progress.show_part("report: " + what, done, total);
         return !stop_requested();
       });
   progress.finish();
@@ -28,10 +29,8 @@ std::string make(report::ReportRequest request, Progress& progress) {
 
 void run(const Options& o) {
   set_threads(o.threads);
-  Progress progress;
   const std::string file =
-      make({.run = o.run, .data = o.data, .out = o.out, .samples = o.samples, .device = o.device.choose()},
-           progress);
+      make({.run = o.run, .data = o.data, .out = o.out, .samples = o.samples, .device = o.device.choose()});
   std::printf("%s\n", file.c_str());
 }
 
@@ -40,7 +39,7 @@ void run(const Options& o) {
 void report_training(const std::string& run, Device device, Progress& progress) {
   std::string why = "stopped on request";
   try {
-    progress.note("report: " + make({.run = run, .device = device}, progress));
+    progress.note("report: " + make({.run = run, .device = device}));
     return;
   } catch (const std::exception& error) {
     why = error.what();

@@ -1,4 +1,5 @@
 #include "data/store.h"
+#include "engine/io/files.h"
 #include "engine/runtime/threads.h"
 #include "mld/run_files.h"
 #include "mld/train.h"
@@ -46,7 +47,7 @@ Config configuration(const Options& o) {
   const bool continues = o.resume && o.preset.empty() && o.config.empty();
   if (continues) sources.file = RunFiles{o.out}.config().string();
   if (continues)
-    MLD_CHECK_AS(ErrorKind::usage, std::filesystem::exists(sources.file), o.out,
+    MLD_CHECK_AS(ErrorKind::usage, path_exists(sources.file), o.out,
                  ": holds no run to resume; start one with --preset or --config");
   sources.environment = mld_environment();
   sources.settings = settings_of(o);
@@ -128,7 +129,7 @@ void add_train_command(CLI::App& app) {
   o->device.add_to(*c);
   c->add_option("--threads", o->threads, "CPU threads; 0: all cores. Results do not depend on it")
       ->type_name("N");
-  c->add_option("--seed", o->seed, "Seed of everything random; default: 0")->type_name("N");
+  add_seed(*c, o->seed, "Seed of everything random; default: 0");
   c->add_flag_callback(
       "--help-config",
       [] {

@@ -2,6 +2,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <exception>
+#include <filesystem>
 #include <new>
 
 #include "engine/core/error.h"
@@ -9,6 +10,7 @@
 #include "mld/names.h"
 #include "mld/sampler.h"
 #include "tools/commands.h"
+#include "tools/option_checks.h"
 #include "tools/terminal.h"
 
 namespace {
@@ -17,7 +19,10 @@ constexpr const char* kFooter =
     "Exit codes: 0 done, 2 usage or configuration, 3 data, 4 model file, 5 training diverged, 6 device or "
     "memory,\n"
     "7 disk, 8 folder in use or holding another run, 70 internal error, 75 stopped on request (--resume "
-    "continues).";
+    "continues), 141 the reader of the output went away.";
+
+// Nobody reads the output: no failure of ours, and nobody to tell.
+struct Unread {};
 
 // What follows "mldctl: " where the arguments cannot be understood.
 std::string usage_problem(const CLI::App& app, const CLI::ParseError& error) {
@@ -64,6 +69,7 @@ void run(int argc, char** argv) {
   mld::tools::add_report_command(app);
   mld::tools::add_model_commands(app);
   mld::tools::add_doctor_command(app);
+  mld::tools::refuse_empty_values(app);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -71,7 +77,10 @@ void run(int argc, char** argv) {
     app.exit(error);  // prints the help that was asked for
   }
   const bool flushed = std::fflush(stdout) == 0;
-  if (!flushed || std::ferror(stdout)) mld::fail_io("standard output", "write", flushed ? EIO : errno);
+  const int error = flushed ? EIO : errno;
+  if (flushed && !std::ferror(stdout)) return;
+  if (error == EPIPE || mld::tools::output_is_closed()) throw Unread{};
+  mld::fail_io("standard output", "write", error);
 }
 
 int report(int code, const std::string& message) {
@@ -92,6 +101,11 @@ int main(int argc, char** argv) {
     return report(mld::tools::kExitStopped, "stopped on request; " + stopped.remark);
   } catch (const mld::Cancelled&) {
     return report(mld::tools::kExitStopped, "stopped on request");
+  } catch (const Unread&) {
+    return mld::tools::kExitUnread;
+  } catch (const std::filesystem::filesystem_error& error) {
+    return report(static_cast<int>(mld::ErrorKind::io),
+                  error.path1().string() + ": cannot be used: " + error.code().message());
   } catch (const std::bad_alloc&) {
     return report(static_cast<int>(mld::ErrorKind::device), "out of memory; use a smaller batch or chunk");
   } catch (const std::exception& error) {

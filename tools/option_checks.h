@@ -6,9 +6,11 @@
 #include <string>
 
 #include "engine/core/error.h"
+#include "engine/io/file_error.h"
 #include "engine/runtime/devices.h"
 #include "engine/runtime/precision.h"
 #include "engine/runtime/threads.h"
+#include "mld/seed.h"
 
 namespace mld::tools {
 
@@ -22,6 +24,33 @@ inline CLI::Validator between(std::int64_t low, std::int64_t high) {
     return good ? std::string() : cat("expected ", low, " to ", high, ", found ", text);
   };
   return {check, cat(low, "..", high)};
+}
+
+// For transform(): what the option's type makes of it no longer depends on how the number is written.
+inline CLI::Validator seed_text() {
+  const auto check = [](std::string& text) {
+    const auto seed = parse_seed(text);
+    if (!seed) return cat(kSeedExpected, ", found ", quote(text));
+    text = std::to_string(*seed);
+    return std::string();
+  };
+  return {check, "0..2^64-1"};
+}
+
+template <class T>
+CLI::Option* add_seed(CLI::App& app, T& seed, const std::string& meaning) {
+  return app.add_option("--seed", seed, meaning)->type_name("N")->transform(seed_text());
+}
+
+// An option that is given has a value, in every command: '' is what an unset variable of a script leaves.
+inline void refuse_empty_values(CLI::App& app) {
+  const auto check = [](const std::string& text) {
+    return text.empty() ? std::string("found '', which is no value; give one or leave the option out")
+                        : std::string();
+  };
+  for (CLI::Option* option : app.get_options(nullptr))
+    if (option->get_items_expected_max() > 0) option->check(check, "");
+  for (CLI::App* command : app.get_subcommands(nullptr)) refuse_empty_values(*command);
 }
 
 inline void add_threads(CLI::App& app, int& threads) {

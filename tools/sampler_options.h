@@ -35,7 +35,7 @@ struct SamplerFlags {
                    "Noise of dpm_sde's reverse SDE, 1: the plain one; default: as the run was configured")
         ->type_name("X");
     add("--chunk", chunk, "Samples generated together, which does not change them", between(1, kMaxChunk));
-    app.add_option("--seed", seed, "Seed of the samples; default: that of the run");
+    add_seed(app, seed, "Seed of the samples; default: that of the run");
   }
 
   SampleSettings apply(SampleSettings settings) const {

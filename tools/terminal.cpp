@@ -1,5 +1,6 @@
 #include "tools/terminal.h"
 
+#include <poll.h>
 #include <unistd.h>
 #include <csignal>
 #include <cstdio>
@@ -31,6 +32,9 @@ void install_stop_signals() {
   action.sa_flags = static_cast<int>(SA_RESETHAND) | SA_RESTART;
   sigaction(SIGINT, &action, nullptr);
   sigaction(SIGTERM, &action, nullptr);
+  struct sigaction hangup = {};
+  if (sigaction(SIGHUP, nullptr, &hangup) == 0 && hangup.sa_handler != SIG_IGN)
+    sigaction(SIGHUP, &action, nullptr);
 }
 
 void ignore_write_signals() {
@@ -40,14 +44,23 @@ void ignore_write_signals() {
 
 bool stop_requested() { return stop_flag != 0; }
 
-Progress::~Progress() { finish(); }
+bool output_is_closed() {
+  pollfd output{STDOUT_FILENO, POLLOUT, 0};
+  return ::poll(&output, 1, 0) == 1 && (output.revents & (POLLERR | POLLHUP)) != 0;
+}
+
+Progress::~Progress() {
+  if (open_) print(true);
+}
 
 void Progress::show(const std::string& what, std::int64_t done, std::int64_t total, const std::string& rest) {
   if (what != what_) {
     finish();
     what_ = what;
+    begun_at_ = done;
     started_ = printed_ = std::chrono::steady_clock::now();
   }
+  by_parts_ = false;
   done_ = done;
   total_ = total;
   rest_ = rest;
@@ -58,14 +71,20 @@ void Progress::show(const std::string& what, std::int64_t done, std::int64_t tot
   if (due && done < total) print(false);  // the last state is finish()'s
 }
 
+void Progress::show_part(const std::string& what, std::int64_t part, std::int64_t total) {
+  show(what, part, total);
+  by_parts_ = true;
+}
+
 void Progress::note(const std::string& line) {
   finish();
   std::fprintf(stderr, "%s\n", line.c_str());
 }
 
 void Progress::finish() {
+  if (by_parts_) done_ = total_;
   if (open_) print(true);
-  open_ = false;
+  open_ = by_parts_ = false;
   what_.clear();
 }
 
@@ -76,8 +95,9 @@ void Progress::print(bool last) {
   if (!rest_.empty()) line += "  " + rest_;
   if (last)
     line += "  in " + duration(elapsed);
-  else if (done_ > 0 && total_ > done_)
-    line += "  ETA " + duration(elapsed / static_cast<double>(done_) * static_cast<double>(total_ - done_));
+  else if (done_ > begun_at_ && total_ > done_)
+    line += "  ETA " + duration(elapsed / static_cast<double>(done_ - begun_at_) *
+                                static_cast<double>(total_ - done_));
   if (on_terminal())
     std::fprintf(stderr, "\r\033[K%s%s", line.c_str(), last ? "\n" : "");
   else

@@ -1,10 +1,9 @@
 #include "engine/io/jsonl.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-#include <fstream>
-#include <iterator>
 #include <nlohmann/json.hpp>
 #include <string>
 
@@ -34,18 +33,23 @@ std::int64_t complete_size(const std::filesystem::path& path, int fd) {
 }  // namespace
 
 JsonlWriter::JsonlWriter(std::filesystem::path path) : path_(std::move(path)) {
-  fd_ = ::open(path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-  if (fd_ < 0) fail_io(path_, "open for appending", errno);
-  try {
-    size_ = complete_size(path_, fd_);
-    if (::ftruncate(fd_, size_) != 0) fail_io(path_, "append", errno);
-  } catch (...) {
-    ::close(fd_);
-    throw;
+  open();
+  struct stat status {};
+  if (::fstat(fd_.get(), &status) != 0) fail_io(path_, "append", errno);
+  MLD_CHECK_AS(ErrorKind::io, S_ISREG(status.st_mode), path_.string(),
+               ": cannot append: not a regular file but ", file_type(status), "; move it away");
+  if (status.st_nlink > 1) {  // a copy of the folder by links: its other names keep what they have
+    write_file_atomically(path_, read_file(path_, ErrorKind::io));
+    open();
   }
+  size_ = complete_size(path_, fd_.get());
+  if (::ftruncate(fd_.get(), size_) != 0) fail_io(path_, "append", errno);
 }
 
-JsonlWriter::~JsonlWriter() { ::close(fd_); }
+void JsonlWriter::open() {
+  fd_ = Descriptor(::open(path_.c_str(), O_RDWR | O_CREAT | O_NONBLOCK | O_CLOEXEC, 0666));
+  if (!fd_) fail_io(path_, "open for appending", errno);
+}
 
 void JsonlWriter::append(std::string_view object) {
   MLD_CHECK(object.find('\n') == std::string_view::npos, path_.string(),
@@ -54,12 +58,12 @@ void JsonlWriter::append(std::string_view object) {
   std::size_t done = 0;
   while (done < line.size()) {
     const ssize_t written =
-        ::pwrite(fd_, line.data() + done, line.size() - done, size_ + static_cast<std::int64_t>(done));
+        ::pwrite(fd_.get(), line.data() + done, line.size() - done, size_ + static_cast<std::int64_t>(done));
     if (written < 0 && errno == EINTR) continue;
     if (written <= 0) {
       const int error = written < 0 ? errno : ENOSPC;
       // If even this fails, the torn line goes when the file is opened next.
-      [[maybe_unused]] const int result = ::ftruncate(fd_, size_);
+      [[maybe_unused]] const int result = ::ftruncate(fd_.get(), size_);
       fail_io(path_, "append", error);
     }
     done += static_cast<std::size_t>(written);
@@ -68,16 +72,13 @@ void JsonlWriter::append(std::string_view object) {
 }
 
 void JsonlWriter::flush() {
-  if (::fsync(fd_) != 0) fail_io(path_, "flush to disk", errno);
+  if (::fsync(fd_.get()) != 0) fail_io(path_, "flush to disk", errno);
 }
 
 void truncate_jsonl(const std::filesystem::path& path,
                     const std::function<bool(std::string_view line)>& keep) {
-  std::error_code error;
-  if (!std::filesystem::exists(path, error)) return;
-  std::ifstream in(path, std::ios::binary);
-  const std::string text{std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
-  if (!in.good() && !in.eof()) fail_io(path, "read", errno);
+  if (!path_exists(path)) return;
+  const std::string text = read_file(path, ErrorKind::io);
   std::size_t kept = 0;
   for (std::size_t end; (end = text.find('\n', kept)) != std::string::npos; kept = end + 1)
     if (!keep(std::string_view(text).substr(kept, end - kept))) break;

@@ -8,22 +8,23 @@
 #include <functional>
 #include <string_view>
 
+#include "engine/io/files.h"
+
 namespace mld {
 
 // Every member fails with ErrorKind::io on errors of the system; what was appended before stays.
 class JsonlWriter {
  public:
   explicit JsonlWriter(std::filesystem::path path);  // creates the file or continues it
-  ~JsonlWriter();
-  JsonlWriter(const JsonlWriter&) = delete;
-  JsonlWriter& operator=(const JsonlWriter&) = delete;
 
   void append(std::string_view object);  // without a line break
   void flush();                          // to disk: before a checkpoint that counts on the lines so far
 
  private:
+  void open();
+
   std::filesystem::path path_;
-  int fd_ = -1;
+  Descriptor fd_;
   std::int64_t size_ = 0;
 };
 

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <string>
@@ -25,30 +26,32 @@ std::string owner(int fd) {
 
 LockFile::LockFile(const std::filesystem::path& folder) {
   const std::filesystem::path path = folder / ".lock";
-  const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
-  if (fd < 0) fail_io(path, "create the lock", errno);
-  if (::flock(fd, LOCK_EX | LOCK_NB) != 0) {
+  Descriptor fd(::open(path.c_str(), O_RDWR | O_CREAT | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW, 0666));
+  if (!fd) fail_io(path, "create the lock", errno);
+  struct stat status {};
+  if (::fstat(fd.get(), &status) != 0) fail_io(path, "create the lock", errno);
+  MLD_CHECK_AS(ErrorKind::io, S_ISREG(status.st_mode) && status.st_nlink == 1, path.string(),
+               ": cannot be the lock: is ",
+               S_ISREG(status.st_mode) ? cat("a file of ", status.st_nlink, " names") : file_type(status),
+               "; remove it");
+  if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
     const int error = errno;
-    const std::string who = owner(fd);
-    ::close(fd);
+    const std::string who = owner(fd.get());
     if (error != EWOULDBLOCK) fail_io(path, "lock the folder", error);
     fail(ErrorKind::busy, folder.string(), ": in use by ", who,
          "; wait until it ends, stop it, or choose another folder");
   }
   // The id only serves other processes' messages: a disk too full for it does not stop us.
   const std::string id = std::to_string(::getpid()) + "\n";
-  [[maybe_unused]] const bool told =
-      ::ftruncate(fd, 0) == 0 && ::pwrite(fd, id.data(), id.size(), 0) == static_cast<ssize_t>(id.size());
-  fd_ = fd;
+  [[maybe_unused]] const bool told = ::ftruncate(fd.get(), 0) == 0 &&
+                                     ::pwrite(fd.get(), id.data(), id.size(), 0) == static_cast<ssize_t>(id.size());
+  fd_ = std::move(fd);
 }
 
 LockFile::~LockFile() {
-  if (fd_ < 0) return;
-  [[maybe_unused]] const int result = ::ftruncate(fd_, 0);
-  ::close(fd_);
+  if (!fd_) return;
+  [[maybe_unused]] const int result = ::ftruncate(fd_.get(), 0);
 }
-
-LockFile::LockFile(LockFile&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
 
 LockFile& LockFile::operator=(LockFile&& other) noexcept {
   std::swap(fd_, other.fd_);

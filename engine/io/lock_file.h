@@ -5,22 +5,22 @@
 
 #include <filesystem>
 
+#include "engine/io/files.h"
+
 namespace mld {
 
 class LockFile {
  public:
   // Fails at once with ErrorKind::busy, naming the owner's process id, if the folder is in use; ErrorKind::io
-  // if
-  // '.lock' cannot be created (missing folder, permissions, a file system without locks).
+  // if '.lock' cannot be created (missing folder, permissions, a file system without locks) or is anything but
+  // a regular file of one name.
   explicit LockFile(const std::filesystem::path& folder);
   ~LockFile();  // releases the lock; the empty '.lock' stays
-  LockFile(LockFile&& other) noexcept;
+  LockFile(LockFile&& other) noexcept = default;
   LockFile& operator=(LockFile&& other) noexcept;
-  LockFile(const LockFile&) = delete;
-  LockFile& operator=(const LockFile&) = delete;
 
  private:
-  int fd_ = -1;
+  Descriptor fd_;
 };
 
 }  // namespace mld

@@ -1,9 +1,5 @@
 #include "engine/io/safetensors.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <array>
 #include <bit>
@@ -12,6 +8,7 @@
 
 #include "engine/io/crc32.h"
 #include "engine/io/file_error.h"
+#include "engine/io/files.h"
 #include "engine/io/safetensors_header.h"
 
 namespace mld {
@@ -25,31 +22,6 @@ static_assert(std::endian::native == std::endian::little,
               "the format is little-endian and read as it stands");
 
 constexpr std::array kDTypes = {DType::f32, DType::f64, DType::i32, DType::u8};
-
-std::int64_t open_file(const std::filesystem::path& path, int& fd) {
-  fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0 && (errno == ENOENT || errno == ENOTDIR))
-    fail(ErrorKind::model, path.string(), ": no such file; check the name");
-  if (fd < 0) fail_io(path, "open", errno);
-  struct stat status {};
-  if (::fstat(fd, &status) != 0) fail_io(path, "read", errno);
-  MLD_CHECK_AS(ErrorKind::model, S_ISREG(status.st_mode), path.string(), ": not a file of tensors but a ",
-               S_ISDIR(status.st_mode) ? "folder" : "special file", "; name a .safetensors file");
-  return status.st_size;
-}
-
-void read_at(const std::filesystem::path& path, int fd, std::int64_t offset,
-             std::span<std::byte> destination) {
-  while (!destination.empty()) {
-    const ssize_t got = ::pread(fd, destination.data(), destination.size(), offset);
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) fail_io(path, "read", errno);
-    MLD_CHECK_AS(ErrorKind::model, got > 0, path.string(),
-                 ": became shorter while it was read; use another copy");
-    destination = destination.subspan(static_cast<std::size_t>(got));
-    offset += got;
-  }
-}
 
 // Bytes of a tensor of these extents, or -1 beyond 2^63.
 std::int64_t byte_size(const std::vector<std::uint64_t>& shape, DType dtype) {
@@ -130,13 +102,24 @@ std::vector<TensorInfo> check_header(const Header& header, std::int64_t data_beg
   return tensors;
 }
 
+// Bytes of data that a header speaks of, if its entries fit together; else 0.
+std::int64_t whole_data_bytes(const Header& header) {
+  std::uint64_t end = 0;
+  for (const Entry& entry : header.tensors)
+    if (entry.offsets.size() == 2) end = std::max(end, entry.offsets[1]);
+  constexpr std::uint64_t kMaxBytes = std::uint64_t{1} << 62U;  // room for the header before it
+  Problems problems;
+  if (end <= kMaxBytes) check_header(header, 0, static_cast<std::int64_t>(end), problems);
+  return end <= kMaxBytes && problems.empty() ? static_cast<std::int64_t>(end) : 0;
+}
+
 std::uint32_t file_crc(const std::filesystem::path& path, int fd, const TensorInfo& tensor) {
   constexpr std::int64_t kBlock = 1 << 20;
   std::vector<std::byte> block(static_cast<std::size_t>(std::min(kBlock, tensor.bytes())));
   std::uint32_t crc = 0;
   for (std::int64_t done = 0; done < tensor.bytes(); done += kBlock) {
     const std::span part(block.data(), static_cast<std::size_t>(std::min(kBlock, tensor.bytes() - done)));
-    read_at(path, fd, tensor.offset + done, part);
+    read_at(path, fd, tensor.offset + done, part, ErrorKind::model);
     crc = crc32(part, crc);
   }
   return crc;
@@ -201,52 +184,50 @@ void add_name_differences(std::span<const std::string> expected, std::span<const
 
 }  // namespace
 
-SafetensorsFile::SafetensorsFile(const std::filesystem::path& path) : path_(path) {
-  try {
-    read_header();
-  } catch (...) {
-    if (fd_ >= 0) ::close(fd_);
-    throw;
-  }
+SafetensorsFile::SafetensorsFile(const std::filesystem::path& path) : path_(path) { read_header(); }
+
+// The length of the header, which must be there as a whole.
+std::int64_t SafetensorsFile::read_header_size(std::int64_t file_bytes) const {
+  const auto check_whole = [&](bool whole, const auto&... what) {
+    MLD_CHECK_AS(ErrorKind::model, whole, path_.string(), ": truncated: has ", file_bytes, " bytes, ", what...,
+                 "; use another copy");
+  };
+  check_whole(file_bytes >= 8, "the length of the header alone takes 8");
+  std::uint64_t size = 0;
+  read_at(path_, fd_.get(), 0, std::as_writable_bytes(std::span(&size, 1)), ErrorKind::model);
+  char first = '{';
+  if (file_bytes > 8)
+    read_at(path_, fd_.get(), 8, std::as_writable_bytes(std::span(&first, 1)), ErrorKind::model);
+  const bool fits = size <= static_cast<std::uint64_t>(std::max<std::int64_t>(0, file_bytes - 8));
+  MLD_CHECK_AS(ErrorKind::model, size <= safetensors::kMaxHeaderBytes && (fits || first == '{'),
+               path_.string(), ": not a safetensors file: its first 8 bytes claim a header of ", size, " bytes (the limit is ",
+               safetensors::kMaxHeaderBytes, ") that begins with ", quote({&first, 1}), " (expected '{')",
+               "; name a .safetensors file");
+  const auto header_bytes = static_cast<std::int64_t>(size);
+  check_whole(header_bytes <= file_bytes - 8, "its header ends at byte ", 8 + header_bytes);
+  return header_bytes;
 }
 
 void SafetensorsFile::read_header() {
-  const std::int64_t file_bytes = open_file(path_, fd_);
-  MLD_CHECK_AS(ErrorKind::model, file_bytes >= 8, path_.string(), ": has ", file_bytes,
-               " bytes, too few for a file of tensors; use another copy");
-  std::uint64_t header_bytes = 0;
-  read_at(path_, fd_, 0, std::as_writable_bytes(std::span(&header_bytes, 1)));
-  const auto limit = static_cast<std::uint64_t>(std::min(safetensors::kMaxHeaderBytes, file_bytes - 8));
-  MLD_CHECK_AS(ErrorKind::model, header_bytes <= limit, path_.string(), ": its header claims ", header_bytes,
-               " bytes, the limit is ", limit,
-               " (100 MB and the size of the file): truncated, or not a safetensors file; use another copy");
-  std::string json(header_bytes, '\0');
-  read_at(path_, fd_, 8, std::as_writable_bytes(std::span(json)));
+  std::int64_t file_bytes = 0;
+  fd_ = open_to_read(path_, ErrorKind::model, &file_bytes);
+  const std::int64_t header_bytes = read_header_size(file_bytes);
+  std::string json(static_cast<std::size_t>(header_bytes), '\0');
+  read_at(path_, fd_.get(), 8, std::as_writable_bytes(std::span(json)), ErrorKind::model);
 
   Problems problems;
   Header header = safetensors::parse_header(json, problems);
-  const std::int64_t data_begin = 8 + static_cast<std::int64_t>(header_bytes);
-  if (problems.empty()) tensors_ = check_header(header, data_begin, file_bytes - data_begin, problems);
-  if (problems.empty()) verify_checksums(path_, fd_, tensors_, header.metadata, problems);
+  const std::int64_t data_begin = 8 + header_bytes, data_bytes = file_bytes - data_begin;
+  if (problems.empty())
+    if (const std::int64_t described = whole_data_bytes(header); described > data_bytes)
+      fail(ErrorKind::model, path_.string(), ": truncated: has ", file_bytes, " bytes, its header describes ",
+           data_begin + described, "; use another copy");
+  if (problems.empty()) tensors_ = check_header(header, data_begin, data_bytes, problems);
+  if (problems.empty()) verify_checksums(path_, fd_.get(), tensors_, header.metadata, problems);
   MLD_CHECK_AS(ErrorKind::model, problems.empty(), path_.string(), ": ", problems.text(),
                "; the file is damaged or not made for this program, use another copy");
   for (std::size_t i = 0; i < tensors_.size(); ++i) index_[tensors_[i].name] = i;
   metadata_ = std::move(header.metadata);
-}
-
-SafetensorsFile::~SafetensorsFile() {
-  if (fd_ >= 0) ::close(fd_);
-}
-
-SafetensorsFile::SafetensorsFile(SafetensorsFile&& other) noexcept { *this = std::move(other); }
-
-SafetensorsFile& SafetensorsFile::operator=(SafetensorsFile&& other) noexcept {
-  std::swap(path_, other.path_);
-  std::swap(fd_, other.fd_);
-  std::swap(tensors_, other.tensors_);
-  std::swap(index_, other.index_);
-  std::swap(metadata_, other.metadata_);
-  return *this;
 }
 
 const TensorInfo* SafetensorsFile::find(const std::string& name) const {
@@ -267,7 +248,7 @@ void SafetensorsFile::read(const std::string& name, std::span<std::byte> destina
                "; the file belongs to another kind of model");
   MLD_CHECK(static_cast<std::int64_t>(destination.size()) == tensor->bytes(), path_.string(), ": tensor ",
             quote(name), " has ", tensor->bytes(), " bytes, asked to fill ", destination.size());
-  read_at(path_, fd_, tensor->offset, destination);
+  read_at(path_, fd_.get(), tensor->offset, destination, ErrorKind::model);
 }
 
 void check_names(const std::string& where, std::span<const std::string> expected,

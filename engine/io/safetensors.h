@@ -26,6 +26,7 @@
 
 #include "engine/core/dtype.h"
 #include "engine/core/shape.h"
+#include "engine/io/files.h"
 
 namespace mld {
 
@@ -49,11 +50,6 @@ class SafetensorsFile {
   // Fails with ErrorKind::model naming the file, every problem found (up to 20) and the remedy; ErrorKind::io
   // if the disk fails.
   explicit SafetensorsFile(const std::filesystem::path& path);
-  ~SafetensorsFile();
-  SafetensorsFile(SafetensorsFile&& other) noexcept;
-  SafetensorsFile& operator=(SafetensorsFile&& other) noexcept;
-  SafetensorsFile(const SafetensorsFile&) = delete;
-  SafetensorsFile& operator=(const SafetensorsFile&) = delete;
 
   const std::filesystem::path& path() const { return path_; }
   const std::vector<TensorInfo>& tensors() const { return tensors_; }  // in file order
@@ -65,10 +61,11 @@ class SafetensorsFile {
   void read(const std::string& name, std::span<std::byte> destination) const;
 
  private:
+  std::int64_t read_header_size(std::int64_t file_bytes) const;
   void read_header();
 
   std::filesystem::path path_;
-  int fd_ = -1;
+  Descriptor fd_;
   std::vector<TensorInfo> tensors_;
   std::map<std::string, std::size_t> index_;  // name -> position in tensors_
   Metadata metadata_;

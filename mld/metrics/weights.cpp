@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "engine/io/crc32.h"
+#include "engine/io/files.h"
 #include "engine/io/safetensors.h"
 
 namespace mld {
@@ -83,7 +84,7 @@ std::filesystem::path weights_folder(const std::filesystem::path& folder) {
   std::filesystem::path place = folder;
   if (place.empty())
     if (const char* named = std::getenv("MLD_WEIGHTS")) place = named;
-  MLD_CHECK_AS(ErrorKind::io, place.empty() || std::filesystem::is_directory(place), place.string(),
+  MLD_CHECK_AS(ErrorKind::io, place.empty() || is_folder(place), place.string(),
                ": no such folder, expected that of the metric networks' weights (docs/metric-weights.md)");
   return place;
 }
@@ -91,7 +92,7 @@ std::filesystem::path weights_folder(const std::filesystem::path& folder) {
 std::optional<std::filesystem::path> find_weight_file(const std::filesystem::path& folder,
                                                       const std::string& file) {
   const std::filesystem::path place = weights_folder(folder);
-  if (place.empty() || !std::filesystem::exists(place / file)) return std::nullopt;
+  if (place.empty() || !path_exists(place / file)) return std::nullopt;
   return place / file;
 }
 

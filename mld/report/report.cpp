@@ -9,6 +9,7 @@
 
 #include "data/store.h"
 #include "engine/io/atomic_file.h"
+#include "engine/io/files.h"
 #include "mld/coherence.h"
 #include "mld/config_fields.h"
 #include "mld/generate.h"
@@ -47,7 +48,7 @@ struct Curve {
 // Lines that are cut off or no metrics are left out: a run may be writing.
 std::vector<Curve> read_curves(const fs::path& file) {
   std::vector<Curve> curves;
-  if (!fs::exists(file)) return curves;
+  if (!path_exists(file)) return curves;
   std::istringstream lines(read_text(file));
   for (std::string line; std::getline(lines, line);) {
     const nlohmann::json j = nlohmann::json::parse(line, nullptr, false);
@@ -148,7 +149,7 @@ class Reporter {
 
   std::string run() {
     const std::string numbers = evaluation();  // first: these refuse files, and take no time
-    const std::string compared = fs::exists(files_.samplers()) ? sampler_tables(read_text(files_.samplers()),
+    const std::string compared = path_exists(files_.samplers()) ? sampler_tables(read_text(files_.samplers()),
                                                                                 files_.samplers().string())
                                                                : std::string();
     const Config& c = model_.config();
@@ -175,7 +176,7 @@ class Reporter {
   void open_store() {
     const bool named = !request_.data.empty();
     const fs::path path = named ? request_.data : fs::path(model_.config().data.store);
-    if (!named && !fs::exists(path / "dataset.json")) return;
+    if (!named && !path_exists(path / "dataset.json")) return;
     store_ = data::Store::open(path);
     for (int i = 0; i < model_.modalities(); ++i)
       MLD_CHECK_AS(ErrorKind::data, store_->modality(column(i)).shape == model_.info(i).shape, path.string(),
@@ -370,12 +371,12 @@ class Reporter {
 
   std::string evaluation() const {
     const fs::path file = files_.evaluation();
-    if (!fs::exists(file))
+    if (!path_exists(file))
       return remark(
           "Not evaluated yet: `mldctl eval` measures coherence and quality, and the next report shows "
           "them.");
     std::string out = evaluation_tables(read_text(file), file.string());
-    if (fs::exists(files_.score()) && fs::last_write_time(file) < fs::last_write_time(files_.score()))
+    if (path_exists(files_.score()) && fs::last_write_time(file) < fs::last_write_time(files_.score()))
       out = remark(
                 "evaluation.json is older than the score network in this run: if training went on since, "
                 "evaluate again.") +
@@ -385,7 +386,7 @@ class Reporter {
 
   std::string configuration() const {
     std::string out = folded("Every setting (config.json)", preformatted(read_text(files_.config())));
-    if (fs::exists(files_.reused()))
+    if (path_exists(files_.reused()))
       out += folded("What was taken over from another run (reused.json)",
                     preformatted(read_text(files_.reused())));
     if (request_.environment.empty()) return out;
@@ -439,7 +440,7 @@ SampleSettings shortened(SampleSettings settings, std::size_t walks) {
 fs::path write_report(const ReportRequest& request, const ReportProgress& progress) {
   MLD_CHECK_AS(ErrorKind::usage, request.samples >= 1 && request.samples <= kMaxShown,
                "report: ", request.samples, " samples asked for, expected 1 to ", kMaxShown);
-  MLD_CHECK_AS(ErrorKind::model, fs::is_directory(request.run), request.run.string(),
+  MLD_CHECK_AS(ErrorKind::model, is_folder(request.run), request.run.string(),
                ": is no run directory, which a report is made of");
   const fs::path out = request.out.empty() ? request.run / "report.html" : request.out;
   AtomicFile file(out);  // before the work: a place that cannot be written is known at once

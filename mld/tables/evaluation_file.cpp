@@ -6,6 +6,7 @@
 #include "data/json_fields.h"
 #include "engine/core/error.h"
 #include "engine/io/file_error.h"
+#include "engine/io/files.h"
 #include "mld/names.h"
 #include "mld/run_files.h"
 #include "mld/sampling_record.h"
@@ -249,9 +250,9 @@ class Reader {
 }  // namespace
 
 EvaluationFile read_evaluation(const std::filesystem::path& path) {
-  const bool is_run = std::filesystem::is_directory(path);
+  const bool is_run = is_folder(path);
   const std::filesystem::path file = is_run ? RunFiles{path}.evaluation() : path;
-  MLD_CHECK_AS(ErrorKind::data, std::filesystem::exists(file), path.string(),
+  MLD_CHECK_AS(ErrorKind::data, path_exists(file), path.string(),
                is_run ? ": is not evaluated; run `mldctl eval` on it first" : ": no such run or file");
   const Json json = data::parse_json(read_text(file), file.string());
   EvaluationFile out = Parser(json, file.string()).parse();

@@ -227,6 +227,21 @@ TEST_CASE("jsonl: lines are appended, a torn last line is removed") {
   error_of(ErrorKind::io, [&] { JsonlWriter writer(folder / "none/m"); });
 }
 
+TEST_CASE("jsonl: other names of the file keep what they have; what is no file is refused") {
+  const TempFolder folder;
+  write_bytes(folder / "run", "{\"step\":1}\n{\"torn");
+  std::filesystem::create_hard_link(folder / "run", folder / "copy");
+  JsonlWriter(folder / "copy").append("{}");
+  CHECK(read_bytes(folder / "copy") == "{\"step\":1}\n{}\n");
+  CHECK(read_bytes(folder / "run") == "{\"step\":1}\n{\"torn");
+  ::mkfifo((folder / "fifo").c_str(), 0600);
+  std::filesystem::create_directory(folder / "folder");
+  for (const char* name : {"fifo", "folder"}) {
+    error_of(ErrorKind::io, [&] { JsonlWriter writer(folder / name); });
+    error_of(ErrorKind::io, [&] { mld::truncate_jsonl_to_step(folder / name, 0); });
+  }
+}
+
 TEST_CASE("jsonl: on a full disk the lines so far stay whole") {
   const TempFolder folder;
   JsonlWriter writer(folder / "m");
@@ -311,6 +326,20 @@ TEST_CASE("lock: ends with a killed owner") {
   });
   CHECK(WIFSIGNALED(status));
   const LockFile lock(folder.path());
+}
+
+TEST_CASE("lock: what stands in its place is not written to") {
+  const TempFolder folder;
+  write_bytes(folder / "victim", "precious");
+  std::filesystem::create_hard_link(folder / "victim", folder / ".lock");
+  CHECK(contains(error_of(ErrorKind::io, [&] { LockFile lock(folder.path()); }), "a file of 2 names"));
+  std::filesystem::remove(folder / ".lock");
+  std::filesystem::create_symlink("victim", folder / ".lock");
+  error_of(ErrorKind::io, [&] { LockFile lock(folder.path()); });
+  std::filesystem::remove(folder / ".lock");
+  ::mkfifo((folder / ".lock").c_str(), 0600);
+  CHECK(contains(error_of(ErrorKind::io, [&] { LockFile lock(folder.path()); }), "a FIFO"));
+  CHECK(read_bytes(folder / "victim") == "precious");
 }
 
 TEST_CASE("lock: folders that cannot be locked") {

@@ -184,7 +184,8 @@ TEST_CASE("safetensors: every flipped bit is noticed or harmless") {
   CHECK(harmless < 64);
   for (std::size_t size = 0; size < bytes.size(); ++size) {
     write_bytes(folder / "d", bytes.substr(0, size));
-    error_of(ErrorKind::model, [&] { SafetensorsFile file(folder / "d"); });
+    const std::string message = error_of(ErrorKind::model, [&] { SafetensorsFile file(folder / "d"); });
+    CHECK_MESSAGE(contains(message, mld::cat(": truncated: has ", size, " bytes, ")), message);
   }
 }
 
@@ -227,7 +228,9 @@ TEST_CASE("safetensors: broken headers") {
           {R"({"a":{"dtype":"U8","shape":[4],"data_offsets":[0]}})", "are not a begin and an end"},
           {R"({"a":{"dtype":"U8","shape":[4],"data_offsets":[0,4,4]}})", "are not a begin and an end"},
           {R"({"a":{"dtype":"U8","shape":[4],"data_offsets":[4,0]}})", "are not a begin and an end"},
-          {R"({"a":{"dtype":"U8","shape":[5],"data_offsets":[0,5]}})", "ends at byte 5 of 4"},
+          {R"({"a":{"dtype":"U8","shape":[5],"data_offsets":[0,5]}})", "truncated: has 65 bytes, its header describes 66"},
+          {R"({"a":{"dtype":"U8","shape":[4],"data_offsets":[0,5]}})", "ends at byte 5 of 4"},
+          {R"({"a":{"dtype":"U8","shape":[4],"data_offsets":[1,5]}})", "ends at byte 5 of 4"},
           {R"({"a":{"dtype":"U8","shape":[4],"data_offsets":[18446744073709551611,18446744073709551615]}})",
            "ends at byte"},
           {R"({"a":{"dtype":"BF16","shape":[2],"data_offsets":[0,4]}})",
@@ -279,10 +282,12 @@ TEST_CASE("safetensors: all problems of a file in one error, of very many the fi
 
 TEST_CASE("safetensors: lengths that cannot be") {
   const TempFolder folder;
-  CHECK(contains(error_of_file(folder, ""), "too few"));
-  CHECK(contains(error_of_file(folder, "1234567"), "too few"));
-  CHECK(contains(error_of_file(folder, with_length(3, "{}")), "claims 3 bytes"));
-  CHECK(contains(error_of_file(folder, with_length(~std::uint64_t{0}, "{}")), "truncated"));
+  CHECK(contains(error_of_file(folder, ""), "truncated: has 0 bytes, the length of the header alone takes 8"));
+  CHECK(contains(error_of_file(folder, "1234567"), "truncated: has 7 bytes"));
+  CHECK(contains(error_of_file(folder, with_length(3, "")), "truncated: has 8 bytes, its header ends at byte 11"));
+  CHECK(contains(error_of_file(folder, with_length(3, "{}")), "truncated: has 10 bytes"));
+  CHECK(contains(error_of_file(folder, with_length(~std::uint64_t{0}, "{}")), "not a safetensors file"));
+  CHECK(contains(error_of_file(folder, with_length(9, "[]")), "begins with '[' (expected '{')"));
   // Sparse: takes no room on the disk.
   write_bytes(folder / "big", with_length(100'000'001, "{}"));
   std::filesystem::resize_file(folder / "big", 100'000'100);

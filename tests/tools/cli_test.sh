@@ -2,98 +2,7 @@
 # The command line as its users meet it: exit codes, one clear line on stderr, results alone on stdout, and what
 # is left on disk after an error or an interruption.
 # usage: cli_test.sh MLDCTL
-set -u
-mldctl=$(realpath "$1")
-work=$(mktemp -d)
-trap 'jobs=$(jobs -p); [ -z "$jobs" ] || kill -KILL $jobs 2>/dev/null; rm -rf "$work"' EXIT
-cd "$work" || exit 1
-unset "${!MLD_@}"
-
-failures=0 checks=0
-fail() {
-  failures=$((failures + 1))
-  printf 'FAILED: %s\n' "$*"
-  sed 's/^/    stderr: /' err | cut -c1-300
-}
-
-# check NAME COMMAND...: the command succeeds.
-check() {
-  local name=$1
-  shift
-  checks=$((checks + 1))
-  "$@" || fail "$name"
-}
-
-# Runs mldctl with the arguments; leaves its exit code in $code, its output in the files out and err.
-run() {
-  said="mldctl $*"
-  case ${1-} in
-    train | ablate | sample | eval | report) [[ " $* " == *" --device "* ]] || set -- "$@" "${on_cpu[@]}" ;;
-  esac
-  "$mldctl" "$@" >out 2>err </dev/null
-  code=$?
-}
-
-# What there is to compute with. Where `auto` would take a GPU, commands that name no device are given the cpu, whose
-# samples have the same bits for every chunk.
-on_cpu=()
-run doctor
-doctor=$code
-built=$(sed -n 's/^built with CUDA  *//p' out) computes=$(sed -n 's/^computes on  *//p' out)
-if [ "$built" = yes ] && [ "$computes" = cuda:0 ]; then on_cpu=(--device cpu); fi
-
-# works ARGS...: exit code 0.
-works() {
-  run "$@"
-  check "$said: exit code $code, expected 0" [ $code = 0 ]
-}
-
-# ended CODE TEXT: the last run ended with CODE, printed nothing on stdout, and its last line on stderr is the
-# program's and contains TEXT.
-ended() {
-  check "$said: exit code $code, expected $1" [ $code = "$1" ]
-  check "$said: stdout is not empty" [ ! -s out ]
-  check "$said: the last line on stderr is not 'mldctl: ...$2...'" grep -qF -- "$2" <(tail -n 1 err | grep '^mldctl: ')
-}
-
-# refuses CODE TEXT ARGS...: as above, and stderr is that one line.
-refuses() {
-  local expected=$1 text=$2
-  shift 2
-  run "$@"
-  ended "$expected" "$text"
-  check "$said: stderr is not one line" [ "$(wc -l <err)" = 1 ]
-}
-
-same() { check "$1 and $2 differ" cmp -s "$1" "$2"; }
-
-# npy FILE TYPE SHAPE: an array whose values come from stdin.
-npy() {
-  local header="{'descr': '$2', 'fortran_order': False, 'shape': ($3,), }" size
-  size=$(((10 + ${#header} + 64) / 64 * 64 - 10))
-  {
-    printf '\x93NUMPY\x01\x00'
-    printf "\\x$(printf %02x $size)\\x00"
-    printf "%-$((size - 1))s\n" "$header"
-    cat
-  } >"$1"
-}
-
-# values N A B C...: N values that go round in the list, bytes in printf's notation.
-values() {
-  local n=$1 i
-  shift
-  local list=("$@")
-  for ((i = 0; i < n; ++i)); do printf "${list[$((i * (i + 3) % ${#list[@]}))]}"; done
-}
-
-flip_byte() {  # flip_byte FILE OFFSET_FROM_END
-  local at=$(($(stat -c %s "$1") - $2)) byte
-  byte=$(od -An -tu1 -j $at -N 1 "$1")
-  printf "\\x$(printf %02x $((byte ^ 64)))" | dd of="$1" bs=1 seek=$at conv=notrunc status=none
-}
-
-half='\x00\x00\x00\x3f' one='\x00\x00\x80\x3f' zero='\x00\x00\x00\x00' nan='\x00\x00\xc0\x7f'
+. "$(dirname "$0")/helpers.sh"
 
 # --- help and version -------------------------------------------------------------------------------------------
 
@@ -484,13 +393,4 @@ if [ -c /dev/full ]; then
   : >out
   ended 7 "standard output: cannot write: No space left on device"
 fi
-(
-  sleep 0.5
-  "$mldctl" inspect model.safetensors 2>err
-  echo $? >code
-) | true
-code=$(cat code) said="inspect, with nobody reading"
-ended 7 "standard output: cannot write: Broken pipe"
-
-echo "$checks checks, $failures failed"
-[ $failures = 0 ]
+summary
