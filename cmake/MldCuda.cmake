@@ -30,8 +30,8 @@ elseif(MLD_CUDA)
 
   string(REPLACE ";" "," host_options "${MLD_HOST_OPTIONS}")
   target_compile_options(mld_build INTERFACE $<$<COMPILE_LANGUAGE:CUDA>:
-    --expt-relaxed-constexpr -Xcompiler=${host_options},${OpenMP_CXX_FLAGS},-Wno-restrict,-Wno-unknown-pragmas
-    -diag-suppress=177  # "never referenced": OpenMP pragmas are not seen by the device pass
+    --expt-relaxed-constexpr -Xcompiler=${host_options},-Wno-restrict,-Wno-unknown-pragmas
+    -diag-suppress=177  # "never referenced": what the host loops alone use is not seen by the device pass
     $<$<BOOL:${MLD_WERROR}>:-Werror=all-warnings>>)
 endif()
 

@@ -8,6 +8,7 @@
 #include "engine/core/error.h"
 #include "engine/core/hash.h"
 #include "engine/io/crc32.h"
+#include "engine/runtime/threads.h"
 
 namespace mld::data {
 namespace {
@@ -134,9 +135,8 @@ CheckedBytes::CheckedBytes(std::span<const std::uint8_t> file, FileChecksums che
 
 void CheckedBytes::check(std::span<const std::int64_t> blocks) const {
   std::atomic<std::int64_t> first_bad = std::numeric_limits<std::int64_t>::max();
-#pragma omp parallel for schedule(dynamic) if (blocks.size() > 4)
-  for (std::size_t i = 0; i < blocks.size(); ++i) {
-    const std::int64_t block = blocks[i];
+  const auto check_block = [&](std::int64_t i) {
+    const std::int64_t block = blocks[static_cast<std::size_t>(i)];
     const auto bytes = data_.subspan(static_cast<std::size_t>(block * kChecksumBlock),
                                      static_cast<std::size_t>(block_size(block, checksums_.data_bytes)));
     const bool good = crc32(std::as_bytes(bytes)) == checksums_.blocks[static_cast<std::size_t>(block)];
@@ -144,7 +144,8 @@ void CheckedBytes::check(std::span<const std::int64_t> blocks) const {
     std::int64_t before = first_bad;
     while (!good && block < before && !first_bad.compare_exchange_weak(before, block)) {
     }
-  }
+  };
+  parallel_for(static_cast<std::int64_t>(blocks.size()), check_block, blocks.size() > 4 ? max_threads() : 1);
   const std::int64_t bad = first_bad;
   if (bad == std::numeric_limits<std::int64_t>::max()) return;
   const std::int64_t start = checksums_.header_bytes + bad * kChecksumBlock;

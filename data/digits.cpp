@@ -7,6 +7,7 @@
 #include "data/digits_random.h"
 #include "data/digits_sound.h"
 #include "engine/core/error.h"
+#include "engine/runtime/threads.h"
 
 namespace mld::data {
 namespace {
@@ -73,12 +74,10 @@ DigitsSplit make_split(std::uint64_t seed, bool test_split, std::int64_t size) {
   split.label.resize(static_cast<std::size_t>(size));
   constexpr auto kBatch = static_cast<std::int64_t>(kVoices);
   const std::int64_t batches = (size + kBatch - 1) / kBatch;
-#pragma omp parallel
-  {
+  parallel_ranges(batches, [&](std::int64_t begin, std::int64_t batches_end) {
     VoiceBatch voices;
     MelFrontEnd front_end;
-#pragma omp for schedule(dynamic, 4)
-    for (std::int64_t batch = 0; batch < batches; ++batch) {
+    for (std::int64_t batch = begin; batch < batches_end; ++batch) {
       const std::int64_t first = batch * kBatch, end = std::min(size, first + kBatch);
       voices.synthesize(seed, test_split, first, static_cast<std::size_t>(end - first));
       for (std::int64_t i = first; i < end; ++i) {
@@ -88,17 +87,15 @@ DigitsSplit make_split(std::uint64_t seed, bool test_split, std::int64_t size) {
                            row(split.sound, i, kDigitSound));
       }
     }
-  }
+  });
   return split;
 }
 
 void scale(std::vector<float>& values, ValueRange range) {
-  const auto count = static_cast<std::int64_t>(values.size());
-#pragma omp parallel for schedule(static)
-  for (std::int64_t i = 0; i < count; ++i) {
+  parallel_for(static_cast<std::int64_t>(values.size()), [&](std::int64_t i) {
     float& value = values[static_cast<std::size_t>(i)];
     value = range.to_unit(value);
-  }
+  });
 }
 
 }  // namespace

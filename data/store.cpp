@@ -9,6 +9,7 @@
 #include "engine/core/error.h"
 #include "engine/io/file_error.h"
 #include "engine/io/files.h"
+#include "engine/runtime/threads.h"
 
 namespace mld::data {
 namespace {
@@ -101,8 +102,7 @@ void Split::gather(int modality, std::span<const std::int32_t> items, std::span<
   const std::uint8_t* bytes = is_bytes ? a.values.view<std::uint8_t>().data() : nullptr;
   const float* floats = is_bytes ? nullptr : a.values.view<float>().data();
   const auto rows = static_cast<std::int64_t>(items.size());
-#pragma omp parallel for schedule(static) if (out.size() >= kParallelFrom)
-  for (std::int64_t row = 0; row < rows; ++row) {
+  const auto fill = [&](std::int64_t row) {
     float* target = out.data() + row * a.size;
     const std::int64_t item = items[static_cast<std::size_t>(row)];
     if (item < 0) {
@@ -112,7 +112,8 @@ void Split::gather(int modality, std::span<const std::int32_t> items, std::span<
     } else {
       std::copy_n(floats + item * a.size, a.size, target);
     }
-  }
+  };
+  parallel_for(rows, fill, out.size() >= kParallelFrom ? max_threads() : 1);
 }
 
 void Split::gather_tokens(int modality, std::span<const std::int32_t> items,

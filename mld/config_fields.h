@@ -208,7 +208,7 @@ struct Fields<Config> {
     v("preset", c.preset, kAny, "recipe that the other settings modify");
     v("seed", c.seed, kAny, "of all randomness");
     v("threads", c.threads, Limits{0, kMaxThreads},
-      "CPU threads, 0: one per core; results do not depend on it");
+      "CPU threads, 0: OMP_NUM_THREADS, or all CPUs that this process may use; results do not depend on it");
     v("model", c.model, kAny, "");
     v("data", c.data, kAny, "");
     v("run", c.run, kAny, "");

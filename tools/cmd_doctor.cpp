@@ -96,7 +96,7 @@ bool compare(Device device) {
 }
 
 void run() {
-  line("cpu threads", cat(max_threads()));
+  line("cpu threads", describe_threads());
   line("built with CUDA", kCudaBuilt ? (MLD_CUDA_EMULATED ? "emulated on the host" : "yes") : "no");
   bool agrees = true;
   if constexpr (kCudaBuilt) {

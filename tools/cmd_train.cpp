@@ -127,7 +127,7 @@ void add_train_command(CLI::App& app) {
   c->add_option("--minutes", o->minutes, "... in minutes; results then depend on the machine")
       ->type_name("X");
   o->device.add_to(*c);
-  c->add_option("--threads", o->threads, "CPU threads; 0: all cores. Results do not depend on it")
+  c->add_option("--threads", o->threads, "CPU threads; 0: OMP_NUM_THREADS, or all CPUs that this process may use. Results do not depend on it")
       ->type_name("N");
   add_seed(*c, o->seed, "Seed of everything random; default: 0");
   c->add_flag_callback(

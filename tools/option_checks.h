@@ -54,7 +54,7 @@ inline void refuse_empty_values(CLI::App& app) {
 }
 
 inline void add_threads(CLI::App& app, int& threads) {
-  app.add_option("--threads", threads, "CPU threads; 0: all cores. Results do not depend on it")
+  app.add_option("--threads", threads, "CPU threads; 0: OMP_NUM_THREADS, or all CPUs that this process may use. Results do not depend on it")
       ->type_name("N")
       ->capture_default_str()
       ->check(between(0, kMaxThreads));

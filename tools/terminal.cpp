@@ -4,6 +4,9 @@
 #include <unistd.h>
 #include <csignal>
 #include <cstdio>
+#include <utility>
+
+#include "engine/runtime/threads.h"
 
 namespace mld::tools {
 namespace {
@@ -78,6 +81,7 @@ void Progress::show_part(const std::string& what, std::int64_t part, std::int64_
 
 void Progress::note(const std::string& line) {
   finish();
+  head();
   std::fprintf(stderr, "%s\n", line.c_str());
 }
 
@@ -88,7 +92,12 @@ void Progress::finish() {
   what_.clear();
 }
 
+void Progress::head() {
+  if (!std::exchange(headed_, true)) std::fprintf(stderr, "CPU threads: %s\n", describe_threads().c_str());
+}
+
 void Progress::print(bool last) {
+  head();
   printed_ = std::chrono::steady_clock::now();
   const double elapsed = seconds_since(started_);
   std::string line = what_ + "  " + std::to_string(done_) + "/" + std::to_string(total_);

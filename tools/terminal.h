@@ -28,7 +28,8 @@ bool output_is_closed();
 // log.
 void ignore_write_signals();
 
-// A line that is rewritten in place on a terminal; plain lines, one every ten seconds, elsewhere.
+// A line that is rewritten in place on a terminal; plain lines, one every ten seconds, elsewhere. Before the first
+// line stands the number of CPU threads that do the work.
 class Progress {
  public:
   ~Progress();
@@ -42,12 +43,14 @@ class Progress {
 
  private:
   void print(bool last);
+  void head();
 
   std::string what_, rest_;
   std::int64_t done_ = 0, total_ = 0;
   std::int64_t begun_at_ = 0;  // `done` where the line began: that of a resumed run is not 0
   bool open_ = false;          // something was shown that is not finished
   bool by_parts_ = false;
+  bool headed_ = false;        // the number of threads was told
   std::chrono::steady_clock::time_point started_, printed_;
 };
 

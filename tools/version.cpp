@@ -13,7 +13,7 @@ Facts version_facts() {
   const auto feature = [](bool present) { return std::string(present ? "yes" : "no"); };
   return {{"mldctl", MLD_VERSION},
           {"compiler", cat(__VERSION__, ", target ", MLD_TARGET_ARCH)},
-          {"threads", cat(max_threads())},
+          {"threads", describe_threads()},
           {"png", feature(data::have_png())},
           {"jpeg", feature(data::have_jpeg())},
           {"sndfile", feature(data::have_sndfile())},

@@ -25,6 +25,7 @@
 
 #include "engine/core/device.h"
 #include "engine/core/team.h"
+#include "engine/runtime/threads.h"
 #if MLD_CUDA
 #include "engine/cuda/drivers.h"
 #endif
@@ -38,6 +39,8 @@ constexpr std::int64_t kBlock = 4096;  // extent of one block of a reduction
 constexpr std::int64_t kRowBlock = 256;
 constexpr std::int64_t kStrip = 512;  // columns of one task of reduce_columns
 
+inline int threads_for(std::int64_t elements) { return elements < kGrain ? 1 : max_threads(); }
+
 // Not inlined, so that a functor's loop is compiled once for short and long extents.
 template <class F>
 [[gnu::noinline]] void for_range(std::int64_t first, std::int64_t last, const F& functor) {
@@ -50,8 +53,9 @@ template <class F>
 void for_each_cpu(std::int64_t n, const F& f) {
   if (n < kGrain) return for_range(0, n, f);
   const std::int64_t chunks = (n + kGrain - 1) / kGrain;
-#pragma omp parallel for schedule(static)
-  for (std::int64_t c = 0; c < chunks; ++c) for_range(c * kGrain, std::min(n, (c + 1) * kGrain), f);
+  parallel_ranges(chunks, [&](std::int64_t first, std::int64_t last) {
+    for_range(first * kGrain, std::min(n, last * kGrain), f);
+  });
 }
 
 template <class R>
@@ -67,17 +71,16 @@ template <class R>
 void reduce_cpu(std::int64_t outs, std::int64_t extent, const R& r) {
   const std::int64_t blocks = (extent + kBlock - 1) / kBlock;
   if (blocks <= 1) {
-#pragma omp parallel for schedule(static) if (outs > 1 && outs * extent >= kGrain)
-    for (std::int64_t o = 0; o < outs; ++o) r.store(o, reduce_block(r, o, 0, extent));
-    return;
+    return parallel_for(
+        outs, [&](std::int64_t o) { r.store(o, reduce_block(r, o, 0, extent)); },
+        threads_for(outs * extent));
   }
   std::vector<typename R::Acc> partial(static_cast<std::size_t>(outs * blocks));
-#pragma omp parallel for schedule(static)
-  for (std::int64_t k = 0; k < outs * blocks; ++k) {
+  parallel_for(outs * blocks, [&](std::int64_t k) {
     const std::int64_t first = k % blocks * kBlock;
     partial[static_cast<std::size_t>(k)] =
         reduce_block(r, k / blocks, first, std::min(extent, first + kBlock));
-  }
+  });
   for (std::int64_t o = 0; o < outs; ++o) {
     typename R::Acc acc = partial[static_cast<std::size_t>(o * blocks)];
     for (std::int64_t b = 1; b < blocks; ++b)
@@ -95,9 +98,8 @@ void reduce_columns_cpu(std::int64_t batch, std::int64_t rows, std::int64_t colu
   const std::int64_t strips = (columns + kStrip - 1) / kStrip;
   const auto partial =
       std::make_unique_for_overwrite<Acc[]>(static_cast<std::size_t>(batch * blocks * columns));
-  const bool threads = batch * rows * columns >= kGrain;
-#pragma omp parallel for schedule(static) if (threads && batch * blocks * strips > 1)
-  for (std::int64_t task = 0; task < batch * blocks * strips; ++task) {
+  const int threads = threads_for(batch * rows * columns);
+  const auto part = [&](std::int64_t task) {
     const std::int64_t strip = task % strips, block = task / strips % blocks, b = task / strips / blocks;
     const auto r = make(b);
     Acc* acc = partial.get() + (b * blocks + block) * columns;
@@ -108,15 +110,16 @@ void reduce_columns_cpu(std::int64_t batch, std::int64_t rows, std::int64_t colu
 #pragma GCC ivdep
       for (std::int64_t c = first; c < last; ++c) acc[c] = r.join(acc[c], r.load(c, row));
     }
-  }
-#pragma omp parallel for schedule(static) if (threads && batch > 1)
-  for (std::int64_t b = 0; b < batch; ++b) {
+  };
+  const auto join = [&](std::int64_t b) {
     const auto r = make(b);
     Acc* acc = partial.get() + b * blocks * columns;
     for (std::int64_t block = 1; block < blocks; ++block)
       for (std::int64_t c = 0; c < columns; ++c) acc[c] = r.join(acc[c], acc[block * columns + c]);
     for (std::int64_t c = 0; c < columns; ++c) r.store(c, acc[c]);
-  }
+  };
+  parallel_for(batch * blocks * strips, part, threads);
+  parallel_for(batch, join, threads);
 }
 
 // A row functor on one thread.
@@ -139,12 +142,11 @@ struct Same {
 template <class F>
 void for_each_host_row(Device device, std::int64_t rows, std::int64_t work_per_row, F f) {
   submit(device, [=] {
-#pragma omp parallel if (rows > 1 && rows * work_per_row >= driver::kGrain)
-    {
+    const auto some = [&f](std::int64_t first, std::int64_t last) {
       const F local = f;
-#pragma omp for schedule(static)
-      for (std::int64_t row = 0; row < rows; ++row) local(row);
-    }
+      for (std::int64_t row = first; row < last; ++row) local(row);
+    };
+    parallel_ranges(rows, some, driver::threads_for(rows * work_per_row));
   });
 }
 

@@ -1,12 +1,12 @@
 #include "engine/ops/conv_kernel.h"
 
-#include <atomic>
 #include <vector>
 
 #include "engine/core/error.h"
 #include "engine/ops/conv_patches.h"
 #include "engine/ops/gemm_kernel.h"
 #include "engine/ops/gemm_tiles.h"
+#include "engine/runtime/threads.h"
 
 namespace mld::cpu {
 namespace {
@@ -154,19 +154,20 @@ void backward_data_by_phases(const ConvDims& s, const float* dy, const float* w,
     packed += f.patches.size() * padded_columns(s.in);
     tasks = std::max(tasks, products.back().tasks());
   }
-  const std::size_t count = phases.size();
-  const Phase* const phase = phases.data();
+  const auto count = static_cast<i64>(phases.size());
+  const Phase* const phase =
+      phases.data();  // the lambdas run on other threads, which have vectors of their own
   const PatchProduct* const product = products.data();
-  std::atomic<std::size_t> next_pack{0}, next{0};
-  const int threads = team_size(s.n * s.out_h() * s.out_w() * s.out * s.kh * s.kw * s.in);
-  on_team(threads, [&](int) {
-    for (std::size_t i = next_pack++; i < count; i = next_pack++)
-      phase[i].pack(s, w, const_cast<float*>(product[i].packed));
-    wait_for_team(threads);
-    for (std::size_t t = next++; t < static_cast<std::size_t>(tasks) * count; t = next++)
-      if (static_cast<i64>(t / count) < product[t % count].tasks())
-        product[t % count].run(static_cast<i64>(t / count), workspace());
-  });
+  const int threads = worthwhile_threads(s.n * s.out_h() * s.out_w() * s.out * s.kh * s.kw * s.in);
+  parallel_for(
+      count, [&, phase, product](i64 i) { phase[i].pack(s, w, const_cast<float*>(product[i].packed)); },
+      threads);
+  parallel_for(
+      tasks * count,
+      [=](i64 t) {
+        if (t / count < product[t % count].tasks()) product[t % count].run(t / count, workspace());
+      },
+      threads);
 }
 
 // One sample of dx as dy [positions, O] * w [O, kh*kw*I], each row of the product added to the patch it
@@ -201,7 +202,7 @@ void backward_data_by_patches(const ConvDims& s, const float* dy, const float* p
         const float* from = product + ((p - p0) * ow + q) * size;
         for (i64 r = 0; r < s.kh; ++r, from += length) {
           float* to = image + (p * s.sh + r) * width + q * s.sw * s.in;
-#pragma omp simd
+#pragma GCC ivdep
           for (i64 e = 0; e < length; ++e) to[e] += from[e];
         }
       }
@@ -301,15 +302,14 @@ void conv_forward(const ConvDims& dims, const float* x, const float* w, const fl
   const PatchProduct product{patches, s.out, packed, y,          patches.ph * row,
                              row,     s.out, bias,   activation, false};
   const i64 tasks = product.tasks(), packs = blocks_of(k);
-  const int threads = team_size(patches.lines() * row * k);
-  std::atomic<i64> next_pack{0}, next{0};
-  on_team(threads, [&](int) {
-    for (i64 b = next_pack++; b < packs; b = next_pack++)
-      pack_block({w, k, true}, 0, s.out, b * kGemmBlockK, std::min(kGemmBlockK, k - b * kGemmBlockK),
-                 packed + b * kGemmBlockK * padded_columns(s.out));
-    wait_for_team(threads);
-    for (i64 t = next++; t < tasks; t = next++) product.run(t, workspace());
-  });
+  const int threads = worthwhile_threads(patches.lines() * row * k);
+  const auto pack = [&](i64 b) {
+    pack_block({w, k, true}, 0, s.out, b * kGemmBlockK, std::min(kGemmBlockK, k - b * kGemmBlockK),
+               packed + b * kGemmBlockK * padded_columns(s.out));
+  };
+  parallel_for(packs, pack, threads);
+  parallel_for(
+      tasks, [&](i64 t) { product.run(t, workspace()); }, threads);
 }
 
 void conv_backward_data(const ConvDims& dims, const float* dy, const float* w, const float* bias,
@@ -330,12 +330,11 @@ void conv_backward_data(const ConvDims& dims, const float* dy, const float* w, c
   for (i64 k0 = 0; k0 < s.out; k0 += kGemmBlockK)
     pack_block({w, size}, 0, size, k0, std::min(kGemmBlockK, s.out - k0), packed + k0 * padded_columns(size));
   const i64 dy_sample = s.out_h() * s.out_w() * s.out, dx_sample = s.h * s.w * s.in;
-  std::atomic<i64> next{0};
-  on_team(team_size(s.n * dy_sample * size), [&](int) {
-    for (i64 n = next++; n < s.n; n = next++)
-      backward_data_by_patches(s, dy + n * dy_sample, packed, bias, activation, accumulate,
-                               dx + n * dx_sample, workspace());
-  });
+  const auto sample = [&](i64 n) {
+    backward_data_by_patches(s, dy + n * dy_sample, packed, bias, activation, accumulate, dx + n * dx_sample,
+                             workspace());
+  };
+  parallel_for(s.n, sample, worthwhile_threads(s.n * dy_sample * size));
 }
 
 void conv_backward_weights(const ConvDims& dims, const float* x, const float* dy, bool accumulate,
@@ -358,21 +357,21 @@ void conv_backward_weights(const ConvDims& dims, const float* x, const float* dy
       std::max(kMinPanels, ceil_div(ceil_div(k, kPanelColumns), ceil_div(kTasks, parts))) * kPanelColumns;
   const i64 groups = ceil_div(k, group);
   float* const partial = parts > 1 ? scratch.get(parts * size) : dw;
-  const int threads = team_size(lines * p.pw * size);
-  std::atomic<i64> next{0}, next_join{0};
-  on_team(threads, [&](int) {
-    for (i64 t = next++; t < parts * groups; t = next++) {
-      const i64 part = t / groups, j0 = t % groups * group;
-      backward_weights_part(p, s.out, dy, part * part_lines, std::min(lines, (part + 1) * part_lines), step,
-                            j0, std::min(k, j0 + group), parts == 1 && accumulate,
-                            parts > 1 ? partial + part * size : dw, workspace());
-    }
-    if (parts == 1) return;
-    wait_for_team(threads);
-    constexpr i64 kStretch = 4096;
-    for (i64 i0 = next_join++ * kStretch; i0 < size; i0 = next_join++ * kStretch)
-      join_parts(partial + i0, parts, size, std::min(kStretch, size - i0), accumulate, dw + i0);
-  });
+  const int threads = worthwhile_threads(lines * p.pw * size);
+  const auto product = [&](i64 t) {
+    const i64 part = t / groups, j0 = t % groups * group;
+    backward_weights_part(p, s.out, dy, part * part_lines, std::min(lines, (part + 1) * part_lines), step, j0,
+                          std::min(k, j0 + group), parts == 1 && accumulate,
+                          parts > 1 ? partial + part * size : dw, workspace());
+  };
+  parallel_for(parts * groups, product, threads);
+  if (parts == 1) return;
+  constexpr i64 kStretch = 4096;
+  const auto join = [&](i64 stretch) {
+    const i64 i0 = stretch * kStretch;
+    join_parts(partial + i0, parts, size, std::min(kStretch, size - i0), accumulate, dw + i0);
+  };
+  parallel_for(ceil_div(size, kStretch), join, threads);
 }
 
 }  // namespace mld::cpu

@@ -7,6 +7,7 @@
 
 #include "engine/ops/activation.h"
 #include "engine/ops/conv_kernel.h"
+#include "engine/runtime/threads.h"
 
 namespace mld::naive {
 
@@ -26,8 +27,7 @@ template <class T>
 void conv_forward(const ConvDims& s, const T* x, const T* w, const T* bias, Activation activation,
                   T* y) {
   const std::int64_t rows = s.n * s.out_h(), ow = s.out_w(), taps = s.kh * s.kw;
-#pragma omp parallel for schedule(static)
-  for (std::int64_t row = 0; row < rows; ++row)
+  parallel_for(rows, [&](std::int64_t row) {
     for (std::int64_t q = 0; q < ow; ++q) {
       T* out = y + (row * ow + q) * s.out;
       for (std::int64_t o = 0; o < s.out; ++o) {
@@ -38,6 +38,7 @@ void conv_forward(const ConvDims& s, const T* x, const T* w, const T* bias, Acti
         out[o] = activate(activation, bias ? sum + bias[o] : sum);
       }
     }
+  });
 }
 
 // dx = act(conv_transposed(dy, w) + bias), or dx += conv_transposed(dy, w).
@@ -45,8 +46,7 @@ template <class T>
 void conv_backward_data(const ConvDims& s, const T* dy, const T* w, const T* bias, Activation activation,
                         bool accumulate, T* dx) {
   const std::int64_t oh = s.out_h(), ow = s.out_w(), taps = s.kh * s.kw, size = s.h * s.w * s.in;
-#pragma omp parallel for schedule(static)
-  for (std::int64_t n = 0; n < s.n; ++n) {
+  parallel_for(s.n, [&](std::int64_t n) {
     T* image = dx + n * size;
     if (!accumulate) std::fill(image, image + size, T(0));
     for (std::int64_t p = 0; p < oh; ++p)
@@ -60,7 +60,7 @@ void conv_backward_data(const ConvDims& s, const T* dy, const T* w, const T* bia
       }
     for (std::int64_t i = 0; i < size; ++i)
       image[i] = activate(activation, bias ? image[i] + bias[i % s.in] : image[i]);
-  }
+  });
 }
 
 // dw = gradient of the weights, or dw += ...; each output channel sums over samples and pixels in index
@@ -68,8 +68,7 @@ void conv_backward_data(const ConvDims& s, const T* dy, const T* w, const T* bia
 template <class T>
 void conv_backward_weights(const ConvDims& s, const T* x, const T* dy, bool accumulate, T* dw) {
   const std::int64_t oh = s.out_h(), ow = s.out_w(), taps = s.kh * s.kw, size = taps * s.in;
-#pragma omp parallel for schedule(static)
-  for (std::int64_t o = 0; o < s.out; ++o) {
+  parallel_for(s.out, [&](std::int64_t o) {
     T* kernel = dw + o * size;
     if (!accumulate) std::fill(kernel, kernel + size, T(0));
     for (std::int64_t n = 0; n < s.n; ++n)
@@ -80,7 +79,7 @@ void conv_backward_weights(const ConvDims& s, const T* x, const T* dy, bool accu
             for (std::int64_t c = 0; c < s.in; ++c) kernel[tap * s.in + c] += g * x[pixel * s.in + c];
           });
         }
-  }
+  });
 }
 
 }  // namespace mld::naive

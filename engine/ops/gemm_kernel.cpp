@@ -1,8 +1,7 @@
 #include "engine/ops/gemm_kernel.h"
 
-#include <atomic>
-
 #include "engine/ops/gemm_tiles.h"
+#include "engine/runtime/threads.h"
 
 namespace mld::cpu {
 namespace {
@@ -45,58 +44,54 @@ void multiply(const Product& p, i64 block, i64 i0, i64 i1, i64 j0, i64 j1, const
                  });
 }
 
-// Few rows: a thread packs a group of columns for itself, multiplies all rows by it at once, and takes the
-// next.
-void by_columns(const Product& p, int threads, Scratch& scratch) {
-  const i64 slice = kGroupColumns * std::min(p.k, kGemmBlockK), groups = ceil_div(p.n, kGroupColumns);
-  float* const buffer = scratch.get(slice * threads);
-  std::atomic<i64> next{0};
-  on_team(threads, [&](int thread) {
-    float* const packed = buffer + thread * slice;
-    for (i64 g = next++; g < groups; g = next++) {
-      const i64 j0 = g * kGroupColumns, j1 = std::min(p.n, j0 + kGroupColumns);
-      for (i64 block = 0; block < p.blocks(); ++block) {
-        pack_block(p.b, j0, j1, block * kGemmBlockK, p.depth(block), packed);
-        multiply(p, block, 0, p.m, j0, j1, packed);
-      }
-    }
-  });
+Scratch& packed_b() {
+  thread_local Scratch scratch;
+  return scratch;
 }
 
-// Columns [c0, c1): the team packs them together, then shares out blocks of rows.
+// Few rows: a thread packs a group of columns for itself, multiplies all rows by it at once, and takes the
+// next.
+void by_columns(const Product& p, int threads) {
+  const auto group = [&p](i64 g) {
+    float* const packed = packed_b().get(kGroupColumns * std::min(p.k, kGemmBlockK));
+    const i64 j0 = g * kGroupColumns, j1 = std::min(p.n, j0 + kGroupColumns);
+    for (i64 block = 0; block < p.blocks(); ++block) {
+      pack_block(p.b, j0, j1, block * kGemmBlockK, p.depth(block), packed);
+      multiply(p, block, 0, p.m, j0, j1, packed);
+    }
+  };
+  parallel_for(ceil_div(p.n, kGroupColumns), group, threads);
+}
+
+// Columns [c0, c1): the threads pack them together, then share out blocks of rows.
 void by_rows(const Product& p, i64 c0, i64 c1, int threads, float* packed) {
   const i64 width = padded_columns(c1 - c0), groups = ceil_div(c1 - c0, kGroupColumns);
   const i64 share = ceil_div(p.m, 2 * threads * kTileRows) * kTileRows,
             row_block = std::min(share, kRowBlock);
-  const i64 packs = groups * p.blocks(), tasks = ceil_div(p.m, row_block);
-  std::atomic<i64> next_pack{0}, next_task{0};
-  on_team(threads, [&](int) {
-    for (i64 t = next_pack++; t < packs; t = next_pack++) {
-      const i64 block = t / groups, depth = p.depth(block), j0 = c0 + t % groups * kGroupColumns;
-      pack_block(p.b, j0, std::min(c1, j0 + kGroupColumns), block * kGemmBlockK, depth,
-                 packed + block * kGemmBlockK * width + (j0 - c0) * depth);
-    }
-    wait_for_team(threads);
-    for (i64 t = next_task++; t < tasks; t = next_task++)
-      for (i64 block = 0; block < p.blocks(); ++block)
-        multiply(p, block, t * row_block, std::min(p.m, (t + 1) * row_block), c0, c1,
-                 packed + block * kGemmBlockK * width);
-  });
+  const auto pack = [&](i64 t) {
+    const i64 block = t / groups, depth = p.depth(block), j0 = c0 + t % groups * kGroupColumns;
+    pack_block(p.b, j0, std::min(c1, j0 + kGroupColumns), block * kGemmBlockK, depth,
+               packed + block * kGemmBlockK * width + (j0 - c0) * depth);
+  };
+  const auto rows = [&](i64 t) {
+    for (i64 block = 0; block < p.blocks(); ++block)
+      multiply(p, block, t * row_block, std::min(p.m, (t + 1) * row_block), c0, c1,
+               packed + block * kGemmBlockK * width);
+  };
+  parallel_for(groups * p.blocks(), pack, threads);
+  parallel_for(ceil_div(p.m, row_block), rows, threads);
 }
 
 // Packs A stored [k,m].
 const float* pack_a(const Product& p, int threads, Scratch& scratch) {
   const i64 rows = ceil_div(p.m, kTileRows) * kTileRows, tasks = ceil_div(p.m, kRowBlock);
   float* const packed = scratch.get(rows * p.k);
-  std::atomic<i64> next{0};
-  on_team(threads, [&](int) {
-    for (i64 t = next++; t < tasks * p.blocks(); t = next++) {
-      const i64 block = t / tasks, i0 = t % tasks * kRowBlock, k0 = block * kGemmBlockK,
-                depth = p.depth(block);
-      pack_tiles(p.a.data, p.a.ld, i0, std::min(p.m, i0 + kRowBlock), k0, depth,
-                 packed + k0 * rows + i0 * depth);
-    }
-  });
+  const auto pack = [&](i64 t) {
+    const i64 block = t / tasks, i0 = t % tasks * kRowBlock, k0 = block * kGemmBlockK, depth = p.depth(block);
+    pack_tiles(p.a.data, p.a.ld, i0, std::min(p.m, i0 + kRowBlock), k0, depth,
+               packed + k0 * rows + i0 * depth);
+  };
+  parallel_for(tasks * p.blocks(), pack, threads);
   return packed;
 }
 
@@ -104,13 +99,13 @@ const float* pack_a(const Product& p, int threads, Scratch& scratch) {
 
 void gemm(i64 m, i64 n, i64 k, Matrix a, Matrix b, float* c, i64 ldc, const Epilogue& epilogue) {
   if (m <= 0 || n <= 0) return;
-  thread_local Scratch scratch_a, scratch_b;
+  thread_local Scratch scratch_a;
   Product p{m, n, k, a, b, c, ldc, epilogue};
-  const int threads = team_size(m * n * k);
+  const int threads = worthwhile_threads(m * n * k);
   if (a.transposed && k > 0) p.tiles = pack_a(p, threads, scratch_a);
-  if (m <= kFewRows && n >= 4 * threads * kGroupColumns) return by_columns(p, threads, scratch_b);
+  if (m <= kFewRows && n >= 4 * threads * kGroupColumns) return by_columns(p, threads);
   const i64 fit = std::max<i64>(1, kSharedFloats / std::max<i64>(1, k) / kPanelColumns) * kPanelColumns;
-  float* const packed = scratch_b.get(padded_columns(std::min(n, fit)) * k);
+  float* const packed = packed_b().get(padded_columns(std::min(n, fit)) * k);
   for (i64 c0 = 0; c0 < n; c0 += fit) by_rows(p, c0, std::min(n, c0 + fit), threads, packed);
 }
 
@@ -122,15 +117,12 @@ void gemm_batched(i64 batch, i64 m, i64 n, i64 k, Matrix a, Matrix b, float* c, 
     gemm(m, n, k, {a.data + p * strides.a, a.ld, a.transposed}, {b.data + p * strides.b, b.ld, b.transposed},
          c + p * strides.c, ldc, e);
   };
-  const int threads = team_size(batch * m * n * k);
+  const int threads = worthwhile_threads(batch * m * n * k);
   if (batch < 2 * threads) {
     for (i64 p = 0; p < batch; ++p) product(p);
     return;
   }
-  std::atomic<i64> next{0};
-  on_team(threads, [&](int) {
-    for (i64 p = next++; p < batch; p = next++) product(p);
-  });
+  parallel_for(batch, product, threads);
 }
 
 }  // namespace mld::cpu

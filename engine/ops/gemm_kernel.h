@@ -41,8 +41,8 @@ struct Epilogue {
 // C += A * B.
 inline Epilogue accumulate(const float* c, std::int64_t ldc) { return {.add = c, .add_ld = ldc}; }
 
-// Any of m, n, k may be 0 (k = 0 leaves act(bias + add)). C may not overlap A or B. Uses the OpenMP threads,
-// or only the calling one inside a parallel region.
+// Any of m, n, k may be 0 (k = 0 leaves act(bias + add)). C may not overlap A or B. Uses the CPU threads,
+// or only the calling one inside a parallel loop.
 void gemm(std::int64_t m, std::int64_t n, std::int64_t k, Matrix a, Matrix b, float* c, std::int64_t ldc,
           const Epilogue& epilogue = {});
 

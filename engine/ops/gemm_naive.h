@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "engine/ops/activation.h"
+#include "engine/runtime/threads.h"
 
 namespace mld::naive {
 
@@ -27,8 +28,7 @@ struct Epilogue {
 template <class T>
 void gemm(std::int64_t m, std::int64_t n, std::int64_t k, Matrix<T> a, Matrix<T> b, T* c, std::int64_t ldc,
           const Epilogue<T>& e = {}) {
-#pragma omp parallel for schedule(static) if (m > 1 && m * n * k > 16384)
-  for (std::int64_t i = 0; i < m; ++i) {
+  const auto row_of = [&](std::int64_t i) {
     T* row = c + i * ldc;
     for (std::int64_t j = 0; j < n; ++j) row[j] = e.add ? e.add[i * e.add_ld + j] : T(0);
     const auto element = [&](std::int64_t p) {
@@ -51,7 +51,8 @@ void gemm(std::int64_t m, std::int64_t n, std::int64_t k, Matrix<T> a, Matrix<T>
     with_activation(e.activation, [&](auto f) {
       for (std::int64_t j = 0; j < n; ++j) row[j] = f.value(e.bias ? row[j] + e.bias[j] : row[j]);
     });
-  }
+  };
+  parallel_for(m, row_of, m * n * k > 16384 ? max_threads() : 1);
 }
 
 }  // namespace mld::naive

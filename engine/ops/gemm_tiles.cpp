@@ -3,6 +3,8 @@
 #include <cstring>
 #include <utility>
 
+#include "engine/runtime/threads.h"
+
 // The kernels of this file ask for fused multiply-adds although the project compiles with -ffp-contract=off:
 // vector types have no fma of their own.
 #if defined(__clang__)
@@ -149,10 +151,10 @@ float* Scratch::get(std::int64_t floats) {
   return data_.get();
 }
 
-int team_size(std::int64_t multiply_adds) {
+int worthwhile_threads(std::int64_t multiply_adds) {
   constexpr std::int64_t kWorth = 1 << 18;  // about 5 us on a core; below it another thread does not pay
-  if (omp_in_parallel()) return 1;
-  return static_cast<int>(std::clamp<std::int64_t>(multiply_adds / kWorth, 1, omp_get_max_threads()));
+  if (in_parallel()) return 1;
+  return static_cast<int>(std::clamp<std::int64_t>(multiply_adds / kWorth, 1, max_threads()));
 }
 
 void multiply_tile(const TileRows& rows, const Segment* segments, int segment_count, const float* panel,
@@ -179,7 +181,7 @@ void finish_tile(const TileRows& rows, std::int64_t j0, int columns, const float
     for (int i = 0; i < rows.count; ++i) {
       float* const c = rows.c[i] + j0;
       if (columns == kPanelColumns) {
-#pragma omp simd
+#pragma GCC ivdep
         for (int j = 0; j < kPanelColumns; ++j) c[j] = f.value(c[j] + add[j]);
       } else {
         for (int j = 0; j < columns; ++j) c[j] = f.value(c[j] + add[j]);

@@ -11,8 +11,6 @@
 // depth * j0 floats after the first.
 #pragma once
 
-#include <omp.h>
-
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
@@ -125,20 +123,7 @@ void multiply_block(const Block& b, const float* bias, Activation activation, Se
     }
 }
 
-// Threads worth using for this many multiply-adds; 1 inside a parallel region.
-int team_size(std::int64_t multiply_adds);
-
-// f(thread) on every thread of a team; wait_for_team is its barrier.
-template <class F>
-void on_team(int threads, const F& f) {
-  if (threads <= 1) return f(0);
-#pragma omp parallel num_threads(threads)
-  f(omp_get_thread_num());
-}
-inline void wait_for_team(int threads) {
-  if (threads > 1) {
-#pragma omp barrier
-  }
-}
+// Threads worth using for this many multiply-adds; 1 inside a parallel loop.
+int worthwhile_threads(std::int64_t multiply_adds);
 
 }  // namespace mld::cpu

@@ -7,6 +7,7 @@
 #include "data/audio.h"
 #include "data/fft.h"
 #include "data/wav.h"
+#include "engine/runtime/threads.h"
 #include "mld/metrics/weights.h"
 
 namespace mld {
@@ -98,8 +99,7 @@ Tensor spectrogram_waves(const Tensor& spectrograms, data::ValueRange range, std
       MLD_CHECK_AS(ErrorKind::data, std::isfinite(v), "spectrogram ", first + i,
                    ": holds a value that is not finite, or louder than a sound can be");
   Tensor waves = Tensor::empty({n, kSamples});
-#pragma omp parallel for schedule(dynamic, 1)
-  for (std::int64_t i = 0; i < n; ++i) {
+  parallel_for(n, [&](std::int64_t i) {
     const std::vector<float> magnitudes =
         data::invert_mel(mel_power(row(spectrograms, i), range), data::MelSolver::clipped);
     const std::vector<float> wave = data::fit_length(
@@ -107,7 +107,7 @@ Tensor spectrogram_waves(const Tensor& spectrograms, data::ValueRange range, std
                           data::random_phases(magnitudes, seed, static_cast<std::uint32_t>(first + i))),
         kSamples);
     std::ranges::transform(wave, row(waves, i).begin(), [](float v) { return v * kFullScale; });
-  }
+  });
   return waves;
 }
 
@@ -116,12 +116,10 @@ Tensor log_mel_patches(const Tensor& waves) {
   MLD_CHECK(waves.shape() == Shape({n, kSamples}), "log_mel_patches: waves ", waves.shape(),
             ", expected [N,16000]");
   Tensor patches = Tensor::empty({n, kVggishFrames, kVggishBands, 1});
-#pragma omp parallel
-  {
+  parallel_ranges(n, [&](std::int64_t first, std::int64_t last) {
     LogMel log_mel;
-#pragma omp for schedule(static)
-    for (std::int64_t i = 0; i < n; ++i) log_mel(row(waves, i), row(patches, i));
-  }
+    for (std::int64_t i = first; i < last; ++i) log_mel(row(waves, i), row(patches, i));
+  });
   return patches;
 }
 

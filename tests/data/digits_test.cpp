@@ -1,10 +1,10 @@
 #include "data/digits.h"
 
 #include <doctest/doctest.h>
-#include <omp.h>
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cmath>
 #include <limits>
 #include <numeric>
@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/runtime/threads.h"
 #include "files.h"
 
 namespace mld::data {
@@ -49,9 +50,8 @@ float squared_distance(std::span<const float> a, std::span<const float> b) {
 template <class Candidate>
 double nearest_accuracy(const DigitsSplit& test, const View& view, std::int64_t candidates,
                         const Candidate& candidate) {
-  std::int64_t right = 0;
-#pragma omp parallel for reduction(+ : right)
-  for (std::int64_t i = 0; i < test.size(); ++i) {
+  std::atomic<std::int64_t> right = 0;
+  parallel_for(test.size(), [&](std::int64_t i) {
     float best = std::numeric_limits<float>::infinity();
     std::int32_t label = -1;
     for (std::int64_t c = 0; c < candidates; ++c) {
@@ -59,8 +59,8 @@ double nearest_accuracy(const DigitsSplit& test, const View& view, std::int64_t 
       const float distance = squared_distance(item(test, view, i), values);
       if (distance < best) best = distance, label = its_label;
     }
-    right += label == test.label[static_cast<std::size_t>(i)];
-  }
+    right += label == test.label[static_cast<std::size_t>(i)] ? 1 : 0;
+  });
   return static_cast<double>(right) / static_cast<double>(test.size());
 }
 
@@ -126,13 +126,13 @@ TEST_CASE("shapes, balance and scaling") {
 }
 
 TEST_CASE("an item is a pure function of seed and index, whatever the threads and the size of the set") {
-  const int threads = omp_get_max_threads();
-  omp_set_num_threads(1);
+  const int threads = max_threads();
+  set_threads(1);
   const Digits one = make_digits({5, 70, 40});
-  omp_set_num_threads(3);
+  set_threads(3);
   const Digits three = make_digits({5, 70, 40});
   const Digits longer = make_digits({5, 90, 40});
-  omp_set_num_threads(threads);
+  set_threads(threads);
   for (const View& view : kViews) {
     CHECK(one.train.*view.values == three.train.*view.values);
     CHECK(one.test.*view.values == three.test.*view.values);

@@ -4,7 +4,6 @@
 #include "engine/ops/conv_kernel.h"
 
 #include <doctest/doctest.h>
-#include <omp.h>
 
 #include <cmath>
 #include <cstdint>
@@ -15,6 +14,7 @@
 
 #include "engine/core/error.h"
 #include "engine/ops/conv_naive.h"
+#include "engine/runtime/threads.h"
 #include "tests/engine/kernel_operands.h"
 #include "tests/engine/preset_layers.h"
 
@@ -66,14 +66,14 @@ struct Results {
   Floats y, dx, dw;
 };
 Results run_all(const ConvDims& s, const Floats& x, const Floats& w, const Floats& dy, int threads) {
-  const int before = omp_get_max_threads();
-  omp_set_num_threads(threads);
+  const int before = max_threads();
+  set_threads(threads);
   const Floats bias_out = reals(s.out, 4), bias_in = reals(s.in, 5);
   Results r{Floats(dy.size()), Floats(x.size()), Floats(w.size())};
   cpu::conv_forward(s, x.data(), w.data(), bias_out.data(), {Act::silu}, r.y.data());
   cpu::conv_backward_data(s, dy.data(), w.data(), bias_in.data(), {Act::tanh}, false, r.dx.data());
   cpu::conv_backward_weights(s, x.data(), dy.data(), false, r.dw.data());
-  omp_set_num_threads(before);
+  set_threads(before);
   return r;
 }
 

@@ -6,9 +6,9 @@
 #include "engine/ops/gemm_kernel.h"
 
 #include <doctest/doctest.h>
-#include <omp.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "engine/ops/gemm_naive.h"
+#include "engine/runtime/threads.h"
 #include "tests/engine/kernel_operands.h"
 
 namespace {
@@ -36,11 +37,11 @@ bool same_bits(const Floats& a, const Floats& b) {
   return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
 }
 
-// Sets the number of OpenMP threads for a scope.
+// Sets the number of threads for a scope.
 class Threads {
  public:
-  explicit Threads(int count) : before_(omp_get_max_threads()) { omp_set_num_threads(count); }
-  ~Threads() { omp_set_num_threads(before_); }
+  explicit Threads(int count) : before_(max_threads()) { set_threads(count); }
+  ~Threads() { set_threads(before_); }
   Threads(const Threads&) = delete;
   Threads& operator=(const Threads&) = delete;
 
@@ -226,7 +227,7 @@ TEST_CASE("gemm: bits do not depend on threads, batch, position, neighbours or t
   }
 }
 
-TEST_CASE("gemm: empty products, and calls inside a parallel region") {
+TEST_CASE("gemm: empty products, and calls inside a parallel loop") {
   Floats c{1, 2};
   const Floats bias{3, -4};
   cpu::gemm(0, 2, 5, {nullptr, 5}, {nullptr, 2}, c.data(), 2);
@@ -236,13 +237,13 @@ TEST_CASE("gemm: empty products, and calls inside a parallel region") {
   CHECK(c == Floats{3, 0});
   const Floats a = integers(40 * 600, 1), b = integers(600 * 70, 2),
                want = product(40, 70, 600, false, false, a, b, 2);
-  int wrong = 0;
-#pragma omp parallel for num_threads(2) reduction(+ : wrong)
-  for (int i = 0; i < 4; ++i) {
+  std::atomic<int> wrong = 0;
+  const auto one = [&](i64) {
     Floats mine(want.size());
     cpu::gemm(40, 70, 600, {a.data(), 600}, {b.data(), 70}, mine.data(), 70);
     wrong += mine == want ? 0 : 1;
-  }
+  };
+  parallel_for(4, one, 2);
   CHECK(wrong == 0);
 }
 

@@ -2,8 +2,6 @@
 // values and of bits, and running one program in several ways.
 #pragma once
 
-#include <omp.h>
-
 #include <doctest/doctest.h>
 #include <algorithm>
 #include <cmath>
@@ -13,6 +11,7 @@
 #include <vector>
 
 #include "engine/core/tape.h"
+#include "engine/runtime/threads.h"
 #include "gradcheck.h"
 
 namespace mld::test {
@@ -76,14 +75,14 @@ inline std::vector<Tensor> evaluate(const Program& program, const std::vector<Te
 // device f32 stays as close and a second run has the same bits.
 inline void check_precision_and_bits(const Program& program, const std::vector<Tensor>& inputs,
                                      double tolerance) {
-  const int threads = omp_get_max_threads();
+  const int threads = max_threads();
   const auto reference = evaluate(program, inputs, DType::f64);
-  omp_set_num_threads(1);
+  set_threads(1);
   const auto one = evaluate(program, inputs, DType::f32);
-  omp_set_num_threads(2);
+  set_threads(2);
   const auto two = evaluate(program, inputs, DType::f32);
   const auto sim = evaluate(program, inputs, DType::f32, kSim);
-  omp_set_num_threads(threads);
+  set_threads(threads);
   for (std::size_t i = 0; i < reference.size(); ++i) {
     CAPTURE(i);
     check_near(one[i], reference[i], tolerance);

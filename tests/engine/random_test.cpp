@@ -6,6 +6,7 @@
 #include <set>
 
 #include "engine/random/philox.h"
+#include "engine/runtime/threads.h"
 #include "op_test.h"
 
 namespace mld {
@@ -76,12 +77,12 @@ TEST_CASE("fills: a row depends on its number only") {
 }
 
 TEST_CASE("fills: threads, precision and device do not matter") {
-  const int threads = omp_get_max_threads();
-  omp_set_num_threads(1);
+  const int threads = max_threads();
+  set_threads(1);
   const Tensor one = normal({50, 333});
-  omp_set_num_threads(2);
+  set_threads(2);
   CHECK(same_bits(one, normal({50, 333})));
-  omp_set_num_threads(threads);
+  set_threads(threads);
   CHECK(same_bits(one.to(DType::f64), normal({50, 333}, kKey, 0, DType::f64)));
   const Tensor queued = Tensor::empty({50, 333}, DType::f32, kSim);
   fill_normal(queued, kKey);

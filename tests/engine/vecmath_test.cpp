@@ -11,10 +11,13 @@
 #include <cstdint>
 #include <cstdlib>
 #include <limits>
+#include <mutex>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
+
+#include "engine/runtime/threads.h"
 
 namespace {
 
@@ -56,8 +59,8 @@ Worst worst_over_floats(F f, G g, float limit = kInf) {
   const std::int64_t stride = exhaustive() ? 1 : 997;
   const std::int64_t chunks = (kPatterns + stride * kChunk - 1) / (stride * kChunk);
   Worst worst;
-#pragma omp parallel for schedule(dynamic)
-  for (std::int64_t c = 0; c < chunks; ++c) {
+  std::mutex joining;
+  mld::parallel_for(chunks, [&](std::int64_t c) {
     float x[kChunk], y[kChunk];
     for (std::int64_t i = 0; i < kChunk; ++i) {
       x[i] = std::bit_cast<float>(static_cast<std::uint32_t>((c * kChunk + i) * stride));
@@ -66,9 +69,9 @@ Worst worst_over_floats(F f, G g, float limit = kInf) {
     for (std::int64_t i = 0; i < kChunk; ++i) y[i] = f(x[i]);
     Worst mine;
     for (std::int64_t i = 0; i < kChunk; ++i) mine.join(ulp_error(y[i], g(static_cast<double>(x[i]))), x[i]);
-#pragma omp critical
+    const std::lock_guard lock(joining);
     worst.join(mine.ulp, mine.at);
-  }
+  });
   return worst;
 }
 

@@ -1,11 +1,11 @@
 #include "nn/adam_ema.h"
 
 #include <doctest/doctest.h>
-#include <omp.h>
 
 #include <cstring>
 #include <limits>
 
+#include "engine/runtime/threads.h"
 #include "tests/nn/helpers.h"
 
 namespace mld::nn {
@@ -198,9 +198,9 @@ TEST_CASE("a step whose loss or gradient is not finite changes no bit and is cou
 }
 
 TEST_CASE("results do not depend on the number of threads") {
-  const int threads = omp_get_max_threads();
+  const int threads = max_threads();
   const auto run = [&](int count) {
-    omp_set_num_threads(count);
+    set_threads(count);
     Two model(40000);
     ParameterStore store(model, {.ema = true});
     store.initialize(1);
@@ -212,7 +212,7 @@ TEST_CASE("results do not depend on the number of threads") {
       adam.step();
       counter.commit();
     }
-    omp_set_num_threads(threads);
+    set_threads(threads);
     return packed(store, store.ema());
   };
   const auto one = run(1);

@@ -19,6 +19,12 @@ check "doctor: $built" grep -qx 'yes\|no\|emulated on the host' <<<"$built"
 check "doctor: $computes" grep -qx 'cuda:0\|cpu; .*' <<<"$computes"
 works version
 check "version" grep -q '^mldctl [0-9]*\.[0-9]*\.[0-9]*$' out
+for asked in 1 3 5,2; do
+  OMP_NUM_THREADS=$asked works version
+  check "OMP_NUM_THREADS=$asked" grep -qx "threads *${asked%,*} (OMP_NUM_THREADS)" out
+done
+OMP_NUM_THREADS=many works version
+check "a wrong OMP_NUM_THREADS is told" grep -q "^threads .*; OMP_NUM_THREADS='many' is no number of threads)$" out
 
 # --- usage ------------------------------------------------------------------------------------------------------
 
@@ -119,6 +125,7 @@ JSON
 tiny=(train --config tiny.json --data store --threads 1)
 works "${tiny[@]}" --out run
 check "training prints on stdout" [ ! -s out ]
+check "training tells its threads first" grep -qx 'CPU threads: 1 (as asked)' <(head -n 1 err)
 check "training tells its progress" grep -q '^score  10/10  loss ' err
 check "training tells of its report" grep -qx 'report: run/report.html' err
 works train --config tiny.json --data store --threads 2 --out run2
@@ -188,7 +195,9 @@ same stopped/config.json straight/config.json
 
 works sample run -n 5 --seed 7 --out joint --threads 1
 check "sample prints its record's name and nothing else" [ "$(cat out)" = joint/sample.json ]
+check "sampling tells its threads" grep -qx 'CPU threads: 1 (as asked)' err
 works sample run -n 5 --seed 7 --out again --threads 2 --chunk 2
+check "sampling tells its threads" grep -qx 'CPU threads: 2 (as asked)' err
 works sample run2 -n 5 --seed 7 --out threads
 works sample run -n 5 --seed 8 --out other
 for name in left right; do

@@ -5,7 +5,6 @@
 //
 // Every case is run once in each of REPETITIONS rounds, the peak included, and its fastest time counts: on a
 // shared machine compare only numbers of one run.
-#include <omp.h>
 
 #include <algorithm>
 #include <chrono>
@@ -18,6 +17,7 @@
 
 #include "engine/ops/conv_kernel.h"
 #include "engine/ops/gemm_kernel.h"
+#include "engine/runtime/threads.h"
 #include "tools/bench/fma_peak.h"
 
 namespace {
@@ -68,12 +68,12 @@ void add_convolution(std::vector<Case>& cases, const std::string& name, const Co
 }  // namespace
 
 int main(int argc, char** argv) {
-  const int threads = argc > 1 ? std::atoi(argv[1]) : omp_get_max_threads();
+  const int threads = argc > 1 ? std::atoi(argv[1]) : max_threads();
   const int rounds = argc > 2 ? std::atoi(argv[2]) : 10;
-  omp_set_num_threads(std::max(1, threads));
+  set_threads(std::clamp(threads, 1, kMaxThreads));
   // Zeros: products of zeros take as long as others, and repeated runs in place cannot overflow.
   Floats x(std::size_t{1} << 24), w(std::size_t{1} << 23), y(std::size_t{1} << 24);
-  const bench::FmaPeak fma_peak(std::max(1, threads));
+  const bench::FmaPeak fma_peak(std::clamp(threads, 1, kMaxThreads));
   std::vector<Case> cases{{"peak", fma_peak.flops(), fma_peak}};
   for (const i64 batch : {128, 1024})
     for (const auto& [in, out] : {std::pair<i64, i64>{80, 512},

@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include "engine/ops/gemm_tiles.h"
+#include "engine/runtime/threads.h"
 
 namespace mld::bench {
 
@@ -18,7 +19,7 @@ class FmaPeak {
     return 2.0 * kDepth * kCalls * cpu::kTileRows * cpu::kPanelColumns * threads_;
   }
   void operator()() const {
-    cpu::on_team(threads_, [](int) {
+    const auto multiply = [](std::int64_t) {
       alignas(64) static thread_local float panel[kDepth * cpu::kPanelColumns], row[kDepth],
           c[cpu::kTileRows * cpu::kPanelColumns];
       cpu::Segment segment{{}, kDepth};
@@ -27,7 +28,8 @@ class FmaPeak {
       for (int i = 0; i < cpu::kTileRows; ++i) segment.row[i] = row, rows.c[i] = c + i * cpu::kPanelColumns;
       for (std::int64_t call = 0; call < kCalls; ++call)
         cpu::multiply_tile(rows, &segment, 1, panel, 0, cpu::kPanelColumns, false);
-    });
+    };
+    parallel_for(threads_, multiply, threads_);
   }
 
  private:
