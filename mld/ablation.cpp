@@ -7,6 +7,10 @@
 
 #include "engine/io/atomic_file.h"
 #include "engine/io/file_error.h"
+#include "engine/io/files.h"
+#include "mld/given_sets.h"
+#include "mld/model_data.h"
+#include "mld/row_draw.h"
 #include "mld/sampling_record.h"
 #include "mld/tables/evaluation_file.h"
 
@@ -28,7 +32,17 @@ struct Job {
   AblationCell cell;
   Config config;
   fs::path run;
+  // What its evaluation will be of.
+  std::string fingerprint = {};
+  bool drawn = false;
+  std::vector<std::string> given_sets = {};
 };
+
+std::string cat_sets(const std::vector<std::string>& sets) {
+  std::string text;
+  for (const std::string& set : sets) text += (text.empty() ? "" : " ") + set;
+  return text.empty() ? "all" : text;
+}
 
 std::string stage1_of(const Config& config) {
   std::string text;
@@ -53,15 +67,23 @@ class Ablation {
   }
 
   std::vector<AblationCell> run() {
-    make_folder(request_.out);
-    make_folder(results_);
+    const bool made = make_folder(request_.out);
+    try {
+      make_folder(results_);
+    } catch (...) {
+      std::error_code ignored;
+      if (made) fs::remove(request_.out, ignored);  // nothing is in it
+      throw;
+    }
     std::vector<AblationCell> cells;
     std::vector<const Job*> open;
     for (const Job& job : jobs_) {
       cells.push_back(job.cell);
       if (!finished(job)) open.push_back(&job);
     }
+    check_rows(open);
     if (open.empty()) return cells;
+    for (const Job* job : open) AtomicFile place(job->cell.evaluation);  // that it can be written
     if (!share_stage1()) return {};
     std::size_t done = jobs_.size() - open.size();
     for (const Job* job : open) {
@@ -75,11 +97,11 @@ class Ablation {
 
  private:
   // Whatever would make the last step fail is found before the first.
-  void check_jobs() const {
+  void check_jobs() {
     MLD_CHECK_AS(ErrorKind::usage, !jobs_.empty(), "ablation: no value or no seed");
     std::set<fs::path> names;
     std::map<std::tuple<std::string, std::uint64_t, std::string>, std::string> rows;
-    for (const Job& job : jobs_) {
+    for (Job& job : jobs_) {
       MLD_CHECK_AS(ErrorKind::usage, names.insert(job.run).second, "ablation: two cells would be ",
                    job.run.string(), "; give each value and each seed once");
       const auto [row, is_new] = rows.try_emplace(
@@ -91,18 +113,45 @@ class Ablation {
                    "them depends on");
       check_metrics(request_.evaluation.metrics, job.config.model.kind);
       const data::Store store = data::Store::open(job.config.data.store);
-      const std::int64_t used = samples_used(store.split(request_.evaluation.split), request_.evaluation);
+      const data::Split& split = evaluated_split(store, request_.evaluation.split);
+      const std::int64_t used = samples_used(split, request_.evaluation);
+      std::vector<std::string> modalities;
+      for (const ModalityConfig& m : job.config.modalities) modalities.push_back(m.name);
+      job.given_sets =
+          given_set_names(parse_given_sets(request_.evaluation.given_sets, modalities), modalities);
+      job.fingerprint = store.description().fingerprint;
+      job.drawn = is_drawn(split, request_.evaluation.samples);
       MLD_CHECK_AS(ErrorKind::usage, request_.evaluation.samples <= used,
                    "ablation: ", request_.evaluation.samples, " samples asked for, split '",
                    request_.evaluation.split, "' has ", used);
     }
   }
 
-  static void make_folder(const fs::path& folder) {
-    std::error_code error;
-    fs::create_directories(folder, error);
-    MLD_CHECK_AS(ErrorKind::io, !error && fs::is_directory(folder), folder.string(),
+  // Whether it was not there.
+  static bool make_folder(const fs::path& folder) {
+    std::error_code error, ignored;
+    const bool made = fs::create_directories(folder, error);
+    MLD_CHECK_AS(ErrorKind::io, !error && fs::is_directory(folder, ignored), folder.string(),
                  ": cannot be made a folder: ", error ? error.message() : "a file of that name exists");
+    return made;
+  }
+
+  // Before the first is measured: rows that are drawn today were the first of the split in older evaluations,
+  // which are good for a table of their own.
+  void check_rows(const std::vector<const Job*>& open) const {
+    const Job *older = nullptr, *newer = open.empty() ? nullptr : open.front();
+    for (const Job& job : jobs_) {
+      if (!job.drawn || std::ranges::find(open, &job) != open.end()) continue;
+      (tables::read_evaluation(job.cell.evaluation).drawn ? newer : older) = &job;
+    }
+    if (older == nullptr) return;
+    const std::string what =
+        cat(older->cell.evaluation.string(), ": was measured on the first ", request_.evaluation.samples,
+            " rows of split ", quote(request_.evaluation.split));
+    MLD_CHECK_AS(ErrorKind::busy, newer == nullptr, what, ", ",
+                 newer == nullptr ? "" : newer->cell.evaluation.string(),
+                 " is of rows drawn by class; name another folder for the results, or remove it");
+    note(cat(what, ", which are drawn by class today"));
   }
 
   void note(const std::string& line) const {
@@ -115,7 +164,7 @@ class Ablation {
   }
 
   bool finished(const Job& job) const {
-    if (!fs::exists(job.cell.evaluation)) return false;
+    if (!path_exists(job.cell.evaluation)) return false;
     const tables::EvaluationFile found = tables::read_evaluation(job.cell.evaluation);
     const auto same = [&](const char* what, const auto& is, const auto& wanted) {
       MLD_CHECK_AS(ErrorKind::busy, is == wanted, job.cell.evaluation.string(), ": was made with ", what, " ",
@@ -126,6 +175,9 @@ class Ablation {
     same("split", found.split, request_.evaluation.split);
     same("schedule", found.schedule, schedule_name(sampling(job.config).sampler));
     if (request_.evaluation.samples > 0) same("N", found.samples, request_.evaluation.samples);
+    same("sets of given modalities", cat_sets(found.given_sets), cat_sets(job.given_sets));
+    if (!found.fingerprint.empty() && !job.fingerprint.empty())
+      same("data of fingerprint", found.fingerprint, job.fingerprint);
     if (found.classifier_recipe)
       same("classifiers of recipe", *found.classifier_recipe, classifiers_hash(job.config));
     if (found.sampling_seed) same("samples of seed", *found.sampling_seed, sampling(job.config).seed);

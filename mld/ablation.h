@@ -50,7 +50,8 @@ std::pair<std::string, std::vector<std::string>> parse_variation(const std::stri
 // to stop; all that was done is saved then. Before anything is trained: ErrorKind::usage for a setting that
 // does not exist, values that no table could tell apart, more samples than the split has, or a metric that a
 // model cannot have; ErrorKind::busy for an evaluation in the way that was made with another configuration,
-// classifier recipe, N, split, schedule or seed of samples, or without a metric that is asked for.
+// classifier recipe, N, rows, split, data, sets of given modalities, schedule or seed of samples, or without
+// a metric that is asked for; ErrorKind::io for folders that cannot be written.
 std::vector<AblationCell> ablate(const AblationRequest& request, const AblationHooks& hooks);
 
 }  // namespace mld

@@ -29,7 +29,8 @@ std::vector<std::string> traits(const EvaluationFile& f, const std::set<std::str
                                 cat("d ", f.d),
                                 f.schedule,
                                 f.weights,
-                                cat("N ", f.samples),
+                                cat("N ", f.samples, f.drawn ? " drawn" : ""),
+                                f.trained_on == false ? "other data " + f.fingerprint : "",
                                 "split " + quote(f.split)};
   for (const std::string& key : varied) {
     const auto found = f.settings.find(key);
@@ -130,7 +131,8 @@ bool rests_on(const LayoutColumn& c, const EvaluationFile::Quality& q) {
 // How the numbers of one row were made, as far as the columns of its table depend on it.
 std::string how_made(const Group& g, std::span<const LayoutColumn> columns) {
   const EvaluationFile& f = *g.files.front();
-  std::string text = cat("N ", f.samples, " of split ", quote(f.split));
+  std::string text = cat("N ", f.samples, " of split ", quote(f.split), f.drawn ? ", drawn by class" : "");
+  if (f.trained_on == false) text += cat(" of other data than trained on, ", f.fingerprint);
   if (!f.schedule.empty())
     text += cat("; ", f.schedule, ", ", f.network_calls, " network calls a sample, ", f.weights, " weights");
   std::vector<std::string> seeds;
@@ -225,9 +227,15 @@ class Maker {
         reference_ = reading->made;
         reference_source_ = file->source;
       }
-      if (reading->made != *reference_) {
+      // A file that does not say of which data it is can be compared, and what is not alike is the rest.
+      std::map<std::string, std::string> made = reading->made;
+      if (!made.contains(kDataKey) || !reference_->contains(kDataKey)) {
+        made.erase(kDataKey);
+        if (const auto data = reference_->find(kDataKey); data != reference_->end()) made.insert(*data);
+      }
+      if (made != *reference_) {
         differs = true;
-        note_disagreement(*file, reading->made);
+        note_disagreement(*file, made);
       }
     }
     if (values.empty()) return {};

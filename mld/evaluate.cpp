@@ -1,48 +1,53 @@
 #include "mld/evaluate.h"
 
 #include <algorithm>
-#include <array>
 #include <chrono>
-#include <cmath>
 #include <numeric>
-#include <set>
-#include <unordered_map>
+#include <optional>
 
-#include "data/render.h"
+#include "engine/io/file_error.h"
+#include "mld/evaluate_information.h"
+#include "mld/evaluation_rows.h"
+#include "mld/given_sets.h"
 #include "mld/latent_metrics.h"
 #include "mld/metrics/captions.h"
+#include "mld/metrics/pen.h"
 #include "mld/metrics/quality.h"
 #include "mld/metrics/weights.h"
+#include "mld/model_data.h"
 #include "mld/names.h"
+#include "mld/row_draw.h"
 #include "mld/stage.h"
 
 namespace mld {
 namespace {
 
 constexpr std::int64_t kNeighbours = 1000;   // samples whose nearest training item is looked for
-constexpr std::int64_t kInformation = 2000;  // samples that mutual information is averaged over
-constexpr std::int64_t kGapSamples = 1000;   // and the in-painting gap,
-constexpr int kGapRepeats = 2;               // with draws of time and noise for each
-constexpr std::array kGapTimes{0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9};
+constexpr std::int64_t kConditions = 100;    // that diversity draws for
 
-struct Metric {
-  std::string_view name;
-  bool MetricChoice::*chosen;
-};
-constexpr std::array<Metric, 6> kMetrics{{{"coherence", &MetricChoice::coherence},
-                                          {"quality", &MetricChoice::quality},
-                                          {"robustness", &MetricChoice::robustness},
-                                          {"diversity", &MetricChoice::diversity},
-                                          {"memorisation", &MetricChoice::memorisation},
-                                          {"mi", &MetricChoice::information}}};
+using Labels = EvaluationRows::Labels;
 
-using Labels = std::vector<std::int32_t>;
-
-// Values of the modalities for rows [first, first + n) of the split; a hole is zeros.
+// Values of the modalities for rows [first, first + n) of those evaluated; a hole is zeros.
 struct Rows {
   std::int64_t first = 0, n = 0;
   std::vector<Tensor> values;
 };
+
+// 0, 1, ..
+Labels numbers(std::int64_t n) {
+  Labels out(static_cast<std::size_t>(n));
+  std::iota(out.begin(), out.end(), 0);
+  return out;
+}
+
+// Of each modality of the model its place in the store, which must hold its data.
+std::vector<int> columns_of(const Model& model, const data::Store& store) {
+  check_model_data(model, store);
+  std::vector<int> columns;
+  for (int i = 0; i < model.modalities(); ++i)
+    columns.push_back(store.description().modality(model.modality(i).name));
+  return columns;
+}
 
 class Evaluator {
  public:
@@ -50,26 +55,15 @@ class Evaluator {
             const EvaluationProgress& progress)
       : model_(model),
         store_(store),
-        split_(store.split(options.split)),
+        split_(evaluated_split(store, options.split)),
         options_(options),
-        progress_(progress) {
-    count_ = samples_used(split_, options);
-    MLD_CHECK_AS(ErrorKind::data, count_ > 0, "split '", options.split, "' of ", store.path().string(),
-                 ": has no samples");
+        progress_(progress),
+        column_(columns_of(model, store)),
+        rows_(split_, column_, options.samples),
+        given_sets_(parse_given_sets(options.given_sets, model.names())),
+        pen_(PenPair::find(model)) {
     check_metrics(options.metrics, model.config().model.kind);
     weights_folder(options.weights);  // checked even where no network is wanted
-    const auto width = static_cast<std::size_t>(store.num_modalities());
-    for (int i = 0; i < model.modalities(); ++i) {
-      column_.push_back(store.description().modality(model.modality(i).name));
-      Labels items;
-      for (std::int64_t row = 0; row < count_; ++row)
-        items.push_back(split_.samples()[static_cast<std::size_t>(row) * width +
-                                         static_cast<std::size_t>(column_.back())]);
-      first_rows_.push_back(first_rows(items));
-      result_.distinct.push_back(count_different(items));
-      items_.push_back(std::move(items));
-    }
-    labels_.assign(split_.labels().begin(), split_.labels().begin() + static_cast<std::ptrdiff_t>(count_));
     if (options.metrics.quality) {
       extractors_ = make_extractors(model, options.weights, options.sampling.seed, result_.notes);
       captions_ = Captions::find(model, store, options.weights, result_.notes);
@@ -85,14 +79,14 @@ class Evaluator {
       result_.network_calls = make_plan(options_.sampling.sampler).network_calls;
       const MetricChoice& metrics = options_.metrics;
       if (metrics.coherence || metrics.quality || metrics.memorisation) generate(0);
-      for (Subset given : all_subsets(model_.modalities())) {
-        if (given == full_set(model_.modalities())) continue;
+      for (const Subset given : given_sets_) {
         if (metrics.coherence || metrics.quality) generate(given);
         if (metrics.diversity) diversity(given);
       }
       if (metrics.robustness) robustness();
       if (metrics.memorisation) memorisation();
-      if (metrics.information) information();
+      if (metrics.information)
+        evaluate_information(model_, rows_, z_, options_.sampling.seed, teller(), result_);
     }
     result_.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     return std::move(result_);
@@ -106,7 +100,7 @@ class Evaluator {
     e.preset = config.preset;
     e.dataset = store_.description().name;
     e.config_hash = score_hash(config);
-    e.settings = settings_beyond_preset(config, store_.description());
+    e.settings = settings_beyond_preset(config, model_.dataset());
     e.model_seed = config.seed;
     e.d = config.score.d;
     e.parameters = model_.parameters();
@@ -116,75 +110,60 @@ class Evaluator {
       e.classifier_hash.push_back(model_.has_classifier(i) ? model_.classifier_hash(i) : "");
     e.classifier_recipe = classifiers_hash(config);
     e.metrics = metric_names(options_.metrics);
-    e.split = options_.split;
-    e.samples = count_;
-    e.clusters = clusters(full_set(model_.modalities()));
-    if (count_ > split_.num_distinct())
-      note(cat("N = ", count_, " goes beyond the first pairing (", split_.num_distinct(),
-               "): intervals of coherence take samples of one item for independent"));
+    e.weights_hash = model_.weights_hash();
+    describe_data();
+    e.clusters = rows_.clusters(full_set(model_.modalities()));
     if (!model_.has_score()) note("the run has no score network yet: only classifiers and autoencoders");
+    describe_sets();
     e.sampling = options_.sampling;
   }
 
-  bool has(int i, std::int64_t row) const {
-    return items_[static_cast<std::size_t>(i)][static_cast<std::size_t>(row)] >= 0;
+  void describe_data() {
+    Evaluation& e = result_;
+    e.split = options_.split;
+    e.samples = rows_.count();
+    e.distinct = rows_.distinct();
+    e.drawn = is_drawn(split_, options_.samples);
+    e.of_classes = rows_.of_classes(model_.dataset().classes);
+    e.unlabelled = std::ranges::count_if(rows_.labels(), [](std::int32_t label) { return label < 0; });
+    e.fingerprint = store_.description().fingerprint;
+    if (const std::string trained = model_.dataset().fingerprint; !trained.empty() && !e.fingerprint.empty())
+      e.trained_on = trained == e.fingerprint;
+    if (e.trained_on == false) note("the store is not the one that the model was trained on");
+    if (options_.samples > e.samples)
+      note(cat("N = ", e.samples, ", all there are: ", options_.samples, " samples were asked for"));
+    if (e.samples > split_.num_distinct())
+      note(cat("N = ", e.samples, " goes beyond the first pairing (", split_.num_distinct(),
+               "): intervals of coherence take samples of one item for independent"));
+    if (options_.metrics.coherence && !rows_.labelled() && has_classifiers())
+      note("no sample has a label: coherence with labels is left out, joint coherence needs none");
   }
-  bool has_all(Subset needed, std::int64_t row) const {
+
+  void describe_sets() {
+    if (!options_.generate) return;
+    const int modalities = model_.modalities();
+    result_.given_sets = given_set_names(given_sets_, result_.modalities);
+    if (options_.given_sets.empty() && !result_.given_sets.empty())
+      note(cat(modalities, " modalities: generated from each one and from all but one, ", given_sets_.size(),
+               " of ", (1 << modalities) - 2, " sets; --given-sets all, or sizes or names, chooses others"));
+  }
+
+  bool has_classifiers() const {
     for (int i = 0; i < model_.modalities(); ++i)
-      if (contains(needed, i) && !has(i, row)) return false;
-    return true;
-  }
-  // Labels of the samples that have everything in `needed`; -1 (not counted) for the others.
-  Labels labels_with(Subset needed) const {
-    Labels labels = labels_;
-    for (std::int64_t row = 0; row < count_; ++row)
-      if (!has_all(needed, row)) labels[static_cast<std::size_t>(row)] = -1;
-    return labels;
-  }
-  static std::int64_t count_different(const Labels& items) {
-    const std::set<std::int32_t> different(items.begin(), items.end());
-    return std::ssize(different) - static_cast<std::int64_t>(different.contains(-1));  // a hole is no item
-  }
-  // Of each row the first that has the same item; a hole is like no other.
-  static std::vector<std::int64_t> first_rows(const Labels& items) {
-    std::vector<std::int64_t> first;
-    std::unordered_map<std::int32_t, std::int64_t> seen;
-    for (std::int64_t row = 0; row < std::ssize(items); ++row) {
-      const std::int32_t item = items[static_cast<std::size_t>(row)];
-      first.push_back(item < 0 ? row : seen.try_emplace(item, row).first->second);
-    }
-    return first;
-  }
-  std::int64_t distinct(int i) const { return result_.distinct[static_cast<std::size_t>(i)]; }
-  // What samples have in common that were generated from these modalities: of each row the first with the
-  // same item of the modality that has fewest.
-  std::vector<std::int64_t> clusters(Subset given) const {
-    int coarsest = -1;
-    for (int i = 0; i < model_.modalities(); ++i)
-      if (contains(given, i) && (coarsest < 0 || distinct(i) < distinct(coarsest))) coarsest = i;
-    if (coarsest >= 0) return first_rows_[static_cast<std::size_t>(coarsest)];
-    std::vector<std::int64_t> rows(static_cast<std::size_t>(count_));
-    std::iota(rows.begin(), rows.end(), 0);
-    return rows;
-  }
-  // Labels of the different items of a modality.
-  Labels labels_of_items(int i) const {
-    Labels labels = labels_with(Subset{1} << i);
-    for (std::size_t row = 0; row < labels.size(); ++row)
-      if (first_rows_[static_cast<std::size_t>(i)][row] != static_cast<std::int64_t>(row)) labels[row] = -1;
-    return labels;
+      if (model_.has_classifier(i)) return true;
+    return false;
   }
 
   template <class F>  // f(Rows)
   void each_chunk(const std::string& what, F f) {
-    for (std::int64_t first = 0; first < count_; first += kMeasuredTogether) {
-      tell(what, first, count_);
-      Rows rows{first, std::min(kMeasuredTogether, count_ - first), {}};
+    for (std::int64_t first = 0; first < rows_.count(); first += kMeasuredTogether) {
+      tell(what, first, rows_.count());
+      Rows rows{first, std::min(kMeasuredTogether, rows_.count() - first), {}};
       for (int i = 0; i < model_.modalities(); ++i) {
-        const Labels& all = items_[static_cast<std::size_t>(i)];
         const ItemBatch batch = make_item_batch(model_.info(i), rows.n);
         fill_items(split_, column_[static_cast<std::size_t>(i)], model_.info(i),
-                   std::span(all).subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(rows.n)),
+                   std::span(rows_.items(i))
+                       .subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(rows.n)),
                    batch);
         rows.values.push_back(batch.x);
       }
@@ -196,10 +175,8 @@ class Evaluator {
   void add_features(const Extractor& extractor, const Tensor& values, const Rows& rows, Subset needed,
                     std::span<const std::int64_t> items, FeatureSet& set) const {
     const Tensor features = extractor.features(values, rows.first);
-    for (std::int64_t k = 0; k < rows.n; ++k)
-      if (has_all(needed, rows.first + k))
-        set.add(features.rows(k, 1).span<float>(),
-                items.subspan(static_cast<std::size_t>(rows.first + k), 1));
+    for (const std::int64_t k : complete(rows, needed))
+      set.add(features.rows(k, 1).span<float>(), items.subspan(static_cast<std::size_t>(rows.first + k), 1));
   }
 
   void add_quality(const Extractor& extractor, Subset given, const FeatureSet& made) {
@@ -212,7 +189,7 @@ class Evaluator {
                      extractor.metric,
                      extractor.name,
                      extractor.hash,
-                     distinct(extractor.modality),
+                     rows_.distinct(extractor.modality),
                      feature_distance(real, made)};
     const std::int64_t fewest = std::min({cell.distinct, cell.distance.real, cell.distance.made});
     if (fewest <= cell.distance.dim)
@@ -222,10 +199,7 @@ class Evaluator {
     result_.quality.push_back(std::move(cell));
   }
 
-  void note(const std::string& text) {
-    if (std::find(result_.notes.begin(), result_.notes.end(), text) == result_.notes.end())
-      result_.notes.push_back(text);
-  }
+  void note(const std::string& text) { result_.note(text); }
 
   // Real items: classifiers, autoencoders, the real side of every distance, the latents to condition on.
   void measure_real() {
@@ -233,7 +207,7 @@ class Evaluator {
     std::vector<Labels> of_real(static_cast<std::size_t>(modalities)), of_self = of_real;
     for (const Extractor& e : extractors_) real_features_.emplace_back(e.dim);
     std::vector<FeatureSet> self_features = real_features_;
-    if (options_.generate) z_ = Tensor::zeros({count_, model_.layout().total});
+    if (options_.generate) z_ = Tensor::zeros({rows_.count(), model_.layout().total});
     each_chunk("real items", [&](const Rows& rows) {
       for (int i = 0; i < modalities; ++i) {
         const auto k = static_cast<std::size_t>(i);
@@ -245,35 +219,46 @@ class Evaluator {
         }
         for (std::size_t e = 0; e < extractors_.size(); ++e) {
           if (extractors_[e].modality != i) continue;
-          add_features(extractors_[e], x, rows, Subset{1} << i, first_rows_[k], real_features_[e]);
+          add_features(extractors_[e], x, rows, Subset{1} << i, rows_.first_rows(i), real_features_[e]);
           if (again.defined())
-            add_features(extractors_[e], again, rows, Subset{1} << i, first_rows_[k], self_features[e]);
+            add_features(extractors_[e], again, rows, Subset{1} << i, rows_.first_rows(i), self_features[e]);
         }
         if (z_.defined()) model_.set_latent_slice(z_.rows(rows.first, rows.n), i, model_.encode(i, x));
       }
-      add_pen("real", rows.values, rows, full_set(modalities));
+      if (pen_ && options_.metrics.coherence) pen_->add(rows.values, complete(rows, full_set(modalities)));
       add_captions(rows.values, rows, full_set(modalities));
     });
     finish_pen("real");
     finish_captions(true, full_set(modalities));
     for (int i = 0; i < modalities; ++i) {
       const auto k = static_cast<std::size_t>(i);
-      const Subset self = Subset{1} << i;
-      if (!of_real[k].empty())
-        result_.classifier.push_back({self, i, agreement(of_real[k], labels_of_items(i))});
-      if (!of_self[k].empty()) result_.self.push_back({self, i, agreement(of_self[k], labels_of_items(i))});
+      const Labels labels = rows_.labels_of_items(i);
+      add_cell(result_.classifier, Subset{1} << i, i, of_real[k], labels);
+      add_cell(result_.self, Subset{1} << i, i, of_self[k], labels);
     }
     for (std::size_t e = 0; e < extractors_.size(); ++e)
       if (self_features[e].count() > 0)
         add_quality(extractors_[e], Subset{1} << extractors_[e].modality, self_features[e]);
   }
 
+  // Coherence of what was read where anything was; no number where no label says what is right.
+  bool add_cell(std::vector<CoherenceCell>& cells, Subset given, int target, const Labels& predicted,
+                const Labels& labels) {
+    if (predicted.empty()) return false;
+    const Proportion p = agreement(predicted, labels);
+    if (p.n > 0)
+      cells.push_back({given, target, p});
+    else if (rows_.labelled())
+      note(cat("coherence given ", subset_name(given, result_.modalities),
+               " is left out: no labelled sample has it"));
+    return p.n > 0;
+  }
+
   static void append(Labels& all, const Labels& more) { all.insert(all.end(), more.begin(), more.end()); }
 
   // One draw for each row of z, given its slices.
-  Tensor draw_latents(const std::string& what, Subset given, const Tensor& z, const std::string& stream) {
-    std::vector<std::int32_t> ids(static_cast<std::size_t>(z.shape()[0]));
-    std::iota(ids.begin(), ids.end(), 0);
+  Tensor draw_latents(const std::string& what, Subset given, const Tensor& z,
+                      std::span<const std::int32_t> ids, const std::string& stream) {
     SampleSettings settings = options_.sampling;
     settings.seed = stage_seed(settings.seed, stream + subset_name(given, result_.modalities));
     return model_.sample_latents(given, z, ids, settings, [&](std::int64_t done, std::int64_t total) {
@@ -287,12 +272,12 @@ class Evaluator {
 
   void generate(Subset given) {
     const std::string what = name_of(given);
-    const Tensor z = draw_latents(what, given, z_, "evaluate/");
-    if (given == 0) joint_z_ = z.rows(0, std::min(count_, kNeighbours));
+    const Tensor z = draw_latents(what, given, z_, rows_.ids(), "evaluate/");
+    if (given == 0 && options_.metrics.memorisation) joint_z_ = rows_of(z, neighbours());
     std::vector<Labels> predicted(static_cast<std::size_t>(model_.modalities()));
     std::vector<FeatureSet> made;
     for (const Extractor& e : extractors_) made.emplace_back(e.dim);
-    const std::vector<std::int64_t> items = clusters(given);
+    const std::vector<std::int64_t> items = rows_.clusters(given);
     each_chunk(what + ", measured", [&](const Rows& rows) {
       std::vector<Tensor> values = rows.values;
       for (int i = 0; i < model_.modalities(); ++i) {
@@ -305,7 +290,9 @@ class Evaluator {
           if (extractors_[e].modality == i)
             add_features(extractors_[e], values[k], rows, given, items, made[e]);
       }
-      add_pen(what, values, rows, given);
+      if (pen_ && options_.metrics.coherence &&
+          !(contains(given, pen_->image()) && contains(given, pen_->path())))
+        pen_->add(values, complete(rows, given));
       if (captions_ && !(contains(given, captions_->image()) && contains(given, captions_->caption())))
         add_captions(values, rows, given);
     });
@@ -318,11 +305,11 @@ class Evaluator {
 
   void count_coherence(Subset given, std::vector<Labels>& predicted) {
     if (given != 0) {
+      const Labels labels = rows_.labels_with(given);
       for (int i = 0; i < model_.modalities(); ++i)
-        if (const Labels& labels = predicted[static_cast<std::size_t>(i)]; !labels.empty()) {
-          result_.conditional.push_back({given, i, agreement(labels, labels_with(given))});
-          result_.outcomes.push_back(agreements(labels, labels_with(given)));
-        }
+        if (const Labels& read = predicted[static_cast<std::size_t>(i)];
+            add_cell(result_.conditional, given, i, read, labels))
+          result_.outcomes.push_back(agreements(read, labels));
       return;
     }
     const auto missing = std::erase_if(predicted, [](const Labels& labels) { return labels.empty(); });
@@ -332,122 +319,55 @@ class Evaluator {
                                   : cat("joint coherence is that of the ", predicted.size(),
                                         " modalities that have classifiers"));
     if (predicted.size() > 1) {
-      result_.joint = joint_coherence(predicted, static_cast<int>(store_.description().classes));
+      result_.joint = joint_coherence(predicted, static_cast<int>(model_.dataset().classes));
       result_.outcomes.push_back(result_.joint.equal);
     }
   }
 
   void diversity(Subset given) {
-    const auto cells = latent_diversity(model_, given, z_, [&](const Tensor& z) {
-      return draw_latents("diversity " + name_of(given), given, z, "diversity/");
+    const std::vector<std::int64_t> conditions = rows_.draw(given, kConditions, "conditions");
+    if (conditions.size() < 2) return note("diversity is left out where fewer than 2 samples can be given");
+    const auto cells = latent_diversity(model_, given, rows_of(z_, conditions), [&](const Tensor& z) {
+      return draw_latents("diversity " + name_of(given), given, z, numbers(z.shape()[0]), "diversity/");
     });
     result_.diversity.insert(result_.diversity.end(), cells.begin(), cells.end());
   }
 
   void robustness() {
     std::vector<Labels> labels;
-    for (int i = 0; i < model_.modalities(); ++i) labels.push_back(labels_with(Subset{1} << i));
+    for (int i = 0; i < model_.modalities(); ++i) labels.push_back(rows_.labels_with(Subset{1} << i));
     result_.robustness =
         latent_robustness(model_, z_, labels, stage_seed(options_.sampling.seed, "robustness"), teller());
+    if (!rows_.labelled()) note("robustness is left out: no sample has a label");
   }
+
+  // Of whose latents the nearest training items are looked for.
+  std::vector<std::int64_t> neighbours() const { return rows_.draw(0, kNeighbours, "neighbours"); }
 
   void memorisation() {
     if (options_.split == "train" || !store_.has_split("train"))
       return note("memorisation is left out: it compares a held-out split with the split 'train'");
     result_.memorisation = latent_memorisation(model_, store_.split("train"), column_, joint_z_,
-                                               z_.rows(0, joint_z_.shape()[0]), teller());
+                                               rows_of(z_, neighbours()), teller());
   }
 
-  void information() {
-    if (model_.config().model.kind == ModelKind::inpaint)
-      return note("mutual information is left out: an in-painting model has no conditional scores");
-    if (model_.config().model.kind == ModelKind::uni)
-      note("mutual information and gap: a uni network has never seen a modality at time 0 exactly");
-    std::vector<std::int64_t> complete;
-    for (std::int64_t row = 0; row < count_ && std::ssize(complete) < kInformation; ++row)
-      if (has_all(full_set(model_.modalities()), row)) complete.push_back(row);
-    if (complete.size() < 2) return note("mutual information is left out: no complete samples");
-    const Tensor z = Tensor::empty({std::ssize(complete), model_.layout().total});
-    for (std::int64_t k = 0; k < std::ssize(complete); ++k)
-      z.rows(k, 1).copy_from(z_.rows(complete[static_cast<std::size_t>(k)], 1));
-    const MultiTimeScore score = [&](const Tensor& r, const Tensor& tau) {
-      return model_.noise_prediction(r, tau);
-    };
-    for (const Subset group : bipartitions(model_.modalities()))
-      result_.information.push_back(mutual_information(
-          score, model_.layout(), z, group,
-          {.seed =
-               stage_seed(options_.sampling.seed, "information/" + subset_name(group, result_.modalities))},
-          [&](std::int64_t done) { tell("mutual information", done, z.shape()[0]); }));
-    if (model_.config().model.kind == ModelKind::uni)
-      inpainting_gap(score, z.rows(0, std::min(z.shape()[0], kGapSamples)));
-  }
-
-  void inpainting_gap(const MultiTimeScore& score, const Tensor& z) {
-    const auto conditions = inpainting_conditions(model_.modalities());
-    const auto total = static_cast<std::int64_t>(conditions.size() * kGapTimes.size());
-    for (const Subset given : conditions) {
-      // The same noise at all times, so that the curve over them is smooth.
-      const std::uint64_t seed =
-          stage_seed(options_.sampling.seed, "in-painting gap/" + subset_name(given, result_.modalities));
-      for (const double t : kGapTimes) {
-        tell("in-painting gap", std::ssize(result_.inpainting_gap), total);
-        result_.inpainting_gap.push_back(
-            mld::inpainting_gap(score, model_.layout(), z, given, t, {.repeats = kGapRepeats, .seed = seed}));
-      }
-    }
-  }
-
-  // The image and the drawn path that show the same digit, or -1.
-  std::pair<int, int> pen_pair() const {
-    int image = -1, path = -1;
-    for (int i = 0; i < model_.modalities(); ++i) {
-      const data::Modality& info = model_.info(i);
-      if (info.pen_path && info.shape == Shape({data::kTrajectory}) && info.original_range) path = i;
-      if (info.kind == data::ModalityKind::image &&
-          info.shape == Shape({data::kDigitSide, data::kDigitSide, 1}))
-        image = i;
-    }
-    return image < 0 || path < 0 ? std::pair(-1, -1) : std::pair(image, path);
-  }
-
-  // Agreement of image and path, which are both among `values`, for rows that have what is needed; nothing
-  // for data without the two, or where both are given.
-  void add_pen(const std::string& how, const std::vector<Tensor>& values, const Rows& rows, Subset needed) {
-    const auto [image, path] = pen_pair();
-    if (!options_.metrics.coherence || path < 0) return;
-    if (how != "real" && contains(needed, image) && contains(needed, path)) return;
-    for (std::int64_t k = 0; k < rows.n; ++k) {
-      if (!has_all(needed, rows.first + k)) continue;
-      pen_.push_back(
-          data::pen_image_agreement(values[static_cast<std::size_t>(image)].rows(k, 1).span<float>(),
-                                    values[static_cast<std::size_t>(path)].rows(k, 1).span<float>(),
-                                    *model_.info(path).original_range));
-    }
+  // Rows of a chunk that have everything in `needed`, by their place in it.
+  std::vector<std::int64_t> complete(const Rows& rows, Subset needed) const {
+    std::vector<std::int64_t> keep;
+    for (std::int64_t k = 0; k < rows.n; ++k)
+      if (rows_.has_all(needed, rows.first + k)) keep.push_back(k);
+    return keep;
   }
 
   void finish_pen(const std::string& how) {
-    const auto n = static_cast<double>(pen_.size());
-    if (n >= 2) {
-      double sum = 0, squares = 0;
-      for (double v : pen_) {
-        sum += v;
-        squares += v * v;
-      }
-      const double mean = sum / n;
-      result_.pen.push_back({how, mean, std::sqrt(std::max(0.0, squares / n - mean * mean) / (n - 1)),
-                             static_cast<std::int64_t>(pen_.size())});
-    }
-    pen_.clear();
+    if (!pen_) return;
+    if (const auto agreement = pen_->take(how)) result_.pen.push_back(*agreement);
   }
 
   void add_captions(const std::vector<Tensor>& values, const Rows& rows, Subset needed) {
     if (!captions_) return;
-    std::vector<std::int64_t> keep;
-    for (std::int64_t k = 0; k < rows.n; ++k)
-      if (has_all(needed, rows.first + k)) keep.push_back(k);
     captions_->add(values[static_cast<std::size_t>(captions_->image())],
-                   values[static_cast<std::size_t>(captions_->caption())], keep, clip_);
+                   values[static_cast<std::size_t>(captions_->caption())], complete(rows, needed), clip_);
   }
 
   void finish_captions(bool real, Subset given) {
@@ -470,14 +390,12 @@ class Evaluator {
   const data::Split& split_;
   const EvaluationOptions& options_;
   const EvaluationProgress& progress_;
-  std::int64_t count_ = 0;
   std::vector<int> column_;
-  std::vector<Labels> items_;                          // of each modality in sample order; -1 is a hole
-  std::vector<std::vector<std::int64_t>> first_rows_;  // of each modality
-  Labels labels_;
+  EvaluationRows rows_;
+  std::vector<Subset> given_sets_;
   std::vector<Extractor> extractors_;
   std::vector<FeatureSet> real_features_;  // of each extractor
-  std::vector<double> pen_;
+  std::optional<PenPair> pen_;
   std::optional<Captions> captions_;
   ClipScore clip_;
   Tensor z_, joint_z_;
@@ -486,34 +404,17 @@ class Evaluator {
 
 }  // namespace
 
-MetricChoice parse_metrics(const std::string& names) {
-  MetricChoice chosen{.coherence = false, .quality = false};
-  for (std::size_t first = 0; first <= names.size();) {
-    const std::size_t end = std::min(names.find(',', first), names.size());
-    const std::string name = names.substr(first, end - first);
-    first = end + 1;
-    const auto metric = std::ranges::find(kMetrics, name, &Metric::name);
-    MLD_CHECK_AS(ErrorKind::usage, metric != kMetrics.end() || name == "all", "metrics: '", name,
-                 "' is not one of ", join(metric_names({true, true, true, true, true, true})), ", all");
-    if (name == "all") chosen.all = true;
-    for (const Metric& m : kMetrics)
-      if (name == "all" || name == m.name) chosen.*m.chosen = true;
+const data::Split& evaluated_split(const data::Store& store, const std::string& name) {
+  const bool there = store.has_split(name) && store.split(name).num_samples() > 0;
+  if (!there) {
+    std::vector<std::string> names;
+    for (const data::Split& split : store.splits())
+      if (split.num_samples() > 0) names.push_back(split.name());
+    fail(ErrorKind::usage, store.path().string(), ": has no ", store.has_split(name) ? "samples in " : "",
+         "split ", quote(name), "; it has ", join(names), ": choose one with --split, as --split ",
+         names.front());
   }
-  return chosen;
-}
-
-std::vector<std::string> metric_names(const MetricChoice& metrics) {
-  std::vector<std::string> names;
-  for (const Metric& m : kMetrics)
-    if (metrics.*m.chosen) names.emplace_back(m.name);
-  return names;
-}
-
-void check_metrics(const MetricChoice& metrics, ModelKind kind) {
-  MLD_CHECK_AS(
-      ErrorKind::usage, !metrics.information || metrics.all || kind != ModelKind::inpaint,
-      "metrics: mi, mutual information: an in-painting model has no conditional scores; use kind mld or "
-      "uni");
+  return store.split(name);
 }
 
 std::int64_t samples_used(const data::Split& split, const EvaluationOptions& options) {

@@ -26,6 +26,13 @@ std::string row(std::string name, const std::string& value) {
   return "  " + name + value + "\n";
 }
 
+// Sets of k among n.
+std::int64_t choices(int n, int k) {
+  std::int64_t count = 1;
+  for (int i = 1; i <= k; ++i) count = count * (n - k + i) / i;
+  return count;
+}
+
 // Names of cells.
 class Names {
  public:
@@ -139,6 +146,24 @@ void add_extras(const Evaluation& e, const Names& names, json& out) {
     out["pen_image_agreement"].push_back({{"how", p.how}, {"mean", p.mean}, {"error", p.error}, {"n", p.n}});
 }
 
+// Bytes that are no UTF-8, which JSON cannot hold, are replaced.
+std::string dumped(const json& value) { return value.dump(-1, ' ', false, json::error_handler_t::replace); }
+
+// How many of the samples are of each class, where not all of a split are used.
+std::string class_line(const Evaluation& e) {
+  if (!e.drawn || e.of_classes.empty() || e.unlabelled == e.samples) return "";
+  constexpr std::size_t kSpeltOut = 20;
+  std::string text;
+  if (e.of_classes.size() <= kSpeltOut)
+    for (const std::int64_t n : e.of_classes) text += cat(text.empty() ? "" : " ", n);
+  else {
+    const auto [least, most] = std::ranges::minmax(e.of_classes);
+    text = cat(least, " to ", most, " of each of ", e.of_classes.size());
+  }
+  return cat("samples of each class: ", text,
+             e.unlabelled > 0 ? cat("; ", e.unlabelled, " without a label") : "", "\n");
+}
+
 // A line for each entry, and for each entry of a list of objects: half the size of indented text, and
 // differences between files still show.
 std::string by_lines(const json& object) {
@@ -146,10 +171,10 @@ std::string by_lines(const json& object) {
   for (const auto& [key, value] : object.items()) {
     text += (text.empty() ? "{\n" : ",\n") + json(key).dump() + ": ";
     if (!value.is_array() || value.empty() || !value[0].is_object()) {
-      text += value.dump();
+      text += dumped(value);
       continue;
     }
-    for (std::size_t i = 0; i < value.size(); ++i) text += (i == 0 ? "[\n  " : ",\n  ") + value[i].dump();
+    for (std::size_t i = 0; i < value.size(); ++i) text += (i == 0 ? "[\n  " : ",\n  ") + dumped(value[i]);
     text += "]";
   }
   return text + "\n}\n";
@@ -237,36 +262,46 @@ std::string extras_table(const Evaluation& e, const Names& names) {
 
 }  // namespace
 
+void Evaluation::note(const std::string& text) {
+  if (std::ranges::find(notes, text) == notes.end()) notes.push_back(text);
+}
+
 std::vector<LeaveOneOut> leave_one_out(const Evaluation& e) {
   std::vector<LeaveOneOut> out;
   const int modalities = static_cast<int>(e.modalities.size());
   for (int size = 1; size < modalities; ++size) {
     double sum = 0;
     int targets = 0;
+    bool complete = true;
     for (int target = 0; target < modalities; ++target) {
+      if (e.classifier_hash[static_cast<std::size_t>(target)].empty()) continue;
       double mean = 0;
-      int subsets = 0;
+      std::int64_t subsets = 0;
       for (const CoherenceCell& c : e.conditional) {
         if (c.target != target || std::popcount(c.given) != size) continue;
         mean += c.coherence.value();
         ++subsets;
       }
-      if (subsets == 0) continue;
-      sum += mean / subsets;
+      complete = complete && subsets == choices(modalities - 1, size);
+      if (!complete) break;
+      sum += mean / static_cast<double>(subsets);
       ++targets;
     }
-    if (targets > 0) out.push_back({size, sum / targets});
+    if (targets > 0 && complete) out.push_back({size, sum / targets});
   }
   return out;
 }
 
 std::string to_table(const Evaluation& e) {
   const Names names(e);
-  std::string out = cat("N = ", e.samples, " of split '", e.split, "'");
+  std::string out = cat("N = ", e.samples, " of split '", e.split, "'",
+                        !e.drawn                    ? ""
+                        : e.unlabelled == e.samples ? ", drawn"
+                                                    : ", drawn by class");
   if (e.generated)
     out += cat(", schedule ", schedule_name(e.sampling.sampler), " (", e.network_calls,
                " network calls a sample), seed ", e.sampling.seed, ", ", e.ema ? "EMA" : "raw", " weights");
-  out += "\n\n" + coherence_table(e, names) + extras_table(e, names);
+  out += "\n" + class_line(e) + "\n" + coherence_table(e, names) + extras_table(e, names);
   for (const std::string& note : e.notes) out += "note: " + note + "\n";
   return out;
 }
@@ -282,8 +317,10 @@ std::string to_json(const Evaluation& e) {
              {"config_hash", e.config_hash},
              {"settings", e.settings},
              {"classifier_recipe", e.classifier_recipe},
+             {"weights_hash", e.weights_hash},
              {"parameters", e.parameters}}},
            {"samples", e.samples},
+           {"unlabelled", e.unlabelled},
            {"metrics", e.metrics},
            {"split", e.split},
            {"seconds", e.seconds},
@@ -291,6 +328,11 @@ std::string to_json(const Evaluation& e) {
            {"modalities", e.modalities},
            {"classifier", cells(names, e.classifier)},
            {"autoencoder", cells(names, e.self)}};
+  if (e.drawn) out["rows"] = kDrawnRows;
+  if (!e.of_classes.empty()) out["of_classes"] = e.of_classes;
+  if (!e.fingerprint.empty()) out["fingerprint"] = e.fingerprint;
+  if (e.trained_on) out["trained_on"] = *e.trained_on;
+  if (!e.given_sets.empty()) out["given_sets"] = e.given_sets;
   for (std::size_t i = 0; i < e.distinct.size(); ++i) out["distinct"][e.modalities[i]] = e.distinct[i];
   for (std::size_t i = 0; i < e.modalities.size(); ++i)
     if (!e.classifier_hash[i].empty()) out["classifier_hash"][e.modalities[i]] = e.classifier_hash[i];
@@ -305,9 +347,22 @@ std::string with_parts_of(const std::string& now, const std::string& before) {
   json out = json::parse(now);
   const json old = json::parse(before, nullptr, false);
   if (!old.is_object()) return now;
-  for (const char* key : {"run", "samples", "split", "distinct", "weights", "modalities", "classifier_hash",
-                          "seed", "schedule", "network_calls"})
-    if (out.value(key, json()) != old.value(key, json())) return now;
+  const auto stamp = [](const json& file, const char* key) { return file.value(key, json()); };
+  for (const char* key : {"samples", "split", "rows", "given_sets", "distinct", "weights", "modalities",
+                          "classifier_hash", "seed", "schedule", "network_calls"})
+    if (stamp(out, key) != stamp(old, key)) return now;
+  // Older files have neither hash nor fingerprint.
+  bool unchecked = false;
+  const auto differs = [&](const json& a, const json& b) {
+    unchecked = unchecked || b.is_null();
+    return !b.is_null() && a != b;
+  };
+  json run = stamp(out, "run"), old_run = stamp(old, "run");
+  if (!old_run.is_object() || differs(run["weights_hash"], old_run["weights_hash"])) return now;
+  if (out.contains("fingerprint") && differs(out["fingerprint"], stamp(old, "fingerprint"))) return now;
+  run.erase("weights_hash");
+  old_run.erase("weights_hash");
+  if (run != old_run) return now;
   const auto lacks = [&](const std::string& key) {
     return !out.contains(key) || (out[key].is_array() && out[key].empty());
   };
@@ -317,6 +372,9 @@ std::string with_parts_of(const std::string& now, const std::string& before) {
     if (old.contains(list))
       for (const json& entry : old[list])
         if (std::ranges::find(out[list], entry) == out[list].end()) out[list].push_back(entry);
+  if (unchecked)
+    out["notes"].push_back(
+        "older parts of this file do not say of which weights and data they are; that was not checked");
   return by_lines(out);
 }
 

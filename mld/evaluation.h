@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -22,7 +23,8 @@ struct CoherenceCell {
   Proportion coherence;
 };
 
-// Mean over the modalities of the mean over the subsets of `size` others that it is generated from.
+// Mean over the modalities of the mean over the subsets of `size` others that it is generated from, where all
+// of these were measured.
 struct LeaveOneOut {
   int size = 0;
   double value = 0;
@@ -79,6 +81,9 @@ struct PenAgreement {
   std::int64_t n = 0;
 };
 
+// What evaluation.json says of its "rows" where they are a draw; otherwise nothing.
+inline constexpr const char* kDrawnRows = "drawn";
+
 struct Evaluation {
   // Of the model.
   std::string kind, preset, dataset, config_hash;  // the hash is score_hash: without seed and data path
@@ -89,16 +94,23 @@ struct Evaluation {
   bool ema = false;
   std::vector<std::string> modalities, classifier_hash;  // empty: no classifier
   std::string classifier_recipe;                         // classifiers_hash of the configuration
+  std::string weights_hash;                              // of all networks, Model::weights_hash
   // Of the evaluation.
   std::string split;
   std::int64_t samples = 0;            // N, read from the data used
+  bool drawn = false;                  // they are a draw of rows (mld/row_draw.h), not all of some pairings
+  std::vector<std::int64_t> of_classes;  // how many of them are of each class
+  std::int64_t unlabelled = 0;           // and of none
+  std::string fingerprint;               // of the store; empty if it has none
+  std::optional<bool> trained_on;        // whether it is the model's, where both have a fingerprint
+  std::vector<std::string> given_sets;   // that samples were generated from; empty: all
   std::vector<std::int64_t> distinct;  // different items of each modality among them
   std::vector<std::string> metrics;    // asked for
   bool generated = false;
   SampleSettings sampling;
   std::int64_t network_calls = 0;  // for one sample
   double seconds = 0;
-  // The numbers.
+  // The numbers, none without evidence: no proportion of 0 samples.
   std::vector<CoherenceCell> classifier;  // on the real items: what any coherence is bounded by
   std::vector<CoherenceCell> self;        // on decode(encode(x)): the autoencoder ceilings
   JointCoherence joint;
@@ -116,14 +128,16 @@ struct Evaluation {
   std::vector<RobustnessPoint> robustness;
   std::vector<PenAgreement> pen;
   std::vector<std::string> notes;  // what was left out, and why; what to be careful with
+  void note(const std::string& text);  // adds it, once
 };
 
 std::vector<LeaveOneOut> leave_one_out(const Evaluation& evaluation);
 
 std::string to_table(const Evaluation& evaluation);
 std::string to_json(const Evaluation& evaluation);
-// `now` with those parts of `before` that it lacks, if both, texts of to_json, are of the same run measured
-// in the same way; else, or if `before` is no such text, `now`.
+// `now` with those parts of `before` that it lacks, if both, texts of to_json, are of the same networks
+// measured in the same way; else, or if `before` is no such text, `now`. Of an older `before`, which does not
+// say of what weights and data it is, a note says so.
 std::string with_parts_of(const std::string& now, const std::string& before);
 
 }  // namespace mld

@@ -14,7 +14,7 @@
 namespace mld {
 namespace {
 
-constexpr std::int64_t kConditions = 100, kDraws = 10;  // of diversity
+constexpr std::int64_t kDraws = 10;  // of diversity, for each condition
 constexpr std::array kRobustnessTimes{0.0, 0.05, 0.08, 0.1, 0.15, 0.2, 0.3,
                                       0.4, 0.5,  0.6,  0.7, 0.8,  0.9, 1.0};
 
@@ -91,7 +91,7 @@ Tensor encode_items(const Model& model, const data::Split& split, int i, int col
 
 std::vector<DiversityCell> latent_diversity(const Model& model, Subset given, const Tensor& z,
                                             const LatentDraw& draw) {
-  const std::int64_t conditions = std::min(z.shape()[0], kConditions), rows = conditions * kDraws;
+  const std::int64_t conditions = z.shape()[0], rows = conditions * kDraws;
   const Tensor repeated = Tensor::empty({rows, model.layout().total});
   for (std::int64_t row = 0; row < rows; ++row) repeated.rows(row, 1).copy_from(z.rows(row / kDraws, 1));
   const Tensor drawn = draw(repeated);
@@ -132,7 +132,8 @@ std::vector<RobustnessPoint> latent_robustness(const Model& model, const Tensor&
     }
     for (std::size_t i = 0; i < predicted.size(); ++i)
       if (!predicted[i].empty())
-        points.push_back({t, static_cast<int>(i), agreement(predicted[i], labels[i])});
+        if (const Proportion p = agreement(predicted[i], labels[i]); p.n > 0)
+          points.push_back({t, static_cast<int>(i), p});
   }
   return points;
 }

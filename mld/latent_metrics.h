@@ -23,12 +23,13 @@ using Tell = std::function<void(const std::string& what, std::int64_t done, std:
 // Draws latents [N,D], each row given the slices of its row of z [N,D].
 using LatentDraw = std::function<Tensor(const Tensor& z)>;
 
-// Of every modality not in `given`: ten draws for each of the first hundred rows of z [N,D].
+// Of every modality not in `given`: ten draws for each row of z [N,D], 2 or more.
 std::vector<DiversityCell> latent_diversity(const Model& model, Subset given, const Tensor& z,
                                             const LatentDraw& draw);
 
 // Of every modality with a classifier: the rows of z [N,D] diffused to times from 0 to 1, with noise from
-// `seed`, and decoded. labels[i] of modality i: the class of each row, -1 where it does not count.
+// `seed`, and decoded. labels[i] of modality i: the class of each row, -1 where it does not count; no point
+// where none counts.
 std::vector<RobustnessPoint> latent_robustness(const Model& model, const Tensor& z,
                                                std::span<const std::vector<std::int32_t>> labels,
                                                std::uint64_t seed, const Tell& tell);

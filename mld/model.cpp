@@ -78,6 +78,22 @@ void copy_columns(const Tensor& from, std::int64_t from_first, const Tensor& to,
                        to_first, count});
 }
 
+// CRC-32 of a network's values, continued from another.
+std::uint32_t content(const nn::ParameterStore& store, std::uint32_t crc) {
+  for (const Tensor& arena : {store.value(), store.buffer()}) {
+    if (!arena.defined()) continue;
+    const Tensor host = arena.to(kCpu);
+    crc = crc32(std::span<const std::byte>(host.raw(), static_cast<std::size_t>(host.bytes())), crc);
+  }
+  return crc;
+}
+
+std::string hex(std::uint32_t crc) {
+  char text[9];
+  std::snprintf(text, sizeof text, "%08x", static_cast<unsigned>(crc));
+  return text;
+}
+
 }  // namespace
 
 SampleSettings sample_settings(const Config& config) {
@@ -251,17 +267,15 @@ Tensor Model::features(int i, const Tensor& x) const {
 
 std::int64_t Model::feature_size(int i) const { return classifier(i).model.features.output().numel(); }
 
-std::string Model::classifier_hash(int i) const {
-  const nn::ParameterStore& store = classifier(i).store;
+std::string Model::classifier_hash(int i) const { return hex(content(classifier(i).store, 0)); }
+
+std::string Model::weights_hash() const {
   std::uint32_t crc = 0;
-  for (const Tensor& arena : {store.value(), store.buffer()}) {
-    if (!arena.defined()) continue;
-    const Tensor host = arena.to(kCpu);
-    crc = crc32(std::span<const std::byte>(host.raw(), static_cast<std::size_t>(host.bytes())), crc);
+  for (const Nets& nets : nets_) {
+    if (nets.autoencoder) crc = content(nets.autoencoder->store, crc);
+    if (nets.classifier) crc = content(nets.classifier->store, crc);
   }
-  char text[9];
-  std::snprintf(text, sizeof text, "%08x", static_cast<unsigned>(crc));
-  return text;
+  return hex(score_ ? content(score_->store, crc) : crc);
 }
 
 Tensor Model::noise_prediction(const Tensor& r, const Tensor& tau) const {

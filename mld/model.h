@@ -61,6 +61,7 @@ class Model {
   Tensor features(int i, const Tensor& x) const;
   std::int64_t feature_size(int i) const;
   std::string classifier_hash(int i) const;  // of its weights, 8 hex digits
+  std::string weights_hash() const;          // of all weights there are
 
   // Raw output n [N,D] of the score network at r [N,D] with times tau [N,M] (0: clean), whatever it predicts.
   Tensor noise_prediction(const Tensor& r, const Tensor& tau) const;

@@ -3,9 +3,12 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "engine/random/philox.h"
+#include "mld/model_data.h"
+#include "mld/row_draw.h"
 #include "mld/sampling_record.h"
 
 namespace mld {
@@ -48,7 +51,8 @@ std::vector<double> generated_distances(const Evaluation& e) {
   return distances;
 }
 
-double geometric_ratio(const std::vector<double>& distances, const std::vector<double>& reference) {
+std::optional<double> geometric_ratio(const std::vector<double>& distances,
+                                      const std::vector<double>& reference) {
   double sum = 0;
   int cells = 0;
   for (std::size_t k = 0; k < distances.size(); ++k) {
@@ -56,18 +60,24 @@ double geometric_ratio(const std::vector<double>& distances, const std::vector<d
     sum += std::log(distances[k] / reference[k]);
     ++cells;
   }
-  return cells > 0 ? std::exp(sum / cells) : 1;
+  if (cells == 0) return {};
+  return std::exp(sum / cells);
 }
 
-double mean_conditional(const Evaluation& e) {
+std::optional<double> mean_conditional(const Evaluation& e) {
+  if (e.conditional.empty()) return {};
   double sum = 0;
   for (const CoherenceCell& c : e.conditional) sum += c.coherence.value();
-  return e.conditional.empty() ? 0 : sum / static_cast<double>(e.conditional.size());
+  return sum / static_cast<double>(e.conditional.size());
 }
 
 using Outcomes = std::vector<std::vector<std::int8_t>>;
 Outcomes joint_part(const Outcomes& all) { return {all.begin(), all.begin() + 1}; }
 Outcomes conditional_part(const Outcomes& all) { return {all.begin() + 1, all.end()}; }
+bool any_labelled(const Outcomes& all) {
+  return std::ranges::any_of(
+      all, [](const auto& cell) { return std::ranges::any_of(cell, [](std::int8_t v) { return v >= 0; }); });
+}
 
 // "1", "0" and "-" of each sample.
 std::string text_of(const std::vector<std::int8_t>& outcomes) {
@@ -81,7 +91,7 @@ bool same_sampler(const SamplerOptions& a, const SamplerOptions& b) {
 }
 
 void check_continues(const Model& model, const data::Store& store, const EvaluationOptions& options,
-                     const SamplerOptions& reference, const SamplerBench& before) {
+                     const std::vector<SamplerOptions>& samplers, const SamplerBench& before) {
   const nlohmann::json there = nlohmann::json::parse(before.reference.how);
   const auto same = [&](const char* what, const auto& is, const auto& wanted) {
     MLD_CHECK_AS(ErrorKind::busy, is == wanted, "bench-samplers: the comparison that is there has ", what,
@@ -91,12 +101,25 @@ void check_continues(const Model& model, const data::Store& store, const Evaluat
   same("seed of the run", there.at("run").at("seed").get<std::uint64_t>(), model.config().seed);
   same("split", there.at("split").get<std::string>(), options.split);
   same("seed of the samples", there.at("seed").get<std::uint64_t>(), options.sampling.seed);
-  same("N", there.at("samples").get<std::int64_t>(), samples_used(store.split(options.split), options));
+  const data::Split& split = evaluated_split(store, options.split);
+  same("N", there.at("samples").get<std::int64_t>(), samples_used(split, options));
+  const bool complete = std::ranges::all_of(samplers, [&](const SamplerOptions& s) {
+    return std::ranges::any_of(before.results,
+                               [&](const SamplerResult& r) { return same_sampler(r.sampler, s); });
+  });
+  if (!complete)
+    same("rows", there.value("rows", "the first"),
+         is_drawn(split, options.samples) ? std::string(kDrawnRows) : std::string("the first"));
+  if (const std::string data = store.description().fingerprint;
+      there.contains("fingerprint") && !data.empty())
+    same("data", there.at("fingerprint").get<std::string>(), data);
+  if (there.at("run").contains("weights_hash"))
+    same("weights", there.at("run").at("weights_hash").get<std::string>(), model.weights_hash());
   same("data set", there.at("run").at("dataset").get<std::string>(), store.description().name);
   for (int i = 0; i < model.modalities(); ++i)
     if (const std::string& name = model.modality(i).name; model.has_classifier(i))
       same("classifier", there.at("classifier_hash").value(name, "none"), model.classifier_hash(i));
-  same("reference", schedule_name(before.results.front().sampler), schedule_name(reference));
+  same("reference", schedule_name(before.results.front().sampler), schedule_name(samplers.front()));
 }
 
 // What can be told only once something has been measured: the networks that distances rest on.
@@ -132,6 +155,21 @@ void in_order(std::vector<SamplerResult>& results, const std::vector<SamplerOpti
            samplers.begin();
   };
   std::ranges::stable_sort(results, {}, rank);
+}
+
+// Throws the json library's exceptions unless all is there, and of the type, that a comparison is continued
+// by.
+void check_how(const nlohmann::json& how) {
+  const nlohmann::json& run = how.at("run");
+  for (const char* key : {"config_hash", "dataset"}) (void)run.at(key).get<std::string>();
+  (void)how.at("split").get<std::string>();
+  (void)how.at("samples").get<std::int64_t>();
+  for (const nlohmann::json* seed : {&how.at("seed"), &run.at("seed")}) (void)seed->get<std::uint64_t>();
+  (void)how.at("classifier_hash").get<std::map<std::string, std::string>>();
+  (void)run.value("weights_hash", "");
+  for (const char* key : {"rows", "fingerprint"}) (void)how.value(key, "");
+  for (const nlohmann::json& q : how.value("quality", nlohmann::json::array()))
+    (void)q.at("hash").get<std::string>();
 }
 
 }  // namespace
@@ -187,8 +225,12 @@ SamplerBench bench_samplers(const Model& model, const data::Store& store, Evalua
                             const std::function<void(const SamplerBench&, const SamplerResult&)>& done,
                             const SamplerBench& before) {
   options.metrics = {};
+  int classifiers = 0;
+  for (int i = 0; i < model.modalities(); ++i) classifiers += model.has_classifier(i);
+  MLD_CHECK_AS(ErrorKind::usage, classifiers >= 2,
+               "bench-samplers: the model needs classifiers of two modalities to measure coherence with");
   SamplerBench bench = before;
-  if (!before.results.empty()) check_continues(model, store, options, samplers.front(), before);
+  if (!before.results.empty()) check_continues(model, store, options, samplers, before);
   for (const SamplerOptions& sampler : samplers) {
     const auto known = std::find_if(before.results.begin(), before.results.end(),
                                     [&](const SamplerResult& r) { return same_sampler(r.sampler, sampler); });
@@ -202,21 +244,22 @@ SamplerBench bench_samplers(const Model& model, const data::Store& store, Evalua
         evaluate(model, store, options, [&](const std::string& what, std::int64_t at, std::int64_t total) {
           return !progress || progress(name + ": " + what, at, total);
         });
-    MLD_CHECK_AS(ErrorKind::usage, !e.joint.equal.empty(),
-                 "bench-samplers: the model needs classifiers of two modalities to measure coherence with");
     if (bench.results.empty()) bench.reference = {to_json(e), e.outcomes, generated_distances(e)};
     check_alike(e, bench.reference);
     const Outcomes& reference = bench.reference.outcomes;
-    const SamplerResult result{
-        sampler,
-        e.network_calls,
-        e.joint.all_equal.value(),
-        mean_conditional(e),
-        paired_difference(joint_part(e.outcomes), joint_part(reference), e.clusters),
-        paired_difference(conditional_part(e.outcomes), conditional_part(reference), e.clusters),
-        geometric_ratio(generated_distances(e), bench.reference.distances),
-        generated_distances(e),
-        e.seconds};
+    SamplerResult result{
+        .sampler = sampler,
+        .network_calls = e.network_calls,
+        .joint = e.joint.all_equal.value(),
+        .joint_difference = paired_difference(joint_part(e.outcomes), joint_part(reference), e.clusters),
+        .conditional = mean_conditional(e),
+        .conditional_difference = {},
+        .distance_ratio = geometric_ratio(generated_distances(e), bench.reference.distances),
+        .distances = generated_distances(e),
+        .seconds = e.seconds};
+    if (result.conditional)
+      result.conditional_difference =
+          paired_difference(conditional_part(e.outcomes), conditional_part(reference), e.clusters);
     bench.results.push_back(result);
     in_order(bench.results, samplers);
     if (done) done(bench, result);
@@ -232,14 +275,23 @@ std::string table_heading() {
 
 std::string table_line(const SamplerResult& r) {
   char text[256];
-  const auto points = [](double share) { return 100 * share; };
-  std::snprintf(
-      text, sizeof text,
-      "%-20s %6lld   %7.2f  %+6.2f [%+6.2f, %+6.2f]        %7.2f  %+6.2f [%+6.2f, %+6.2f]   x %6.3f %5.0f\n",
-      schedule_name(r.sampler).c_str(), static_cast<long long>(r.network_calls), points(r.joint),
-      points(r.joint_difference.value), points(r.joint_difference.low), points(r.joint_difference.high),
-      points(r.conditional), points(r.conditional_difference.value), points(r.conditional_difference.low),
-      points(r.conditional_difference.high), r.distance_ratio, r.seconds);
+  const auto coherence = [&](double share, const PairedDifference& d) {
+    std::snprintf(text, sizeof text, "%7.2f  %+6.2f [%+6.2f, %+6.2f]", 100 * share, 100 * d.value,
+                  100 * d.low, 100 * d.high);
+    return std::string(text);
+  };
+  std::string conditional = "      - (no sample has a label)";
+  if (r.conditional) conditional = coherence(*r.conditional, r.conditional_difference);
+  conditional.resize(std::max<std::size_t>(conditional.size(), 32), ' ');
+  const std::string joint = coherence(r.joint, r.joint_difference);
+  std::string distance = "       -";
+  if (r.distance_ratio) {
+    std::snprintf(text, sizeof text, "x %6.3f", *r.distance_ratio);
+    distance = text;
+  }
+  std::snprintf(text, sizeof text, "%-20s %6lld   %s        %s   %s %5.0f\n",
+                schedule_name(r.sampler).c_str(), static_cast<long long>(r.network_calls), joint.c_str(),
+                conditional.c_str(), distance.c_str(), r.seconds);
   return text;
 }
 
@@ -250,16 +302,20 @@ std::string to_json(const SamplerBench& bench) {
                      {"reference_outcomes", outcomes},
                      {"reference_distances", bench.reference.distances},
                      {"samplers", nlohmann::json::array()}};
-  for (const SamplerResult& r : bench.results)
-    out["samplers"].push_back({{"schedule", schedule_record(r.sampler)},
-                               {"network_calls", r.network_calls},
-                               {"joint", r.joint},
-                               {"conditional", r.conditional},
-                               {"joint_difference", json_of(r.joint_difference)},
-                               {"conditional_difference", json_of(r.conditional_difference)},
-                               {"distance_ratio", r.distance_ratio},
-                               {"distances", r.distances},
-                               {"seconds", r.seconds}});
+  for (const SamplerResult& r : bench.results) {
+    nlohmann::json one{{"schedule", schedule_record(r.sampler)},
+                       {"network_calls", r.network_calls},
+                       {"joint", r.joint},
+                       {"joint_difference", json_of(r.joint_difference)},
+                       {"distances", r.distances},
+                       {"seconds", r.seconds}};
+    if (r.distance_ratio) one["distance_ratio"] = *r.distance_ratio;
+    if (r.conditional) {
+      one["conditional"] = *r.conditional;
+      one["conditional_difference"] = json_of(r.conditional_difference);
+    }
+    out["samplers"].push_back(std::move(one));
+  }
   return out.dump(1) + "\n";
 }
 
@@ -268,8 +324,7 @@ SamplerBench parse_sampler_bench(const std::string& text, const std::string& whe
     const nlohmann::json file = nlohmann::json::parse(text);
     SamplerBench bench;
     const nlohmann::json& how = file.at("how");
-    for (const char* key : {"split", "samples", "seed", "classifier_hash"}) how.at(key);
-    for (const char* key : {"config_hash", "seed", "dataset"}) how.at("run").at(key);
+    check_how(how);
     bench.reference.how = how.dump();
     for (const std::string cell : file.at("reference_outcomes")) {
       auto& outcomes = bench.reference.outcomes.emplace_back();
@@ -277,6 +332,8 @@ SamplerBench parse_sampler_bench(const std::string& text, const std::string& whe
         outcomes.push_back(static_cast<std::int8_t>(c == '-' ? -1 : c == '1' ? 1 : 0));
     }
     file.at("reference_distances").get_to(bench.reference.distances);
+    const Outcomes& outcomes = bench.reference.outcomes;
+    const bool labelled = !outcomes.empty() && any_labelled(conditional_part(outcomes));
     const auto difference = [](const nlohmann::json& j) {
       return PairedDifference{j.at("value"), j.at("low95"), j.at("high95")};
     };
@@ -286,10 +343,22 @@ SamplerBench parse_sampler_bench(const std::string& text, const std::string& whe
                              .schedule = {s.at("steps"), s.at("jump"), s.at("resample")}};
       if (s.contains("churn")) sampler.churn = s.at("churn");
       if (s.contains("renoise")) sampler.renoise = Renoise::exact;
-      bench.results.push_back({sampler, j.at("network_calls"), j.at("joint"), j.at("conditional"),
-                               difference(j.at("joint_difference")),
-                               difference(j.at("conditional_difference")), j.at("distance_ratio"),
-                               j.value("distances", std::vector<double>{}), j.at("seconds")});
+      bench.results.push_back({.sampler = sampler,
+                               .network_calls = j.at("network_calls"),
+                               .joint = j.at("joint"),
+                               .joint_difference = difference(j.at("joint_difference")),
+                               .conditional = {},
+                               .conditional_difference = {},
+                               .distance_ratio = {},
+                               .distances = j.value("distances", std::vector<double>{}),
+                               .seconds = j.at("seconds")});
+      // Older files have a ratio of 1 where there are no distances, and 0 where no sample has a label.
+      const bool measured = !j.contains("distances") || !j.at("distances").empty();
+      if (measured && j.contains("distance_ratio"))
+        bench.results.back().distance_ratio = j.at("distance_ratio");
+      if (!labelled || !j.contains("conditional")) continue;
+      bench.results.back().conditional = j.at("conditional");
+      bench.results.back().conditional_difference = difference(j.at("conditional_difference"));
     }
     return bench;
   } catch (const nlohmann::json::exception& error) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -23,10 +24,12 @@ struct PairedDifference {
 struct SamplerResult {
   SamplerOptions sampler;
   std::int64_t network_calls = 0;
-  double joint = 0, conditional = 0;  // coherence; of the conditional cells the mean
-  PairedDifference joint_difference, conditional_difference;
-  double distance_ratio = 1;      // Frechet distances over the reference's, geometric mean of
-  std::vector<double> distances;  // all generated cells
+  double joint = 0;  // coherence
+  PairedDifference joint_difference;
+  std::optional<double> conditional;  // the mean of the cells; none where no label says what is right
+  PairedDifference conditional_difference;
+  std::optional<double> distance_ratio;  // Frechet distances over the reference's, geometric mean of
+  std::vector<double> distances;         // all generated cells; none of them without enough samples
   double seconds = 0;
 };
 
@@ -52,7 +55,8 @@ struct SamplerBench {
 // Evaluates coherence and quality with each sampler in turn; the first is the reference. `done` hears of each
 // result, with all there are so far. Results that `before` has are taken from there, and none of them is
 // dropped: ErrorKind::busy if it is of another model, other data or classifiers, other samples or another
-// reference.
+// reference. One that was measured on the first rows of a split, of which today N are drawn, is taken as it
+// is if it has all samplers, and not continued.
 SamplerBench bench_samplers(const Model& model, const data::Store& store, EvaluationOptions options,
                             const std::vector<SamplerOptions>& samplers,
                             const EvaluationProgress& progress = {},

@@ -14,7 +14,8 @@ namespace mld::tools {
 namespace {
 
 struct Options {
-  std::string variation, preset, config, data, out, results, reuse, metrics = "coherence,quality", weights;
+  std::string variation, preset, config, data, out, results, reuse, metrics = "coherence,quality", given_sets,
+                                                                    weights;
   std::vector<std::uint64_t> seeds{0};
   std::vector<std::string> settings;
   std::int64_t samples = 0;
@@ -51,7 +52,10 @@ void run(const Options& o) {
       .out = o.out,
       .results = o.results,
       .reuse = o.reuse,
-      .evaluation = {.samples = o.samples, .metrics = parse_metrics(o.metrics), .weights = o.weights},
+      .evaluation = {.samples = o.samples,
+                     .metrics = parse_metrics(o.metrics),
+                     .given_sets = o.given_sets,
+                     .weights = o.weights},
       .sampling = [&](const SampleSettings& own) { return o.sampler.apply(own); },
       .device = o.device.choose()};
   const std::vector<AblationCell> cells = ablate(
@@ -99,12 +103,15 @@ void add_ablate_command(CLI::App& app) {
   c->add_option("--reuse", o->reuse,
                 "Take over autoencoders and classifiers of this run; default: train them once for all runs")
       ->type_name("RUN");
-  c->add_option("--samples", o->samples, "Rows of the test split to evaluate; default: the first pairing")
+  c->add_option("--samples", o->samples,
+                "Rows of the test split to evaluate, drawn by class; default: the first pairing")
       ->type_name("N")
       ->check(between(1, kMaxSamples));
   c->add_option("--metrics", o->metrics, "What is measured, as in `eval`")
       ->type_name("NAMES")
       ->capture_default_str();
+  c->add_option("--given-sets", o->given_sets, "Sets of modalities to generate from, as in `eval`")
+      ->type_name("SETS");
   c->add_option("--weights", o->weights,
                 "Folder of the metric networks; default: that of MLD_WEIGHTS, if any")
       ->type_name("DIR");

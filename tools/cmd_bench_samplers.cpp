@@ -36,6 +36,7 @@ void run(const Options& o) {
   SamplerBench before;
   if (!file.empty() && path_exists(file))
     before = parse_sampler_bench(read_text(file), file.string());
+  if (!file.empty()) AtomicFile place(file);  // a place that cannot be written is known before the work
   Progress progress;
   std::fputs(table_heading().c_str(), stdout);
   bench_samplers(
@@ -62,7 +63,7 @@ void add_bench_samplers_command(CLI::App& app) {
   c->add_option("RUN", o->run, "Run directory or exported file")->type_name("")->required();
   c->add_option("--data", o->data, "Store to compare with; default: the one trained on")->type_name("STORE");
   c->add_option("--split", o->split, "Split to condition on")->type_name("NAME")->capture_default_str();
-  c->add_option("--samples", o->samples, "Rows of the split; default: the first pairing")
+  c->add_option("--samples", o->samples, "Rows of the split, drawn by class; default: the first pairing")
       ->type_name("N")
       ->check(between(1, kMaxSamples));
   c->add_option("--most-calls", o->most_calls,

@@ -1,4 +1,5 @@
 #include <cstdio>
+#include <optional>
 
 #include "engine/io/atomic_file.h"
 #include "mld/compare.h"
@@ -16,11 +17,15 @@ struct Options {
 void run(const Options& o) {
   const tables::TableFormat format = tables::parse_table_format(o.format);
   const std::vector<std::filesystem::path> inputs(o.runs.begin(), o.runs.end());
+  // Opened first, so that a place that cannot be written is known before the work.
+  std::optional<AtomicFile> out;
+  if (!o.out.empty()) out.emplace(o.out);
   const std::string text = tables::write_tables(compare(inputs, o.compare), format);
-  if (o.out.empty()) {
+  if (!out) {
     std::fputs(text.c_str(), stdout);
   } else {
-    write_file_atomically(o.out, text);
+    out->write(text);
+    out->commit();
     std::fprintf(stderr, "wrote %s\n", o.out.c_str());
   }
 }
@@ -38,9 +43,9 @@ void add_compare_command(CLI::App& app) {
       ->type_name("NAME")
       ->capture_default_str();
   c->add_flag("--paper", o->compare.paper, "Beside the paper's rows, where it has the data set");
-  c->add_flag(
-      "--force", o->compare.force,
-      "Mark numbers that were not measured alike (classifiers, N, split, schedule) instead of refusing");
+  c->add_flag("--force", o->compare.force,
+              "Mark numbers that were not measured alike (classifiers, N, rows, split, data, schedule) "
+              "instead of refusing");
   c->add_option("--out", o->out, "File to write instead of stdout")->type_name("FILE");
   c->callback([o] { run(*o); });
 }

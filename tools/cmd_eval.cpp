@@ -12,7 +12,7 @@ namespace mld::tools {
 namespace {
 
 struct Options {
-  std::string run, data, split = "test", metrics = "coherence,quality", weights, out;
+  std::string run, data, split = "test", metrics = "coherence,quality", given_sets, weights, out;
   std::int64_t samples = 0;
   int threads = 0;
   bool json = false, ceilings = false;
@@ -30,14 +30,16 @@ void run(const Options& o) {
                             .samples = o.samples,
                             .sampling = o.sampler.apply(sample_settings(model.config())),
                             .metrics = parse_metrics(o.metrics),
+                            .given_sets = o.given_sets,
                             .generate = !o.ceilings && model.has_score(),
                             .weights = o.weights};
   // Opened first, so that a place that cannot be written is known before the work.
   std::filesystem::path file = o.out;
-  if (o.out.empty() && options.generate && is_folder(o.run))
-    file = RunFiles{o.run}.evaluation();
+  const bool own = o.out.empty() && options.generate && is_folder(o.run);
+  if (own) file = RunFiles{o.run}.evaluation();
   std::optional<AtomicFile> out;
   if (!file.empty()) out.emplace(file);
+  const std::string before = own && path_exists(file) ? read_text(file) : std::string();
   Progress progress;
   const Evaluation result =
       evaluate(model, store, options, [&](const std::string& what, std::int64_t done, std::int64_t total) {
@@ -47,8 +49,7 @@ void run(const Options& o) {
   progress.finish();
   std::fputs((o.json ? to_json(result) : to_table(result)).c_str(), stdout);
   if (!out) return;
-  const bool beside = o.out.empty() && path_exists(file);
-  out->write(beside ? with_parts_of(to_json(result), read_text(file)) : to_json(result));
+  out->write(with_parts_of(to_json(result), before));
   out->commit();
 }
 
@@ -60,8 +61,10 @@ void add_eval_command(CLI::App& app) {
   c->add_option("RUN", o->run, "Run directory or exported file")->type_name("")->required();
   c->add_option("--data", o->data, "Store to compare with; default: the one trained on")->type_name("STORE");
   c->add_option("--split", o->split, "Split to condition on")->type_name("NAME")->capture_default_str();
-  c->add_option("--samples", o->samples,
-                "Rows of the split, further pairings of its items included; default: the first pairing")
+  c->add_option(
+       "--samples", o->samples,
+       "Rows of the split, drawn by class, beyond its first pairing with further ones; default: the first "
+       "pairing")
       ->type_name("N")
       ->check(between(1, kMaxSamples));
   c->add_option("--metrics", o->metrics,
@@ -69,6 +72,11 @@ void add_eval_command(CLI::App& app) {
                 "separated by commas")
       ->type_name("NAMES")
       ->capture_default_str();
+  c->add_option(
+       "--given-sets", o->given_sets,
+       "Sets of modalities to generate from: sizes, loo (all but one), all, or names as image+sound; "
+       "separated by commas. Default: all, of more than 5 modalities those of one and of all but one")
+      ->type_name("SETS");
   c->add_option("--weights", o->weights,
                 "Folder of the metric networks; default: that of MLD_WEIGHTS, if any")
       ->type_name("DIR");

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <set>
 
 #include "engine/core/error.h"
 #include "mld/report/chart.h"
@@ -46,7 +47,12 @@ std::string how_it_was_made(const json& e) {
     if (!value.empty()) list.emplace_back(name, value);
   };
   const json run = part(e, "run"), schedule = part(e, "schedule");
-  add("Samples N", cat(text(e, "samples"), " of split ", text(e, "split")));
+  const bool drawn = !text(e, "rows").empty();
+  add("Samples N", cat(text(e, "samples"), " of split ", text(e, "split"), drawn ? ", drawn by class" : ""));
+  if (drawn) add("Samples of each class", text(e, "of_classes"));
+  if (const double unlabelled = real(e, "unlabelled"); unlabelled > 0)
+    add("Samples without a label", number(unlabelled, 12));
+  add("Data", cat(text(e, "fingerprint"), text(e, "trained_on") == "false" ? " (not those trained on)" : ""));
   add("Seed of the samples", text(e, "seed"));
   if (schedule.is_object()) {
     const bool jumps = real(schedule, "resample") > 1;
@@ -70,7 +76,7 @@ std::string how_it_was_made(const json& e) {
 }
 
 void add_coherence(Table& table, const std::string& from, const std::string& target, const json& cell) {
-  if (std::isnan(real(cell, "value"))) return;
+  if (std::isnan(real(cell, "value")) || real(cell, "n") == 0) return;
   table.row(
       {from, target, percent(real(cell, "value")), share_interval(cell), count(cell, "n"),
        Table::Cell::html(interval_bar(real(cell, "value"), real(cell, "low95"), real(cell, "high95")))});
@@ -100,8 +106,14 @@ std::string coherence(const json& e) {
         column_chart("Share of each class among joint samples, in percent; dashed: equal shares", shares));
   Table sizes("Leave-one-out coherence: mean over targets and over sets of given modalities",
               {{"Given modalities"}, {"Right class", true}});
+  // Older files have 0 for cells of no samples, in these means too.
+  std::set<double> unfounded;
+  for (const json& cell : list(e, "conditional"))
+    if (const std::string given = text(cell, "given"); real(cell, "n") == 0)
+      unfounded.insert(1 + static_cast<double>(std::ranges::count(given, ',')));
   for (const json& cell : list(e, "leave_one_out"))
-    sizes.row({text(cell, "size"), percent(real(cell, "value"))});
+    if (!unfounded.contains(real(cell, "size")))
+      sizes.row({text(cell, "size"), percent(real(cell, "value"))});
   out += sizes.str();
   return out.empty() ? out : heading("Coherence") + out;
 }
@@ -221,10 +233,13 @@ std::string inpainting_gap(const json& e) {
 }
 
 std::string robustness(const json& e) {
+  json points = json::array();
+  for (const json& point : list(e, "robustness"))
+    if (real(point, "n") != 0) points.push_back(point);
   LineChart chart{.description = "Coherence of decoded latents against the time to which they were diffused",
                   .x_label = "diffusion time t",
                   .y_label = "right class",
-                  .series = curves(list(e, "robustness"), "target", "value"),
+                  .series = curves(points, "target", "value"),
                   .shares = true};
   if (chart.series.empty()) return "";
   for (const Series& s : chart.series)

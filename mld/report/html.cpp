@@ -5,6 +5,7 @@
 #include <cstdio>
 
 #include "engine/core/error.h"
+#include "mld/metrics/unicode.h"
 #include "mld/report/style.h"
 
 namespace mld::report {
@@ -12,7 +13,8 @@ namespace mld::report {
 std::string escape(std::string_view text) {
   std::string out;
   out.reserve(text.size());
-  for (const char c : text) {
+  // Whatever bytes files hold, the page is UTF-8.
+  for (const char c : unicode::encode(unicode::decode(text))) {
     const auto byte = static_cast<unsigned char>(c);
     if (c == '&')
       out += "&amp;";

@@ -12,7 +12,8 @@
 
 namespace mld::report {
 
-// For text and for attributes in double quotes. Control characters, which HTML forbids, become U+FFFD.
+// For text and for attributes in double quotes. Control characters, which HTML forbids, and bytes that are no
+// UTF-8 become U+FFFD.
 std::string escape(std::string_view text);
 // "data:image/png;base64,..."
 std::string data_uri(std::string_view type, std::span<const std::uint8_t> bytes);

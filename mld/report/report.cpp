@@ -4,8 +4,6 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 #include <optional>
-#include <set>
-#include <sstream>
 
 #include "data/store.h"
 #include "engine/io/atomic_file.h"
@@ -13,12 +11,16 @@
 #include "mld/coherence.h"
 #include "mld/config_fields.h"
 #include "mld/generate.h"
+#include "mld/given_sets.h"
 #include "mld/item_feed.h"
-#include "mld/report/chart.h"
+#include "mld/model_data.h"
 #include "mld/report/evaluation_tables.h"
 #include "mld/report/html.h"
+#include "mld/report/json_parts.h"
 #include "mld/report/pictures.h"
 #include "mld/report/sampler_tables.h"
+#include "mld/report/training_curves.h"
+#include "mld/row_draw.h"
 #include "mld/run_files.h"
 #include "mld/sampling_record.h"
 #include "mld/stage.h"
@@ -30,102 +32,37 @@ namespace fs = std::filesystem;
 
 constexpr std::int64_t kSounds = 4;          // players in each place
 constexpr std::int64_t kCeilingItems = 500;  // at most, to measure the ceilings on
-constexpr std::size_t kCurvePoints = 300;
 
 template <class E>
 std::string name_of(E value) {
   return std::string(config::kNames<E>[static_cast<std::size_t>(value)]);
 }
 
-// --- training curves --------------------------------------------------------------------------------------
-
-struct Curve {
-  std::string stage;
-  Series loss;
-  double first_rate = 0, last_rate = 0;
-};
-
-// Lines that are cut off or no metrics are left out: a run may be writing.
-std::vector<Curve> read_curves(const fs::path& file) {
-  std::vector<Curve> curves;
-  if (!path_exists(file)) return curves;
-  std::istringstream lines(read_text(file));
-  for (std::string line; std::getline(lines, line);) {
-    const nlohmann::json j = nlohmann::json::parse(line, nullptr, false);
-    if (!j.is_object() || !j.contains("stage") || !j["stage"].is_string() || !j.contains("step") ||
-        !j["step"].is_number() || !j.contains("loss"))
-      continue;
-    const std::string stage = j["stage"].get<std::string>();
-    const double rate = j.contains("lr") && j["lr"].is_number() ? j["lr"].get<double>() : std::nan("");
-    auto it = std::ranges::find(curves, stage, &Curve::stage);
-    if (it == curves.end()) it = curves.insert(it, Curve{stage, {stage, {}, {}}, rate, rate});
-    it->loss.x.push_back(j["step"].get<double>());
-    it->loss.y.push_back(j["loss"].is_number() ? j["loss"].get<double>() : std::nan(""));
-    it->last_rate = rate;
-  }
-  return curves;
-}
-
-// Means of neighbouring points, so that no more than kCurvePoints are left; the first and the last stay.
-Series thinned(const Series& all) {
-  const std::size_t n = all.x.size();
-  if (n <= kCurvePoints) return all;
-  Series out{all.name, {all.x.front()}, {all.y.front()}};
-  const std::size_t inner = n - 2, groups = kCurvePoints - 2;
-  for (std::size_t g = 0; g < groups; ++g) {
-    const std::size_t first = 1 + inner * g / groups, last = 1 + inner * (g + 1) / groups;
-    double x = 0, y = 0;
-    for (std::size_t i = first; i < last; ++i) {
-      x += all.x[i];
-      y += all.y[i];
-    }
-    const auto count = static_cast<double>(last - first);
-    out.x.push_back(x / count);
-    out.y.push_back(y / count);
-  }
-  out.x.push_back(all.x.back());
-  out.y.push_back(all.y.back());
-  return out;
-}
-
-std::string curves_section(const fs::path& file) {
-  std::string out;
-  for (const Curve& curve : read_curves(file)) {
-    const double steps = curve.loss.x.back(), loss = curve.loss.y.back();
-    const std::string summary =
-        cat(number(steps, 9), " steps, loss ", number(curve.loss.y.front()), " to ", number(loss),
-            ", learning rate ", number(curve.first_rate),
-            curve.first_rate == curve.last_rate ? "" : " to " + number(curve.last_rate));
-    out +=
-        figure(curve.stage, line_chart({.description = cat("Training loss of ", curve.stage, ": ", summary),
-                                        .x_label = "step",
-                                        .y_label = "loss",
-                                        .series = {thinned(curve.loss)}}) +
-                                paragraph(summary));
-  }
-  if (out.empty()) return out;
-  return remark("Training losses, each point the mean since the one before it.") +
-         "<div class=\"charts\">\n" + out + "</div>\n";
-}
-
-// --- real samples -----------------------------------------------------------------------------------------
-
-// The first samples of a split that have every modality, all classes early: one of each class not shown yet
-// while there is one.
-std::vector<std::int64_t> chosen_rows(const data::Split& split, int columns, std::int64_t n) {
-  std::vector<std::int64_t> fresh, rest;
-  std::set<std::int32_t> seen;
+// n samples of the first pairing that have modality `column`, or every one of them where it is negative: a
+// stratified draw.
+std::vector<std::int64_t> chosen_rows(const data::Split& split, std::int64_t width, int column,
+                                      std::int64_t n) {
+  std::vector<std::int64_t> rows;
+  std::vector<std::int32_t> labels;
   for (std::int64_t row = 0; row < split.num_distinct(); ++row) {
     const auto items =
-        split.samples().subspan(static_cast<std::size_t>(row * columns), static_cast<std::size_t>(columns));
-    if (std::ranges::any_of(items, [](std::int32_t item) { return item < 0; })) continue;
-    const bool new_class = seen.insert(split.labels()[static_cast<std::size_t>(row)]).second;
-    std::vector<std::int64_t>& list = new_class ? fresh : rest;
-    if (static_cast<std::int64_t>(list.size()) < n) list.push_back(row);
+        split.samples().subspan(static_cast<std::size_t>(row * width), static_cast<std::size_t>(width));
+    const bool there = column < 0 ? std::ranges::none_of(items, [](std::int32_t item) { return item < 0; })
+                                  : items[static_cast<std::size_t>(column)] >= 0;
+    if (!there) continue;
+    rows.push_back(row);
+    labels.push_back(split.labels()[static_cast<std::size_t>(row)]);
   }
-  for (std::int64_t row : rest)
-    if (static_cast<std::int64_t>(fresh.size()) < n) fresh.push_back(row);
-  return fresh;
+  std::vector<std::int64_t> chosen = stratified_draw(labels, n, "report");
+  for (std::int64_t& k : chosen) k = rows[static_cast<std::size_t>(k)];
+  return chosen;
+}
+
+// What JSON says at a path of keys; nothing where it is not there.
+std::string said(const std::string& contents, std::initializer_list<const char*> keys) {
+  nlohmann::json at = nlohmann::json::parse(contents, nullptr, false);
+  for (const char* key : keys) at = part(at, key);
+  return at.is_string() ? at.get<std::string>() : "";
 }
 
 class Reporter {
@@ -149,15 +86,13 @@ class Reporter {
 
   std::string run() {
     const std::string numbers = evaluation();  // first: these refuse files, and take no time
-    const std::string compared = path_exists(files_.samplers()) ? sampler_tables(read_text(files_.samplers()),
-                                                                                files_.samplers().string())
-                                                               : std::string();
+    const std::string compared = samplers();
     const Config& c = model_.config();
     const std::string preset = c.preset.empty() ? "no preset" : "preset " + c.preset;
     const std::string title = cat(model_.dataset().name, ": ", name_of(c.model.kind), ", ", preset);
     return page(title, cat("Multi-modal latent diffusion, run ", run_name()),
                 {{"run", "Run", overview()},
-                 {"training", "Training", curves_section(files_.metrics())},
+                 {"training", "Training", training_curves(files_.metrics())},
                  {"reconstructions", "Reconstructions", reconstructions()},
                  {"samples", "Samples", samples()},
                  {"evaluation", "Evaluation", numbers},
@@ -178,10 +113,7 @@ class Reporter {
     const fs::path path = named ? request_.data : fs::path(model_.config().data.store);
     if (!named && !path_exists(path / "dataset.json")) return;
     store_ = data::Store::open(path);
-    for (int i = 0; i < model_.modalities(); ++i)
-      MLD_CHECK_AS(ErrorKind::data, store_->modality(column(i)).shape == model_.info(i).shape, path.string(),
-                   ": modality '", model_.info(i).name, "' has shape ", store_->modality(column(i)).shape,
-                   ", the model was trained on ", model_.info(i).shape);
+    check_model_data(model_, *store_);
     const bool test = store_->has_split("test") && store_->split("test").num_samples() > 0;
     split_ = &store_->split(test ? "test" : "train");
   }
@@ -198,7 +130,7 @@ class Reporter {
   }
 
   void load_real() {
-    rows_ = chosen_rows(*split_, store_->num_modalities(), request_.samples);
+    rows_ = chosen_rows(*split_, store_->num_modalities(), -1, request_.samples);
     if (rows_.empty()) return;
     for (int i = 0; i < model_.modalities(); ++i)
       real_[model_.info(i).name] = from_network(model_.info(i), load(i, rows_));
@@ -267,21 +199,24 @@ class Reporter {
     }
     if (out.empty()) return out;
     return remark(cat("Items of split ", split_->name(),
-                      " above, what their autoencoder makes of them below.")) +
+                      " above, what their autoencoder makes of them below.", other_data())) +
            out;
+  }
+
+  // A sentence where the store is known to be another one than that trained on.
+  std::string other_data() const {
+    const std::string trained = model_.dataset().fingerprint, found = store_->description().fingerprint;
+    if (trained.empty() || found.empty() || trained == found) return "";
+    return cat(" They are of other data than the model was trained on (", store_->description().name, ").");
   }
 
   // What no sample can exceed: how well classes survive the autoencoder.
   std::string ceiling(int i) const {
-    std::vector<std::int64_t> rows;
+    const std::vector<std::int64_t> rows =
+        chosen_rows(*split_, store_->num_modalities(), column(i), kCeilingItems);
+    if (rows.empty()) return "";
     std::vector<std::int32_t> labels;
-    const std::int64_t width = store_->num_modalities();
-    for (std::int64_t row = 0;
-         row < split_->num_distinct() && static_cast<std::int64_t>(rows.size()) < kCeilingItems; ++row) {
-      if (split_->samples()[static_cast<std::size_t>(row * width + column(i))] < 0) continue;
-      rows.push_back(row);
-      labels.push_back(split_->labels()[static_cast<std::size_t>(row)]);
-    }
+    for (const std::int64_t row : rows) labels.push_back(split_->labels()[static_cast<std::size_t>(row)]);
     const Tensor real = load(i, rows), made = model_.reconstruct(i, real);
     std::string text;
     if (!data::is_discrete(model_.info(i).kind)) {
@@ -296,14 +231,14 @@ class Reporter {
                  number(model_.info(i).range.max), ". ");
     }
     if (model_.has_classifier(i)) {
-      const auto said = [](const Proportion& p) {
+      const auto share = [](const Proportion& p) {
         return cat(percent(p.value()), " (", percent(p.low()), " … ", percent(p.high()), ")");
       };
       const Proportion bound = agreement(model_.classify(i, real), labels),
                        self = agreement(model_.classify(i, made), labels);
       if (bound.n > 0)
-        text += cat("The classifier reads the right class in ", said(self), " of the reconstructions and in ",
-                    said(bound), " of the real items. ");
+        text += cat("The classifier reads the right class in ", share(self),
+                    " of the reconstructions and in ", share(bound), " of the real items. ");
     }
     return paragraph(cat(text, "N = ", rows.size(), ", split ", split_->name(), "."));
   }
@@ -375,13 +310,31 @@ class Reporter {
       return remark(
           "Not evaluated yet: `mldctl eval` measures coherence and quality, and the next report shows "
           "them.");
-    std::string out = evaluation_tables(read_text(file), file.string());
-    if (path_exists(files_.score()) && fs::last_write_time(file) < fs::last_write_time(files_.score()))
-      out = remark(
-                "evaluation.json is older than the score network in this run: if training went on since, "
-                "evaluate again.") +
-            out;
+    const std::string contents = read_text(file);
+    const std::string out = evaluation_tables(contents, file.string());
+    const std::string of = said(contents, {"run", "weights_hash"});
+    if (!of.empty() && of != model_.weights_hash()) return other_weights(file, "mldctl eval");
+    std::error_code unknown;
+    if (of.empty() && path_exists(files_.score()) &&
+        fs::last_write_time(file, unknown) < fs::last_write_time(files_.score(), unknown))
+      return remark(
+                 "evaluation.json is older than the score network in this run: if training went on since, "
+                 "evaluate again.") +
+             out;
     return out;
+  }
+
+  std::string samplers() const {
+    const fs::path file = files_.samplers();
+    if (!path_exists(file)) return "";
+    const std::string contents = read_text(file), of = said(contents, {"how", "run", "weights_hash"});
+    const std::string out = sampler_tables(contents, file.string());
+    return of.empty() || of == model_.weights_hash() ? out : other_weights(file, "mldctl bench-samplers");
+  }
+
+  static std::string other_weights(const fs::path& file, const char* command) {
+    return remark(cat(file.filename().string(), " was measured on other weights than this run has now; `",
+                      command, "` makes it again."));
   }
 
   std::string configuration() const {
@@ -411,15 +364,8 @@ class Reporter {
 }  // namespace
 
 std::vector<Subset> shown_subsets(int modalities) {
-  constexpr int kAllUpTo = 5;
-  std::vector<Subset> sets{0};
-  if (modalities <= kAllUpTo) {
-    for (const Subset s : all_subsets(modalities))
-      if (s != full_set(modalities)) sets.push_back(s);
-    return sets;
-  }
-  for (int i = 0; i < modalities; ++i) sets.push_back(Subset{1} << i);
-  for (int i = modalities; i-- > 0;) sets.push_back(full_set(modalities) & ~(Subset{1} << i));
+  std::vector<Subset> sets = default_given_sets(modalities);
+  sets.insert(sets.begin(), 0);
   return sets;
 }
 

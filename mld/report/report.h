@@ -35,8 +35,7 @@ using ReportProgress = std::function<bool(const std::string& what, std::int64_t 
 // its end.
 std::filesystem::path write_report(const ReportRequest& request, const ReportProgress& progress = {});
 
-// The sets of modalities that samples are shown given of: all proper subsets by size, the empty one first;
-// beyond 5 modalities only the sets of one and of all but one.
+// The sets of modalities that samples are shown given of: the empty one, then default_given_sets.
 std::vector<Subset> shown_subsets(int modalities);
 // A run's own way of sampling, shortened where `walks` of it take more than kMaxCalls network calls in all:
 // first without jumps, then with fewer levels.

@@ -45,6 +45,7 @@ std::string chart(const json& samplers, const std::string& title, const char* ke
 }
 
 std::string points(const json& difference) {
+  if (!difference.is_object()) return "–";
   const auto one = [&](const char* key) {
     const double value = 100 * real(difference, key);
     return (value >= 0 ? "+" : "") + fixed(value, 1);
@@ -52,11 +53,29 @@ std::string points(const json& difference) {
   return cat(one("value"), " (", one("low95"), " … ", one("high95"), ")");
 }
 
+// The samplers without the numbers that rest on nothing, of which older files have some: conditional
+// coherence where no sample has a label, a ratio of no distances.
+json founded(const json& file) {
+  bool labelled = false;
+  const json outcomes = list(file, "reference_outcomes");
+  for (std::size_t k = 1; k < outcomes.size(); ++k)  // the first is joint
+    labelled = labelled || (outcomes[k].is_string() &&
+                            outcomes[k].get<std::string>().find_first_not_of('-') != std::string::npos);
+  json samplers = list(file, "samplers");
+  for (json& s : samplers) {
+    if (!s.is_object()) continue;
+    if (!labelled && !outcomes.empty())
+      for (const char* key : {"conditional", "conditional_difference"}) s.erase(key);
+    if (s.contains("distances") && s["distances"].empty()) s.erase("distance_ratio");
+  }
+  return samplers;
+}
+
 }  // namespace
 
 std::string sampler_tables(const std::string& contents, const std::string& where) {
   const json file = json::parse(contents, nullptr, false);
-  const json samplers = list(file, "samplers"), how = part(file, "how");
+  const json samplers = founded(file), how = part(file, "how");
   MLD_CHECK_AS(ErrorKind::data, !samplers.empty() && how.is_object(), where,
                ": not a comparison of samplers; remove it or make it again with `mldctl bench-samplers`");
   for (const json& s : samplers)
@@ -78,7 +97,8 @@ std::string sampler_tables(const std::string& contents, const std::string& where
          chart(samplers, "Fréchet distances over the reference's", "distance_ratio", 1) + "</div>\n" +
          table.str() +
          remark(
-             cat("N = ", text(how, "samples"), " of split ", text(how, "split"), ", seed ", text(how, "seed"),
+             cat("N = ", text(how, "samples"), " of split ", text(how, "split"),
+                 text(how, "rows").empty() ? "" : ", drawn by class", ", seed ", text(how, "seed"),
                  "; the same conditions and noise streams for all. The distance is the geometric mean over "
                  "all generated cells."));
 }

@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <bit>
+#include <set>
 
 #include "data/json_fields.h"
 #include "engine/core/error.h"
 #include "engine/io/file_error.h"
 #include "engine/io/files.h"
+#include "mld/evaluation.h"
 #include "mld/names.h"
 #include "mld/run_files.h"
 #include "mld/sampling_record.h"
@@ -24,12 +26,18 @@ class Parser {
   EvaluationFile parse() {
     run();
     evaluation();
-    if (root_.has("joint")) out_.joint = root_.object("joint").object("coherence").number("value");
-    if (root_.has("conditional")) out_.conditional = coherence("conditional");
+    if (root_.has("joint")) {
+      JsonFields joint = root_.object("joint");
+      if (JsonFields f = joint.object("coherence"); has_evidence(f)) out_.joint = f.number("value");
+    }
+    std::set<int> unfounded;  // sizes of given sets
+    if (root_.has("conditional")) out_.conditional = coherence("conditional", &unfounded);
     if (root_.has("autoencoder")) out_.self = coherence("autoencoder");
     if (root_.has("leave_one_out"))
       for (JsonFields& f : root_.objects("leave_one_out"))
-        out_.leave_one_out[f.integer("size", 1, kMaxModalities)] = f.number("value");
+        if (const auto size = f.integer("size", 1, kMaxModalities);
+            !unfounded.contains(static_cast<int>(size)))
+          out_.leave_one_out[size] = f.number("value");
     if (root_.has("quality"))
       for (JsonFields& f : root_.objects("quality")) quality(f);
     if (root_.has("clip_score"))
@@ -57,6 +65,11 @@ class Parser {
   void evaluation() {
     out_.split = root_.string("split");
     out_.samples = root_.integer("samples", 1, INT64_MAX);
+    out_.drawn = root_.has("rows") && root_.string("rows") == kDrawnRows;
+    out_.says_rows = root_.has("unlabelled");
+    if (root_.has("fingerprint")) out_.fingerprint = root_.string("fingerprint");
+    if (root_.has("trained_on")) out_.trained_on = root_.boolean("trained_on");
+    if (root_.has("given_sets")) out_.given_sets = root_.strings("given_sets");
     out_.metrics = root_.has("metrics") ? root_.strings("metrics")
                                         : std::vector<std::string>{"coherence", "quality"};  // older files
     if (root_.has("schedule")) {
@@ -108,9 +121,16 @@ class Parser {
     return set;
   }
 
-  std::vector<EvaluationFile::Coherence> coherence(const std::string& key) {
+  static bool has_evidence(JsonFields& f) { return !f.has("n") || f.integer("n", 0, INT64_MAX) > 0; }
+
+  std::vector<EvaluationFile::Coherence> coherence(const std::string& key,
+                                                   std::set<int>* unfounded = nullptr) {
     std::vector<EvaluationFile::Coherence> cells;
-    for (JsonFields& f : root_.objects(key)) cells.push_back({given(f), target(f), f.number("value")});
+    for (JsonFields& f : root_.objects(key))
+      if (has_evidence(f))
+        cells.push_back({given(f), target(f), f.number("value")});
+      else if (unfounded != nullptr)
+        unfounded->insert(std::popcount(given(f)));
     return cells;
   }
 
@@ -197,6 +217,8 @@ class Reader {
   Reading counted(double value, std::int64_t samples, bool generated) {
     out_.value = value;
     out_.made["N"] = std::to_string(samples);
+    out_.made["rows"] = file_.drawn ? "drawn by class" : "the first";
+    if (!file_.fingerprint.empty()) out_.made[kDataKey] = file_.fingerprint;
     out_.made["split"] = file_.split;
     if (generated) out_.made["schedule"] = file_.schedule;
     return out_;

@@ -48,6 +48,11 @@ struct EvaluationFile {
   // How it was evaluated.
   std::string split;
   std::int64_t samples = 0;
+  bool drawn = false;                          // rows drawn by class; else the first of the split
+  bool says_rows = false;                      // older files do not: theirs are the first
+  std::string fingerprint;                     // of the data; older files have none
+  std::optional<bool> trained_on;              // whether these are the data that were trained on
+  std::vector<std::string> given_sets;         // sets of names that were given; empty: all
   std::vector<std::string> metrics;            // measured
   std::optional<std::uint64_t> sampling_seed;  // where samples were generated
   std::string schedule, weights;               // "em 250x10x10", "ema"; empty where nothing was generated
@@ -55,6 +60,7 @@ struct EvaluationFile {
   std::vector<std::string> modalities;
   std::map<std::string, std::string> classifiers;  // hash by modality
 
+  // Numbers of no samples at all, which older files have as 0, are left out.
   std::optional<double> joint;
   std::vector<Coherence> conditional, self;  // self: of decode(encode(x))
   std::map<std::int64_t, double> leave_one_out;
@@ -65,6 +71,9 @@ struct EvaluationFile {
 // Reads the file, or evaluation.json of the run directory `path`. Whatever is wrong with it is an
 // ErrorKind::data error that names the file and the key.
 EvaluationFile read_evaluation(const std::filesystem::path& path);
+
+// In Reading::made, the data's fingerprint: files that have none can be compared with any.
+inline constexpr const char* kDataKey = "data";
 
 // A number of a table: coherence in %, the others as they are.
 struct Reading {

@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+#include <fstream>
+
 #include "data/digits.h"
 #include "data/import.h"
 #include "mld/report/ablation_page.h"
@@ -153,6 +155,59 @@ TEST_CASE("ablation: a cell is the run that train and evaluate make, and stage 1
         report::ablation_page("model.kind", std::vector{AblationCell{"mld", 0, cells[0].evaluation}}),
         "<svg"));
   }
+}
+
+TEST_CASE("ablation: evaluations of the first rows are a table of their own, not continued with drawn ones") {
+  Study study;
+  AblationRequest request = study.request("score.d=0.25,0.75");
+  request.evaluation.samples = 15;
+  const std::vector<AblationCell> cells = ablate(request, study.hooks);
+  REQUIRE(cells.size() == 2);
+  CHECK(contains(read_text(cells[0].evaluation), "\"rows\": \"drawn\""));
+  CHECK(ablate(request, study.hooks).size() == 2);
+  const auto make_older = [](const fs::path& file) {
+    std::string text = read_text(file);
+    for (const char* line : {"\"rows\": ", "\"unlabelled\": ", "\"of_classes\": "}) {
+      const std::size_t at = text.find(line);
+      REQUIRE(at != std::string::npos);
+      text.erase(at, text.find('\n', at) + 1 - at);
+    }
+    std::ofstream(file) << text;
+  };
+  make_older(cells[0].evaluation);
+  CHECK(contains(error_of(ErrorKind::busy, [&] { ablate(request, study.hooks); }),
+                 "was measured on the first 15 rows of split 'test', "));
+  make_older(cells[1].evaluation);
+  study.notes.clear();
+  CHECK(ablate(request, study.hooks).size() == 2);
+  CHECK(contains(study.notes.back(), "which are drawn by class today"));
+  fs::remove(cells[1].evaluation);
+  study.trained = 0;
+  CHECK(contains(error_of(ErrorKind::busy, [&] { ablate(request, study.hooks); }), "the first 15 rows"));
+  CHECK(study.trained == 0);
+
+  AblationRequest other = study.request("score.d=0.25,0.75");
+  other.out = study.folder / "sets";
+  other.evaluation.given_sets = "1";
+  REQUIRE(ablate(other, study.hooks).size() == 2);
+  other.evaluation.given_sets = "";
+  CHECK(contains(error_of(ErrorKind::busy, [&] { ablate(other, study.hooks); }),
+                 "was made with sets of given modalities image sound trajectory, not all"));
+  other.evaluation.given_sets = "4";
+  other.out = study.folder / "nothing";
+  CHECK(contains(error_of(ErrorKind::usage, [&] { ablate(other, study.hooks); }), "is none of sizes 1 to 2"));
+  CHECK_FALSE(fs::exists(other.out));
+  // Places that cannot be written, before anything is trained.
+  other.evaluation.given_sets = "";
+  std::ofstream(study.folder / "file") << "no folder";
+  other.results = study.folder / "file" / "results";
+  study.trained = 0;
+  error_of(ErrorKind::io, [&] { ablate(other, study.hooks); });
+  CHECK_FALSE(fs::exists(other.out));
+  other.results = study.folder / "results";
+  fs::create_directories(other.results / ".0.75-seed0.json.tmp");
+  error_of(ErrorKind::io, [&] { ablate(other, study.hooks); });
+  CHECK(study.trained == 0);
 }
 
 TEST_CASE("ablation: stopped and continued, it ends as if it had not been stopped") {

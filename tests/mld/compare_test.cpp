@@ -8,6 +8,7 @@
 #include <string>
 
 #include "engine/core/error.h"
+#include "mld/tables/evaluation_file.h"
 #include "mld/tables/layout.h"
 #include "tests/expect_error.h"
 #include "tests/temp_folder.h"
@@ -231,6 +232,73 @@ TEST_CASE("a seed counts once, and tables are of one data set") {
   runs.paths().pop_back();
   runs.add("c", Fixture{.dataset = "trio"});
   CHECK(contains(runs.error(ErrorKind::usage, {.force = true}), "is of data set 'duo' (left, right), "));
+}
+
+TEST_CASE("numbers of no samples, which older files have as 0, are none") {
+  const std::string nothing = R"("value":0,"low95":0,"high95":1,"hits":0,"n":0)";
+  const auto replaced = [&](std::string json, const std::string& value) {
+    const std::size_t at = json.find("\"value\":" + value);
+    REQUIRE(at != std::string::npos);
+    return json.replace(at, std::string("\"value\":").size() + value.size(), nothing);
+  };
+  const Fixture fixture{.joint = 0.125, .left_right = 0.25, .right_left = 0.75};
+  for (const auto& [value, head] :
+       {std::pair{"0.125", "joint"}, std::pair{"0.25", "left->right"}, std::pair{"0.75", "right->left"}}) {
+    CAPTURE(head);
+    Runs runs;
+    runs.add("a", replaced(fixture.json(), value));
+    const Table table = runs.tables().front();
+    CHECK(table.columns.size() == 2);
+    for (const TableColumn& column : table.columns) CHECK_FALSE(contains(column.head, head));
+    Runs both;
+    both.add("a", replaced(fixture.json(), value));
+    both.add("b", Fixture{.seed = 1, .joint = 0.125, .left_right = 0.25, .right_left = 0.75});
+    CHECK(contains(all_notes(both.tables().front()), "Not of all seeds: MLD"));
+  }
+  Runs runs;  // the means of a size that has such cells
+  std::string json = replaced(fixture.json(), "0.25");
+  json.insert(json.rfind('}'), R"(,"leave_one_out":[{"size":1,"value":0.375}])");
+  runs.add("a", json);
+  CHECK(read_evaluation(runs.last()).leave_one_out.empty());
+}
+
+TEST_CASE(
+    "rows drawn by class and other data are told apart from the first rows and from the data trained on") {
+  const auto with = [](const Fixture& fixture, const std::string& entries) {
+    std::string json = fixture.json();
+    return json.insert(json.rfind('}'), "," + entries);
+  };
+  const std::string drawn = R"("rows":"drawn","unlabelled":0)",
+                    own = R"("fingerprint":"aa","trained_on":true)",
+                    others = R"("fingerprint":"bb","trained_on":false)";
+  {
+    Runs runs;
+    runs.add("a", with({}, drawn));
+    runs.add("b", with({.seed = 1}, drawn));
+    CHECK(runs.tables().front().rows.size() == 1);
+    CHECK(contains(all_notes(runs.tables().front()), "N 100 of split 'test', drawn by class"));
+    runs.add("c", Fixture{.seed = 2});
+    CHECK(contains(runs.error(ErrorKind::usage), "rows drawn by class and the first"));
+    CHECK(runs.tables({.force = true}).front().rows.size() == 2);
+  }
+  {
+    Runs runs;  // a file that does not say of which data it is compares with any
+    runs.add("a", with({}, own));
+    runs.add("b", Fixture{.seed = 1});
+    CHECK(runs.tables().front().rows.size() == 1);
+    runs.add("c", with({.seed = 2}, R"("fingerprint":"cc","trained_on":true)"));
+    CHECK(contains(runs.error(ErrorKind::usage), "data aa and cc"));
+  }
+  {
+    Runs runs;
+    runs.add("a", with({}, own));
+    runs.add("b", with({}, others));  // the same run
+    CHECK(contains(runs.error(ErrorKind::usage), "data aa and bb"));
+    const Table table = runs.tables({.force = true}).front();
+    REQUIRE(table.rows.size() == 2);
+    CHECK(table.rows[1].name == "MLD, other data bb");
+    CHECK(contains(all_notes(table), "of other data than trained on, bb"));
+  }
 }
 
 TEST_CASE("a schedule is a row of its own when forced") {

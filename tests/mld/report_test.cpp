@@ -76,6 +76,42 @@ TEST_CASE("pictures: sides, words, strips of colour, several rows") {
   CHECK(gallery.players(colours, 10, 4, 0).empty());
 }
 
+TEST_CASE("pages are UTF-8 whatever bytes the words of a vocabulary hold") {
+  for (const auto& [bytes, shown] :
+       {std::pair{"caf\xe9", "caf\xef\xbf\xbd"}, std::pair{"\xff\xfe", "\xef\xbf\xbd\xef\xbf\xbd"},
+        std::pair{"\xc3\xa9", "\xc3\xa9"},
+        std::pair{"a\xed\xa0\x80z", "a\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbdz"},
+        std::pair{"\x01 <", "\xef\xbf\xbd &lt;"}})
+    CHECK(escape(bytes) == shown);
+  const data::Modality caption = modality("caption", data::ModalityKind::tokens, {1});
+  const Gallery gallery({caption}, {{"caf\xe9"}});
+  const std::vector<float> tokens{0};
+  const Strip text{.info = &caption, .values = tokens};
+  CHECK(contains(gallery.strips(std::span(&text, 1), 1), "<li>caf\xef\xbf\xbd</li>"));
+}
+
+TEST_CASE("evaluation: numbers of no samples, which older files have as 0, are not shown") {
+  const char* file = R"({"samples": 10, "split": "test",
+ "classifier": [{"given": "a", "target": "a", "value": 0, "low95": 0, "high95": 1, "n": 0}],
+ "joint": {"coherence": {"value": 0, "low95": 0, "high95": 1, "n": 0}},
+ "conditional": [{"given": "a", "target": "b", "value": 0, "low95": 0, "high95": 1, "n": 0},
+                 {"given": "a,b", "target": "c", "value": 0.5, "low95": 0.4, "high95": 0.6, "n": 10}],
+ "leave_one_out": [{"size": 1, "value": 0}, {"size": 2, "value": 0.5}],
+ "robustness": [{"t": 0, "target": "a", "value": 0, "n": 0}]})";
+  const std::string html = evaluation_tables(file, "evaluation.json");
+  CHECK_FALSE(contains(html, ">0.0 %<"));
+  CHECK(contains(html, ">50.0 %<"));
+  CHECK_FALSE(contains(html, "Robustness"));
+  const char* samplers = R"({"how": {"samples": 10}, "reference_outcomes": ["11", "--"], "samplers": [
+ {"schedule": {"method": "em", "steps": 5}, "network_calls": 5, "joint": 0.5, "conditional": 0,
+  "joint_difference": {"value": 0, "low95": 0, "high95": 0}, "distances": [], "distance_ratio": 1,
+  "conditional_difference": {"value": 0, "low95": 0, "high95": 0}}]})";
+  const std::string table = sampler_tables(samplers, "samplers.json");
+  CHECK(contains(table, ">50.0<"));
+  CHECK_FALSE(contains(table, ">0.0<"));
+  CHECK_FALSE(contains(table, "<td class=\"n\">1</td>"));
+}
+
 TEST_CASE("which sets are shown, and how a schedule is shortened") {
   CHECK(shown_subsets(2) == std::vector<Subset>{0, 1, 2});
   CHECK(shown_subsets(3).size() == 7);

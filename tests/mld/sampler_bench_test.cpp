@@ -10,7 +10,9 @@
 #include "mld/sampling_record.h"
 #include "mld/train.h"
 #include "tests/expect_error.h"
+#include "tests/mld/pairs.h"
 #include "tests/mld/workshop.h"
+#include "tests/temp_folder.h"
 
 namespace mld {
 
@@ -86,7 +88,8 @@ TEST_CASE("bench-samplers: each sampler as `eval` measures it, the first compare
   double mean = 0, logs = 0;
   for (const CoherenceCell& c : alone.conditional)
     mean += c.coherence.value() / static_cast<double>(alone.conditional.size());
-  CHECK(heun.conditional == doctest::Approx(mean));
+  REQUIRE(heun.conditional);
+  CHECK(*heun.conditional == doctest::Approx(mean));
   std::size_t cells = 0;
   for (std::size_t k = 0; k < alone.quality.size(); ++k) {
     if (contains(alone.quality[k].given, alone.quality[k].target)) continue;
@@ -94,7 +97,8 @@ TEST_CASE("bench-samplers: each sampler as `eval` measures it, the first compare
     ++cells;
   }
   REQUIRE(cells == 12);
-  CHECK(heun.distance_ratio == doctest::Approx(std::exp(logs / 12)));
+  REQUIRE(heun.distance_ratio);
+  CHECK(*heun.distance_ratio == doctest::Approx(std::exp(logs / 12)));
 
   const auto json = nlohmann::json::parse(to_json(bench));
   CHECK(json["how"]["samples"] == 24);
@@ -158,7 +162,16 @@ TEST_CASE("bench-samplers: each sampler as `eval` measures it, the first compare
     return mld_test::error_of(ErrorKind::busy,
                               [&] { bench_samplers(model, data, options, more, {}, {}, other); });
   };
+  for (const char* pointer :
+       {"/split", "/samples", "/classifier_hash", "/run/config_hash", "/quality/0/hash", "/rows"}) {
+    auto broken = nlohmann::json::parse(to_json(bench));
+    broken["how"][nlohmann::json::json_pointer(pointer)] = nlohmann::json::array({1});
+    CHECK(mld_test::contains(
+        mld_test::error_of(ErrorKind::data, [&] { parse_sampler_bench(broken.dump(), "samplers.json"); }),
+        "samplers.json: not a comparison of samplers"));
+  }
   CHECK(mld_test::contains(changed("/classifier_hash/image", "00000000"), "has classifier 00000000"));
+  CHECK(mld_test::contains(changed("/run/weights_hash", "00000000"), "has weights 00000000"));
   CHECK(mld_test::contains(changed("/run/dataset", "other"), "has data set other"));
   CHECK(mld_test::contains(changed("/quality/0/hash", "00000000"), "feature extractors"));
   SamplerBench fewer_cells = before;
@@ -167,6 +180,50 @@ TEST_CASE("bench-samplers: each sampler as `eval` measures it, the first compare
       mld_test::error_of(ErrorKind::busy,
                          [&] { bench_samplers(model, data, options, more, {}, {}, fewer_cells); }),
       "other cells"));
+}
+
+TEST_CASE(
+    "bench-samplers: a comparison of before on the first rows is taken as it is, not continued on drawn "
+    "ones") {
+  const mld_test::TempFolder folder;
+  mld_test::Pairs{}.write(folder / "store");
+  const Config config = mld_test::pairs_config(folder / "store");
+  REQUIRE(train({.config = config, .out = folder / "run"}, {}) == StageEnd::finished);
+  const Model model = Model::open(folder / "run");
+  const data::Store data = data::Store::open(folder / "store");
+  std::vector<SamplerOptions> list{{.method = SamplerMethod::em, .schedule = {4, 1, 1}}};
+  for (const std::int64_t n : {0, 12, 30}) {
+    const EvaluationOptions options{.samples = n, .sampling = sample_settings(config)};
+    SamplerBench before = bench_samplers(model, data, options, list);
+    CHECK(nlohmann::json::parse(before.reference.how).contains("rows") == (n > 0));
+    auto how = nlohmann::json::parse(before.reference.how);  // as it was
+    how.erase("rows");
+    how["run"].erase("weights_hash");
+    before.reference.how = how.dump();
+    CHECK(bench_samplers(model, data, options, list, {}, {}, before).results.size() == 1);
+    std::vector<SamplerOptions> more = list;
+    more.push_back({.method = SamplerMethod::heun, .schedule = {2, 1, 1}});
+    const auto go_on = [&] { return bench_samplers(model, data, options, more, {}, {}, before); };
+    if (n == 0)
+      CHECK(go_on().results.size() == 2);
+    else
+      CHECK(mld_test::contains(mld_test::error_of(ErrorKind::busy, go_on), "has rows the first, not drawn"));
+  }
+  // Too few samples for distances: no ratio is better than one of nothing.
+  const SamplerBench few =
+      bench_samplers(model, data, {.samples = 3, .sampling = sample_settings(config)}, list);
+  CHECK_FALSE(few.results[0].distance_ratio);
+  CHECK_FALSE(mld_test::contains(table_line(few.results[0]), "x  1.000"));
+  auto older = nlohmann::json::parse(to_json(few));
+  older["samplers"][0]["distance_ratio"] = 1;
+  CHECK_FALSE(parse_sampler_bench(older.dump(), "older").results[0].distance_ratio);
+  std::filesystem::remove(folder / "run" / "classifier.b.safetensors");
+  CHECK(mld_test::contains(mld_test::error_of(ErrorKind::usage,
+                                              [&] {
+                                                bench_samplers(Model::open(folder / "run"), data,
+                                                               {.sampling = sample_settings(config)}, list);
+                                              }),
+                           "classifiers of two modalities"));
 }
 
 TEST_CASE("bench-samplers: the candidates begin with the paper's schedule and reach below fifty calls") {

@@ -231,7 +231,17 @@ refuses 2 "--churn is of --method dpm_sde, not of em" eval run --method em --chu
 works eval run --ceilings
 check "eval" grep -q '^Ceilings' out
 refuses 3 "nowhere: no such data set folder" eval run --data nowhere
-refuses 2 "no split 'dev'" eval run --split dev
+refuses 2 "no split 'dev'; it has train, test: choose one with --split" eval run --split dev
+works eval run --ceilings --samples 1000
+check "eval: more samples than there are" grep -q '1000 samples were asked for' out
+works eval run --given-sets left --samples 8 --resample 1 --out sets.json
+check "eval --given-sets" eval "grep -q 'left -> right' out && ! grep -q 'right -> left' out"
+refuses 2 "'2' is none of sizes 1, loo (all but one), all, or names of left, right" eval run --given-sets 2
+for empty in "eval run --out" "eval run --data" "eval run --given-sets" "report run --out" "report run --data" \
+  "bench-samplers run --out" "compare run --out" "ablate score.d=1 --data store --out"; do
+  refuses 2 "found '', which is no value" $empty ''
+done
+refuses 7 "nowhere/x.json" bench-samplers run --out nowhere/x.json
 
 # --- comparing evaluations --------------------------------------------------------------------------------------
 

@@ -1,0 +1,32 @@
+#include "mld/model_data.h"
+
+#include <algorithm>
+
+#include "data/modality_check.h"
+#include "engine/io/file_error.h"
+#include "mld/names.h"
+
+namespace mld {
+
+void check_model_data(const Model& model, const data::Store& store) {
+  const data::Description& found = store.description();
+  const std::string place = store.path().string();
+  std::vector<std::string> names;
+  for (const data::Modality& m : found.modalities) names.push_back(m.name);
+  for (int i = 0; i < model.modalities(); ++i) {
+    const data::Modality& expected = model.info(i);
+    MLD_CHECK_AS(ErrorKind::data, std::ranges::find(names, expected.name) != names.end(), place,
+                 ": has no modality ", quote(expected.name), ", which the model was trained on; it has ",
+                 join(names));
+    data::check_same_modality(found.modalities[static_cast<std::size_t>(found.modality(expected.name))],
+                              expected, place);
+  }
+  const std::int64_t trained = model.dataset().classes;
+  MLD_CHECK_AS(
+      ErrorKind::data, found.classes == 0 || trained == 0 || found.classes == trained, place, ": has ",
+      found.classes, " classes, the model was trained on ", trained,
+      ": what a label stands for there is not known; import the data with the classes of the training "
+      "data, or without labels");
+}
+
+}  // namespace mld

@@ -1,0 +1,13 @@
+// Whether a store, of which there may be another than the one trained on, holds data of a model.
+#pragma once
+
+#include "data/store.h"
+#include "mld/model.h"
+
+namespace mld {
+
+// ErrorKind::data, naming the store, unless it has every modality of the model, each of the same kind, shape,
+// range and categories, and the same number of classes. A store without labels has none, and is fine.
+void check_model_data(const Model& model, const data::Store& store);
+
+}  // namespace mld
