@@ -116,6 +116,18 @@ bool is_mounted(const fs::path& folder, const fs::path& beside) {
   return false;
 }
 
+// A folder that is there can be filled, and another put in its place.
+void check_place(const fs::path& folder) {
+  if (!is_folder(folder)) return;
+  if (::access(folder.c_str(), W_OK | X_OK) != 0) fail_io(folder, "write", errno);
+  std::error_code error;
+  const fs::path parent = parent_folder(fs::canonical(folder, error));
+  MLD_CHECK_AS(ErrorKind::io, !error && ::access(parent.c_str(), W_OK | X_OK) == 0, folder.string(),
+               ": samples grow beside it, and ", parent.string(), " cannot be written; name a folder in it");
+  MLD_CHECK_AS(ErrorKind::io, !is_mounted(folder, parent), folder.string(),
+               ": something is mounted there, so that it cannot be replaced; name a folder in it");
+}
+
 std::string size_text(std::int64_t bytes) {
   constexpr std::int64_t kMega = 1'000'000;
   char text[32];
@@ -138,17 +150,8 @@ std::vector<fs::path> foreign_files(const fs::path& folder) {
 }
 
 SampleFolder::SampleFolder(const fs::path& destination, bool force, const Names& names)
-    : folder_(destination, IfExists::replace) {
-  if (!path_exists(folder_.destination())) return;
-  check_destination();
-  check_foreign(force, names);
-}
-
-void SampleFolder::check_destination() const {
-  const fs::path& folder = folder_.destination();
-  if (::access(folder.c_str(), W_OK | X_OK) != 0) fail_io(folder, "write", errno);
-  MLD_CHECK_AS(ErrorKind::io, !is_mounted(folder, folder_.path()), folder.string(),
-               ": something is mounted there, so that it cannot be replaced; name a folder in it");
+    : folder_((check_place(destination), destination), IfExists::replace) {
+  if (path_exists(folder_.destination())) check_foreign(force, names);
 }
 
 void SampleFolder::check_foreign(bool force, const Names& names) const {

@@ -34,7 +34,6 @@ class SampleFolder {
   void commit();
 
  private:
-  void check_destination() const;
   void check_foreign(bool force, const Names& names) const;
 
   AtomicFolder folder_;

@@ -67,7 +67,8 @@ SampleRows from_picture(const data::Modality& info, const fs::path& file, bool r
                ": a picture, but modality '", info.name, "' is a ", data::kind_name(info.kind));
   const data::PictureSize size{info.shape[0], info.shape[1], info.shape[2]};
   std::vector<std::string> done;
-  std::vector<float> values = data::read_image(file, size, resize ? data::Fit::resize : data::Fit::strict);
+  std::vector<float> values =
+      data::read_image(file, size, resize ? data::Fit::resize : data::Fit::strict, &done);
   for (float& v : values) v = info.range.from_unit(v);
   return one_sample(std::move(values), std::move(done));
 }

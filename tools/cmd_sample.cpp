@@ -129,6 +129,7 @@ class Given {
   void from_store() {
     for (const std::string& name : o_.given_mods) info(name);
     store_ = data::Store::open(o_.from);
+    note(store_->unchecked_note());
     const data::Split& split = store_->split(o_.split);
     const auto [first, last] =
         o_.index.empty() ? std::pair<std::int64_t, std::int64_t>(0, o_.n) : parse_range(o_.index);

@@ -14,6 +14,7 @@
 #include "data/image_io.h"
 #include "data/npy.h"
 #include "data/store_writer.h"
+#include "data/wav.h"
 #include "mld/sample_writer.h"
 #include "tests/expect_error.h"
 #include "tests/temp_folder.h"
@@ -255,6 +256,30 @@ TEST_CASE("arrays of another scale or type are no conditions") {
   refused({"holds <f4", "of kind tokens and takes integers"});
   stored({'b', 1}, spread(std::uint8_t{0}, std::uint8_t{1}, 4), {4});
   refused({"holds |b1"});
+}
+
+TEST_CASE("what was done to a given file is told") {
+  const mld_test::TempFolder folder;
+  const auto done = [&](const data::Modality& info, const std::string& file,
+                        const ReadSampleOptions& options) {
+    std::string all;
+    for (const std::string& step : open_samples(info, folder / file, options).done) all += step + ";";
+    return all;
+  };
+  if (data::have_png()) {
+    data::write_png(folder / "same.png", std::vector<float>(20), {5, 4, 1});
+    data::write_png(folder / "large.png", std::vector<float>(80), {10, 8, 1});
+    data::write_png(folder / "colour.png", std::vector<float>(60), {5, 4, 3});
+    const data::Modality info = picture("image", kUnit);
+    CHECK(done(info, "same.png", {}).empty());
+    CHECK(done(info, "large.png", {.resize = true}) == "resized from 10 x 8;");
+    CHECK(mld_test::contains(done(info, "colour.png", {}), "grey"));
+  }
+  if (data::have_sndfile()) {
+    data::write_wave(folder / "long.wav", std::vector<float>(20000), data::kSampleRate);
+    CHECK(mld_test::contains(done(sound(kUnit), "long.wav", {.resample_audio = true}),
+                             "cut or padded from 20000 to "));
+  }
 }
 
 TEST_CASE("conditions from the rows of a store") {
