@@ -65,16 +65,6 @@ void check_distinct(const char* option, const std::vector<std::string>& names) {
 
 // What the options say without the model.
 void check(const Options& o) {
-  const auto filled = [&](const std::string& option, bool empty) {
-    MLD_CHECK_AS(ErrorKind::usage, !empty || !o.named.contains(option), option, ": is empty");
-  };
-  filled("RUN", o.run.empty());
-  filled("--out", o.out.empty());
-  filled("--from", o.from.empty());
-  filled("--index", o.index.empty());
-  filled("--given", o.given.empty());
-  filled("--given-mods", o.given_mods.empty());
-  filled("--want", o.want.empty());
   MLD_CHECK_AS(ErrorKind::usage, o.given.empty() || o.from.empty(),
                "sample: conditions come from --given or from --from, not both");
   MLD_CHECK_AS(ErrorKind::usage, o.from.empty() == o.given_mods.empty(),
