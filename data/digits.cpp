@@ -100,11 +100,15 @@ void scale(std::vector<float>& values, ValueRange range) {
 
 }  // namespace
 
-Digits make_digits(const DigitsConfig& config) {
+void check(const DigitsConfig& config) {
   MLD_CHECK_AS(ErrorKind::usage,
                config.train >= 1 && config.train <= kMaxItems && config.test >= 0 && config.test <= kMaxItems,
                "digits: ", config.train, " training and ", config.test,
                " test items asked for; give 1 .. 10000000 and 0 .. 10000000");
+}
+
+Digits make_digits(const DigitsConfig& config) {
+  check(config);
   Digits digits;
   digits.train = make_split(config.seed, false, config.train);
   digits.test = make_split(config.seed, true, config.test);

@@ -42,6 +42,7 @@ struct Digits {
 };
 
 // Errors: usage if a size is negative, train is 0, or a split exceeds 10 million items.
+void check(const DigitsConfig& config);
 Digits make_digits(const DigitsConfig& config);
 
 // The waveform behind the sound of an item (16 000 samples at 16 kHz), for listening to the original.

@@ -74,6 +74,20 @@ bool is_gzip(std::span<const std::uint8_t> bytes) {
   return bytes.size() >= 2 && bytes[0] == 0x1f && bytes[1] == 0x8b;
 }
 
+std::vector<std::uint8_t> gunzip_start(std::span<const std::uint8_t> input, std::size_t size,
+                                       const std::string& name) {
+  std::vector<std::uint8_t> out(size);
+  out.resize(Inflater(input, Inflater::Format::gzip, name).read(out));
+  return out;
+}
+
+std::vector<std::uint8_t> gunzip_promised(std::span<const std::uint8_t> input, std::int64_t size,
+                                          const std::string& name) {
+  MLD_CHECK_AS(ErrorKind::data, size / kMaxInflateRatio <= std::ssize(input), name, ": its header promises ",
+               size, " bytes, more than ", input.size(), " compressed bytes can hold: truncated or corrupt");
+  return gunzip(input, size, name);
+}
+
 std::vector<std::uint8_t> gunzip(std::span<const std::uint8_t> input, std::int64_t limit,
                                  const std::string& name) {
   Inflater inflater(input, Inflater::Format::gzip, name);
@@ -81,6 +95,7 @@ std::vector<std::uint8_t> gunzip(std::span<const std::uint8_t> input, std::int64
   std::size_t filled = 0;
   std::size_t chunk = std::max<std::size_t>(4 * input.size(), 1024);
   for (;;) {
+    chunk = std::min(chunk, static_cast<std::size_t>(limit) + 1 - filled);
     out.resize(filled + chunk);
     const std::size_t got = inflater.read(std::span(out).subspan(filled));
     filled += got;

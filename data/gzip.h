@@ -36,6 +36,14 @@ class Inflater {
 
 bool is_gzip(std::span<const std::uint8_t> bytes);
 
+// Its first bytes, at most `size`.
+std::vector<std::uint8_t> gunzip_start(std::span<const std::uint8_t> input, std::size_t size,
+                                       const std::string& name);
+// The whole content, where its header promises `size` bytes: more, and a promise that `input` is too small
+// for, are ErrorKind::data errors before memory is asked for.
+std::vector<std::uint8_t> gunzip_promised(std::span<const std::uint8_t> input, std::int64_t size,
+                                          const std::string& name);
+
 // The whole content of a gzip file. More than `limit` bytes are an ErrorKind::data error.
 std::vector<std::uint8_t> gunzip(std::span<const std::uint8_t> input, std::int64_t limit,
                                  const std::string& name);

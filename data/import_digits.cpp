@@ -3,8 +3,9 @@
 #include "data/store_writer.h"
 
 namespace mld::data {
+namespace {
 
-void write_digits(const Digits& digits, const std::filesystem::path& out, std::uint64_t seed) {
+void write(const Digits& digits, std::uint64_t seed, StoreWriter& writer) {
   Modality image, sound, trajectory;
   image.name = "image";
   image.kind = ModalityKind::image;
@@ -24,7 +25,7 @@ void write_digits(const Digits& digits, const std::filesystem::path& out, std::u
   description.classes = 10;
   description.modalities = {image, sound, trajectory};
   description.provenance = {"digits", seed, {}};
-  StoreWriter writer(out, std::move(description));
+  writer.describe(std::move(description));
   const auto write_split = [&](const char* name, const DigitsSplit& split) {
     if (split.size() == 0) return;
     writer.add_items(name, 0, split.image);
@@ -35,6 +36,19 @@ void write_digits(const Digits& digits, const std::filesystem::path& out, std::u
   write_split("train", digits.train);
   write_split("test", digits.test);
   writer.commit();
+}
+
+}  // namespace
+
+void write_digits(const Digits& digits, const std::filesystem::path& out, std::uint64_t seed) {
+  StoreWriter writer(out);
+  write(digits, seed, writer);
+}
+
+void write_digits(const DigitsConfig& config, const std::filesystem::path& out) {
+  check(config);
+  StoreWriter writer(out);
+  write(make_digits(config), config.seed, writer);
 }
 
 }  // namespace mld::data

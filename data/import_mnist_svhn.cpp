@@ -2,6 +2,7 @@
 
 #include "data/idx.h"
 #include "data/import.h"
+#include "data/import_folder.h"
 #include "data/matlab.h"
 #include "data/mmap_file.h"
 #include "data/pairing.h"
@@ -108,8 +109,9 @@ SvhnCrops parse_svhn(std::span<const std::uint8_t> file, const std::string& name
   return crop;
 }
 
-void import_mnist_svhn(const fs::path& mnist, const fs::path& svhn, const fs::path& out, std::uint64_t seed,
-                       std::int64_t repetitions) {
+std::vector<std::string> import_mnist_svhn(const fs::path& mnist, const fs::path& svhn, const fs::path& out,
+                                           std::uint64_t seed, std::int64_t repetitions) {
+  StoreWriter writer(out);
   Provenance provenance{"mnist-svhn", seed, {}};
   struct Part {
     const char *split, *mnist_prefix, *svhn_file;
@@ -121,9 +123,13 @@ void import_mnist_svhn(const fs::path& mnist, const fs::path& svhn, const fs::pa
     part.digits = read_mnist(mnist, part.mnist_prefix, provenance);
     part.crops = read_svhn(svhn / part.svhn_file, provenance);
   }
+  std::vector<std::string> notes, read;
+  for (const SourceFile& source : provenance.sources) read.push_back(source.file);
+  for (const fs::path& folder : {mnist, svhn}) note_unread(folder, read, notes);
+  if (notes.size() == 2 && notes[0] == notes[1]) notes.pop_back();  // one folder with everything
   Description description = describe();
   description.provenance = std::move(provenance);
-  StoreWriter writer(out, std::move(description));
+  writer.describe(std::move(description));
   std::uint32_t stream = 0;
   for (const Part& part : parts) {
     writer.add_items(part.split, kMnist, part.digits.images);
@@ -138,6 +144,7 @@ void import_mnist_svhn(const fs::path& mnist, const fs::path& svhn, const fs::pa
     writer.set_samples(part.split, pairs.index, pairs.labels, pairs.repetitions);
   }
   writer.commit();
+  return notes;
 }
 
 }  // namespace mld::data

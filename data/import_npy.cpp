@@ -1,15 +1,19 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <numeric>
 #include <string>
 #include <vector>
 
 #include "data/import.h"
+#include "data/import_folder.h"
+#include "data/modality_check.h"
 #include "data/modality_json.h"
 #include "data/npy.h"
 #include "data/store.h"
 #include "data/store_writer.h"
 #include "engine/core/error.h"
+#include "engine/core/names.h"
 #include "engine/io/files.h"
 #include "engine/random/philox.h"
 
@@ -20,12 +24,13 @@ namespace fs = std::filesystem;
 
 constexpr const char* kTrain = "train";
 constexpr const char* kTest = "test";
-constexpr const char* kMask = ".mask";
+constexpr const char* kSpec = "modalities.json";
 
 // What is known of a modality before its arrays are opened.
 struct Wanted {
   Modality modality;
   bool kind_given = false, range_given = false;
+  NpyType type{};  // of the training array
 };
 
 struct Spec {
@@ -38,7 +43,8 @@ struct Spec {
 struct Column {
   NpyArray values;
   std::vector<bool> hole;  // per sample
-  float min = 0, max = 0;  // of the values that are there, real-valued kinds
+  bool any = false;        // of a kind of floats, and some are there: from min to max
+  float min = 0, max = 0;
 };
 
 struct Part {
@@ -47,19 +53,6 @@ struct Part {
   std::vector<Column> columns;
   std::vector<std::int32_t> labels;  // empty: unknown
 };
-
-std::vector<std::string> list_modalities(const fs::path& folder) {
-  std::vector<std::string> names;
-  for (const fs::path& entry : list_folder(folder)) {
-    const std::string name = entry.stem().string();
-    if (entry.extension() == ".npy" && name != "labels" && !name.ends_with(kMask))
-      names.push_back(name);
-  }
-  std::sort(names.begin(), names.end());
-  MLD_CHECK_AS(ErrorKind::data, !names.empty(), folder.string(),
-               ": no .npy files; put one per modality there");
-  return names;
-}
 
 Spec read_spec(const fs::path& path) {
   const MmapFile file(path);
@@ -80,25 +73,78 @@ Spec read_spec(const fs::path& path) {
     entry.finish();
     spec.modalities.push_back(std::move(wanted));
   }
+  MLD_CHECK_AS(ErrorKind::data, !spec.modalities.empty(), f.place("modalities"), ": 0, expected 1 at least");
   f.finish();
   return spec;
 }
 
-Spec infer_spec(const fs::path& folder) {
+// All arrays of the training split, which the other splits must have as well.
+Spec infer_spec(const InputFolder& input) {
+  const SplitFiles& train = input.splits[0];
+  const std::string folder = (input.path / kTrain).string();
+  MLD_CHECK_AS(ErrorKind::data, !train.arrays.empty(), folder, ": no .npy files; put one per modality there");
   Spec spec;
-  for (const std::string& name : list_modalities(folder / kTrain)) {
-    check_name(name, (folder / kTrain / (name + ".npy")).string());
+  for (const std::string& name : train.arrays) {
+    const std::string file = folder + "/" + name + ".npy";
+    check_name(name, file);
+    MLD_CHECK_AS(ErrorKind::data, lower(name) != "label" && lower(name) != "labels", file,
+                 ": did you mean labels.npy, the classes of the samples? Declare a modality of this name in "
+                 "modalities.json");
+    for (const std::string& owner : train.arrays)
+      MLD_CHECK_AS(ErrorKind::data, name != owner + "_mask" && name != owner + "-mask", file,
+                   ": did you mean ", owner, ".mask.npy, which marks missing samples of ", owner,
+                   "? Declare a modality of this name in modalities.json");
     spec.modalities.emplace_back().modality.name = name;
   }
-  MLD_CHECK_AS(
-      ErrorKind::data,
-      !path_exists(folder / kTest) || list_modalities(folder / kTest) == list_modalities(folder / kTrain),
-      (folder / kTest).string(), ": other .npy files than in ", kTrain,
-      "; give both the same modalities, or name those to read in modalities.json");
+  for (const SplitFiles& split : input.splits)
+    MLD_CHECK_AS(ErrorKind::data, split.arrays == train.arrays, (input.path / split.name).string(),
+                 ": other .npy files than in ", kTrain,
+                 "; give both the same modalities, or name those to read in modalities.json");
   return spec;
 }
 
 bool is_integer(NpyType type) { return type.kind == 'i' || type.kind == 'u'; }
+bool is_bytes(NpyType type) { return type == npy_type(DType::u8); }
+
+// The axes of one item; a last axis of 1 may be left out.
+Shape item_shape(const Modality& m, const NpyArray& values) {
+  Shape shape(values.shape().extents().subspan(1));
+  if ((m.kind == ModalityKind::image && shape.rank() == 2) || shape.rank() == 0) shape.push_back(1);
+  return shape;
+}
+
+// How items `found` become items `expected`, as NumPy would do it to the whole array.
+std::string reshaping(const Shape& found, const Shape& expected) {
+  const auto list = [](const char* call, std::span<const std::int64_t> axes) {
+    std::string text = call;
+    for (const std::int64_t axis : axes) text += cat(", ", axis);
+    return text + ")";
+  };
+  if (found.numel() != expected.numel()) return "";
+  std::vector<std::int64_t> axes(static_cast<std::size_t>(found.rank()));
+  std::iota(axes.begin(), axes.end(), 1);
+  do {
+    bool fits = found.rank() == expected.rank();
+    for (int i = 0; fits && i < expected.rank(); ++i)
+      fits = found[static_cast<int>(axes[static_cast<std::size_t>(i)]) - 1] == expected[i];
+    if (fits) return "; save " + list("array.transpose(0", axes);
+  } while (std::next_permutation(axes.begin(), axes.end()));
+  return "; if the values come in this order, save " + list("array.reshape(-1", expected.extents());
+}
+
+// The array of another split must be like that of the training split.
+void check_alike(const Wanted& wanted, const NpyArray& values) {
+  const Modality& m = wanted.modality;
+  const auto sort = [&](NpyType type) {
+    return is_discrete(m.kind) ? is_integer(type) ? 'i' : '?' : type.kind;
+  };
+  MLD_CHECK_AS(ErrorKind::data, sort(values.type()) == sort(wanted.type), values.name(), ": holds ",
+               values.type().str(), ", the training array ", wanted.type.str(),
+               "; save both with one dtype and in the same units");
+  const Shape found = item_shape(m, values);
+  MLD_CHECK_AS(ErrorKind::data, found == m.shape, values.name(), ": shape ", values.shape(),
+               ", expected items ", m.shape, " as in the training data", reshaping(found, m.shape));
+}
 
 ModalityKind infer_kind(const NpyArray& values) {
   const Shape& shape = values.shape();
@@ -122,11 +168,10 @@ ModalityKind infer_kind(const NpyArray& values) {
 void complete(Wanted& wanted, const NpyArray& values) {
   Modality& m = wanted.modality;
   const std::string& file = values.name();
-  const bool integers = is_integer(values.type()), bytes = values.type() == npy_type(DType::u8);
+  const bool integers = is_integer(values.type()), bytes = is_bytes(values.type());
   if (!wanted.kind_given) m.kind = infer_kind(values);
-  m.shape = Shape(values.shape().extents().subspan(1));
-  if (m.kind == ModalityKind::image && m.shape.rank() == 2) m.shape.push_back(1);
-  if (m.shape.rank() == 0) m.shape.push_back(1);  // [N] is one value per sample
+  m.shape = item_shape(m, values);
+  wanted.type = values.type();
   if (is_discrete(m.kind)) {
     MLD_CHECK_AS(ErrorKind::data, integers, file, ": holds ", values.type().str(),
                  ", expected integers for kind ", kind_name(m.kind));
@@ -141,7 +186,6 @@ void complete(Wanted& wanted, const NpyArray& values) {
 
 std::vector<bool> read_mask(const fs::path& path, std::int64_t samples) {
   std::vector<bool> hole(static_cast<std::size_t>(samples));
-  if (!path_exists(path)) return hole;
   const NpyArray mask(path);
   MLD_CHECK_AS(ErrorKind::data, mask.shape() == Shape{samples}, mask.name(), ": shape ", mask.shape(),
                ", expected [", samples, "]: not 0 where the sample lacks the modality");
@@ -154,7 +198,6 @@ std::vector<bool> read_mask(const fs::path& path, std::int64_t samples) {
 // Finds the rows of NaN, refuses other non-finite values, and takes minimum and maximum of the rest.
 void scan_floats(Column& column, std::int64_t size) {
   std::vector<float> row(static_cast<std::size_t>(size));
-  bool first = true;
   for (std::size_t i = 0; i < column.hole.size(); ++i) {
     if (column.hole[i]) continue;
     column.values.copy<float>(static_cast<std::int64_t>(i) * size, row);
@@ -166,26 +209,26 @@ void scan_floats(Column& column, std::int64_t size) {
                  row[static_cast<std::size_t>(bad)],
                  "; values must be finite, or all NaN where the sample lacks the modality");
     const auto [low, high] = std::minmax_element(row.begin(), row.end());
-    column.min = first ? *low : std::min(column.min, *low);
-    column.max = first ? *high : std::max(column.max, *high);
-    first = false;
+    column.min = column.any ? std::min(column.min, *low) : *low;
+    column.max = column.any ? std::max(column.max, *high) : *high;
+    column.any = true;
   }
 }
 
-Column read_column(const fs::path& folder, const Modality& m, NpyArray values, std::int64_t samples) {
-  Column column{std::move(values), {}, 0, 0};
+Column read_column(const fs::path& folder, const SplitFiles& files, const Modality& m, NpyArray values,
+                   std::int64_t samples) {
+  Column column{.values = std::move(values), .hole = {}};
   MLD_CHECK_AS(ErrorKind::data, column.values.shape()[0] == samples, column.values.name(), ": shape ",
                column.values.shape(), ", expected ", samples, " samples as in the other files of the folder");
-  MLD_CHECK_AS(ErrorKind::data, column.values.shape().numel() == samples * m.shape.numel(),
-               column.values.name(), ": shape ", column.values.shape(), ", expected items ", m.shape,
-               " as in the training data");
-  column.hole = read_mask(folder / (m.name + kMask + ".npy"), samples);
+  if (files.has_mask(m.name))
+    column.hole = read_mask(folder / (m.name + ".mask.npy"), samples);
+  else
+    column.hole.resize(static_cast<std::size_t>(samples));
   if (m.dtype == DType::f32) scan_floats(column, m.shape.numel());
   return column;
 }
 
 std::vector<std::int32_t> read_labels(const fs::path& path, std::int64_t samples) {
-  if (!path_exists(path)) return {};
   const NpyArray array(path);
   MLD_CHECK_AS(ErrorKind::data, array.shape() == Shape{samples}, array.name(), ": shape ", array.shape(),
                ", expected [", samples, "], one class per sample");
@@ -194,28 +237,53 @@ std::vector<std::int32_t> read_labels(const fs::path& path, std::int64_t samples
   return labels;
 }
 
-// Opens the arrays of one folder; `complete_spec` for the training data, which define the modalities.
-Part read_part(const fs::path& folder, const std::string& name, Spec& spec, bool complete_spec) {
+// The array of a modality; where there is none, of which name there is one.
+NpyArray open_array(const fs::path& folder, const SplitFiles& files, const std::string& name) {
+  const fs::path path = folder / (name + ".npy");
+  const std::string near = path_exists(path) ? "" : nearest(name, files.arrays);
+  MLD_CHECK_AS(ErrorKind::data, near.empty(), path.string(), ": no such file, did you mean ", near, ".npy?");
+  NpyArray values(path);
+  MLD_CHECK_AS(ErrorKind::data, values.shape().rank() >= 1 && values.shape().numel() > 0, values.name(),
+               ": shape ", values.shape(), " holds nothing; leave out a split without samples");
+  MLD_CHECK_AS(ErrorKind::data, values.shape()[0] <= INT32_MAX, values.name(), ": shape ", values.shape(),
+               ": more than ", INT32_MAX, " samples");
+  return values;
+}
+
+// Opens the arrays of one split; the first one is the training split, whose arrays define the modalities.
+Part read_part(const fs::path& folder, const SplitFiles& files, Spec& spec) {
   Part part;
-  part.name = name;
-  const fs::path at = folder / name;
+  part.name = files.name;
+  const fs::path at = folder / part.name;
   for (Wanted& wanted : spec.modalities) {
-    NpyArray values(at / (wanted.modality.name + ".npy"));
-    MLD_CHECK_AS(ErrorKind::data, values.shape().rank() >= 1 && values.shape().numel() > 0, values.name(),
-                 ": shape ", values.shape(), " holds nothing");
-    if (complete_spec) complete(wanted, values);
-    MLD_CHECK_AS(ErrorKind::data, wanted.modality.dtype != DType::u8 || values.type() == npy_type(DType::u8),
-                 values.name(), ": holds ", values.type().str(),
-                 ", the training data uint8; save both alike");
+    NpyArray values = open_array(at, files, wanted.modality.name);
+    if (part.name == kTrain)
+      complete(wanted, values);
+    else
+      check_alike(wanted, values);
     if (part.columns.empty()) part.samples = values.shape()[0];
-    part.columns.push_back(read_column(at, wanted.modality, std::move(values), part.samples));
+    part.columns.push_back(read_column(at, files, wanted.modality, std::move(values), part.samples));
   }
-  part.labels = read_labels(at / "labels.npy", part.samples);
+  if (files.labels) part.labels = read_labels(at / "labels.npy", part.samples);
   return part;
 }
 
+// Where the values of a vector without a declared range lie, compared with those of the training split.
+void compare_units(const Modality& m, const Column& train, const Column& column,
+                   std::vector<std::string>& notes) {
+  const float ends[] = {column.min, column.max};
+  const std::string problem = value_problem(m, ends);
+  MLD_CHECK_AS(ErrorKind::data, problem.empty(), column.values.name(), ": ", problem,
+               ", or give \"range\" in modalities.json");
+  constexpr std::int64_t kFew = 16;  // so few may lie anywhere
+  if (column.values.shape()[0] >= kFew && (column.max - column.min) * kVectorSlack < train.max - train.min)
+    notes.push_back(cat(column.values.name(), ": values from ", column.min, " to ", column.max,
+                        ", those of the training split from ", train.min, " to ", train.max,
+                        "; are both in the same units?"));
+}
+
 // The range of real values: given, or [0, 1] for pictures, or that of the training values.
-void settle_ranges(Spec& spec, const std::vector<Part>& parts) {
+void settle_ranges(Spec& spec, const std::vector<Part>& parts, std::vector<std::string>& notes) {
   for (std::size_t i = 0; i < spec.modalities.size(); ++i) {
     Modality& m = spec.modalities[i].modality;
     if (m.dtype != DType::f32) continue;
@@ -224,9 +292,11 @@ void settle_ranges(Spec& spec, const std::vector<Part>& parts) {
     if (measured) m.range = {train.min, train.max > train.min ? train.max : train.min + 1};
     for (const Part& part : parts) {
       const Column& column = part.columns[i];
-      MLD_CHECK_AS(ErrorKind::data, measured || (column.min >= m.range.min && column.max <= m.range.max),
+      MLD_CHECK_AS(ErrorKind::data,
+                   measured || !column.any || (column.min >= m.range.min && column.max <= m.range.max),
                    column.values.name(), ": values from ", column.min, " to ", column.max, ", expected ",
                    m.range.min, " to ", m.range.max, "; scale them or give \"range\" in modalities.json");
+      if (&part != &parts[0] && column.any) compare_units(m, train, column, notes);
     }
   }
 }
@@ -297,48 +367,83 @@ std::array<std::vector<std::int32_t>, 2> divide(std::int64_t samples, const NpyI
   return rows;
 }
 
-}  // namespace
+// What training and evaluation will miss.
+void note_sizes(const std::vector<Part>& parts, const Spec& spec, std::vector<std::string>& notes) {
+  for (const Part& part : parts) {
+    for (std::size_t i = 0; i < part.columns.size(); ++i) {
+      const auto items = std::count(part.columns[i].hole.begin(), part.columns[i].hole.end(), false);
+      if (items == 0 || (items == 1 && &part == &parts[0]))
+        notes.push_back(cat(part.name, ": modality '", spec.modalities[i].modality.name, "' has ",
+                            items == 0 ? "no items" : "one item, too few to train on"));
+    }
+    if (part.labels.empty() != parts[0].labels.empty())
+      notes.push_back(cat("only one of ", kTrain, " and ", part.name, " has labels.npy"));
+  }
+}
 
-void import_npy(const fs::path& folder, const fs::path& out, const NpyImport& options) {
-  const fs::path train = folder / kTrain;
-  MLD_CHECK_AS(ErrorKind::data, is_folder(train), train.string(),
-               ": no such folder; put the training arrays there");
-  MLD_CHECK_AS(ErrorKind::usage, options.test_fraction >= 0 && options.test_fraction < 1,
-               "import: test fraction ", options.test_fraction, ", expected 0 to below 1");
-  const bool has_test = is_folder(folder / kTest);
-  MLD_CHECK_AS(ErrorKind::usage, !has_test || options.test_fraction == 0, folder.string(),
-               ": has a test folder and a test fraction was asked for; leave one out");
-  const fs::path default_spec = folder / "modalities.json";
-  const fs::path spec_path = !options.spec.empty()      ? options.spec
-                             : path_exists(default_spec) ? default_spec
-                                                        : fs::path();
-  Spec spec = spec_path.empty() ? infer_spec(folder) : read_spec(spec_path);
-
-  std::vector<Part> parts;
-  parts.push_back(read_part(folder, kTrain, spec, true));
-  if (has_test) parts.push_back(read_part(folder, kTest, spec, false));
-  settle_ranges(spec, parts);
-
+Description describe(const Spec& spec, const InputFolder& input, const std::vector<Part>& parts,
+                     std::uint64_t seed) {
   Description d;
-  d.name = !spec.name.empty() ? spec.name : fs::absolute(folder).lexically_normal().filename().string();
+  std::error_code ignored;
+  const fs::path path = fs::absolute(input.path, ignored).lexically_normal();
+  d.name =
+      !spec.name.empty() ? spec.name : (path.has_filename() ? path : path.parent_path()).filename().string();
   d.classes = spec.classes >= 0 ? spec.classes : count_classes(parts);
   for (const Wanted& wanted : spec.modalities) d.modalities.push_back(wanted.modality);
-  d.provenance = {"npy", options.seed, {}};
+  d.provenance = {"npy", seed, {}};
   for (const Part& part : parts)
     for (const Column& column : part.columns) {
       d.provenance.sources.push_back(describe_source(column.values.name()));
       d.provenance.sources.back().file = part.name + "/" + d.provenance.sources.back().file;
     }
+  return d;
+}
 
-  StoreWriter writer(out, d);
+}  // namespace
+
+std::vector<std::string> import_npy(const fs::path& folder, const fs::path& out, const NpyImport& options) {
+  MLD_CHECK_AS(ErrorKind::usage, options.test_fraction >= 0 && options.test_fraction < 1,
+               "import: test fraction ", options.test_fraction, ", expected 0 to below 1");
+  const InputFolder input = list_input(folder);
+  MLD_CHECK_AS(ErrorKind::usage, !input.has(kTest) || options.test_fraction == 0, folder.string(),
+               ": has a test folder and a test fraction was asked for; leave one out");
+  StoreWriter writer(out);
+  const fs::path spec_path = options.spec.empty() ? folder / kSpec : options.spec;
+  const bool inferred = options.spec.empty() && !path_exists(spec_path);
+  Spec spec = inferred ? infer_spec(input) : read_spec(spec_path);
+  std::vector<std::string> notes, names, read{spec_path.filename().string()};
+  for (const Wanted& wanted : spec.modalities) {
+    names.push_back(wanted.modality.name);
+    read.push_back(wanted.modality.vocabulary);
+  }
+  check_unread(input, names, read, notes);
+
+  std::vector<Part> parts;
+  for (const SplitFiles& files : input.splits) parts.push_back(read_part(folder, files, spec));
+  settle_ranges(spec, parts, notes);
   const auto rows = divide(parts[0].samples, options);
+  std::vector<std::vector<std::string>> vocabularies;
+  for (const Wanted& wanted : spec.modalities) {
+    const Modality& m = wanted.modality;
+    vocabularies.push_back(m.vocabulary.empty()
+                               ? std::vector<std::string>()
+                               : read_vocabulary(folder / m.vocabulary, m.categories, notes));
+  }
+
+  writer.describe(describe(spec, input, parts, options.seed));
   write_split(writer, kTrain, parts[0], spec, rows[0]);
   if (!rows[1].empty()) write_split(writer, kTest, parts[0], spec, rows[1]);
-  if (has_test) write_split(writer, kTest, parts[1], spec, divide(parts[1].samples, options)[0]);
-  for (std::size_t m = 0; m < d.modalities.size(); ++m)
-    if (!d.modalities[m].vocabulary.empty())
-      writer.set_vocabulary(static_cast<int>(m), read_lines(folder / d.modalities[m].vocabulary));
+  for (const Part& part : std::span(parts).subspan(1)) {
+    std::vector<std::int32_t> all(static_cast<std::size_t>(part.samples));
+    std::iota(all.begin(), all.end(), 0);
+    write_split(writer, part.name, part, spec, all);
+  }
+  for (std::size_t m = 0; m < vocabularies.size(); ++m)
+    if (!spec.modalities[m].modality.vocabulary.empty())
+      writer.set_vocabulary(static_cast<int>(m), vocabularies[m]);
+  note_sizes(parts, spec, notes);
   writer.commit();
+  return notes;
 }
 
 }  // namespace mld::data

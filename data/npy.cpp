@@ -17,8 +17,7 @@ namespace {
 static_assert(std::endian::native == std::endian::little, "the store format is little-endian, read in place");
 
 constexpr std::string_view kMagic("\x93NUMPY", 6);
-constexpr std::size_t kMaxHeader = 64 * 1024;                 // ours and NumPy's are below 200 bytes
-constexpr std::int64_t kMaxInflated = std::int64_t{1} << 34;  // .npy.gz is read whole
+constexpr std::size_t kMaxHeader = 64 * 1024;  // ours and NumPy's are below 200 bytes
 
 // The header is a Python dictionary of three known keys; this reads just that grammar.
 class HeaderParser {
@@ -186,7 +185,10 @@ NpyType npy_type(DType dtype) {
   fail(ErrorKind::internal, "npy_type: unknown dtype");
 }
 
-NpyHeader parse_npy(std::span<const std::uint8_t> bytes, const std::string& name) {
+namespace {
+
+// The header at the start of a file, of which `bytes` may be the first part only.
+NpyHeader parse_header(std::span<const std::uint8_t> bytes, const std::string& name) {
   const auto byte = [&](std::size_t i) { return static_cast<std::size_t>(bytes[i]); };
   MLD_CHECK_AS(ErrorKind::data,
                bytes.size() >= 12 && std::memcmp(bytes.data(), kMagic.data(), kMagic.size()) == 0, name,
@@ -202,8 +204,15 @@ NpyHeader parse_npy(std::span<const std::uint8_t> bytes, const std::string& name
   const std::string_view text(reinterpret_cast<const char*>(bytes.data()) + prefix, length);
   NpyHeader header = HeaderParser(text, name).parse();
   header.data_offset = static_cast<std::int64_t>(prefix + length);
+  MLD_CHECK_AS(ErrorKind::data, data_size(header), name, ": shape ", header.shape, " is too large");
+  return header;
+}
+
+}  // namespace
+
+NpyHeader parse_npy(std::span<const std::uint8_t> bytes, const std::string& name) {
+  const NpyHeader header = parse_header(bytes, name);
   const std::optional<std::int64_t> expected = data_size(header);
-  MLD_CHECK_AS(ErrorKind::data, expected, name, ": shape ", header.shape, " is too large");
   const auto found = static_cast<std::int64_t>(bytes.size()) - header.data_offset;
   MLD_CHECK_AS(ErrorKind::data, found == *expected, name, ": shape ", header.shape, " of ", header.type.str(),
                " needs ", *expected, " bytes of data, found ", found,
@@ -226,7 +235,11 @@ std::string npy_header(NpyType type, const Shape& shape, std::size_t min_size) {
 }
 
 NpyArray::NpyArray(const std::filesystem::path& path) : name_(path.string()), file_(path) {
-  if (is_gzip(file_.bytes())) inflated_ = gunzip(file_.bytes(), kMaxInflated, name_);
+  if (is_gzip(file_.bytes())) {
+    const NpyHeader header = parse_header(gunzip_start(file_.bytes(), kMaxHeader + 12, name_), name_);
+    const std::int64_t data = data_size(header).value_or(INT64_MAX);
+    inflated_ = gunzip_promised(file_.bytes(), header.data_offset + std::min(data, INT64_MAX / 2), name_);
+  }
   header_ = parse_npy(bytes(), name_);
 }
 

@@ -155,8 +155,8 @@ void Split::validate() const {
 
 NpyArray Store::open_array(const std::string& file, DType dtype, const Shape& shape) const {
   const std::filesystem::path path = path_ / file;
-  MLD_CHECK_AS(ErrorKind::data, path_exists(path), path.string(),
-               ": missing, though dataset.json lists it", kRemedy);
+  MLD_CHECK_AS(ErrorKind::data, path_exists(path), path.string(), ": missing, though dataset.json lists it",
+               kRemedy);
   NpyArray array(path);
   MLD_CHECK_AS(ErrorKind::data, array.type() == npy_type(dtype) && array.shape() == shape, path.string(),
                ": holds ", array.type().str(), " ", array.shape(), ", dataset.json says ",

@@ -24,10 +24,17 @@ std::size_t header_room(const Modality& m) {
 
 }  // namespace
 
-StoreWriter::StoreWriter(const fs::path& destination, Description description)
-    : folder_(destination, IfExists::refuse), description_(std::move(description)) {
-  MLD_CHECK(description_.splits.empty(), destination.string(), ": StoreWriter counts the splits itself");
-  check(description_, "data set " + description_.name);
+StoreWriter::StoreWriter(const fs::path& destination) : folder_(destination, IfExists::refuse) {}
+
+StoreWriter::StoreWriter(const fs::path& destination, Description description) : StoreWriter(destination) {
+  describe(std::move(description));
+}
+
+void StoreWriter::describe(Description description) {
+  MLD_CHECK(description.splits.empty() && description_.modalities.empty(), folder_.destination().string(),
+            ": described twice; the splits are counted here");
+  check(description, "data set " + description.name);
+  description_ = std::move(description);
 }
 
 const Modality& StoreWriter::modality(int m) const {

@@ -24,6 +24,9 @@ class StoreWriter {
   // an empty folder is an ErrorKind::busy error, as is one that another StoreWriter writes; nothing is ever
   // overwritten. Disk errors are ErrorKind::io, here and below.
   StoreWriter(const std::filesystem::path& destination, Description description);
+  // The same in two steps, so that a destination that cannot be written is noticed before the data are read.
+  explicit StoreWriter(const std::filesystem::path& destination);
+  void describe(Description description);  // once, before everything below
   StoreWriter(const StoreWriter&) = delete;
   StoreWriter& operator=(const StoreWriter&) = delete;
 

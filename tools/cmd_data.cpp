@@ -13,7 +13,10 @@ void add_out(CLI::App& app, std::string& out) {
   app.add_option("--out", out, "Store to write: a new or empty folder")->type_name("STORE")->required();
 }
 
-void done(const std::string& store) { std::fprintf(stderr, "wrote %s\n", store.c_str()); }
+void done(const std::string& store, const std::vector<std::string>& notes = {}) {
+  for (const std::string& text : notes) note(text);
+  note("wrote " + store);
+}
 
 void add_make_digits(CLI::App& make) {
   struct Options {
@@ -28,7 +31,7 @@ void add_make_digits(CLI::App& make) {
   c->add_option("--test", o->digits.test, "Test items")->type_name("N")->capture_default_str();
   add_seed(*c, o->digits.seed, "Seed")->capture_default_str();
   c->callback([o] {
-    data::write_digits(data::make_digits(o->digits), o->out, o->digits.seed);
+    data::write_digits(o->digits, o->out);
     done(o->out);
   });
 }
@@ -53,10 +56,8 @@ void add_import_mnist_svhn(CLI::App& import) {
   c->add_option("--repetitions", o->repetitions, "Pairings of the same items")
       ->type_name("N")
       ->capture_default_str();
-  c->callback([o] {
-    data::import_mnist_svhn(o->mnist, o->svhn, o->out, o->seed, o->repetitions);
-    done(o->out);
-  });
+  c->callback(
+      [o] { done(o->out, data::import_mnist_svhn(o->mnist, o->svhn, o->out, o->seed, o->repetitions)); });
 }
 
 void add_import_npy(CLI::App& import) {
@@ -66,7 +67,8 @@ void add_import_npy(CLI::App& import) {
     std::uint64_t seed = 0;
   };
   auto o = std::make_shared<Options>();
-  CLI::App* c = import.add_subcommand("npy", "Your own arrays: FOLDER/train/NAME.npy, FOLDER/test/NAME.npy");
+  CLI::App* c =
+      import.add_subcommand("npy", "Your own arrays: FOLDER/train/NAME.npy, and so in test and valid");
   c->add_option("FOLDER", o->folder, "Folder with one .npy per modality and split")
       ->type_name("")
       ->required();
@@ -80,9 +82,8 @@ void add_import_npy(CLI::App& import) {
   add_seed(*c, o->seed, "Seed of that split")->capture_default_str();
   add_out(*c, o->out);
   c->callback([o] {
-    data::import_npy(o->folder, o->out,
-                     {.spec = o->spec, .test_fraction = o->test_fraction, .seed = o->seed});
-    done(o->out);
+    done(o->out, data::import_npy(o->folder, o->out,
+                                  {.spec = o->spec, .test_fraction = o->test_fraction, .seed = o->seed}));
   });
 }
 

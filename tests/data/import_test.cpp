@@ -10,18 +10,13 @@
 #include "data/digits.h"
 #include "data/gzip.h"
 #include "data/store.h"
+#include "tests/data/arrays_fixture.h"
 #include "tests/data/files.h"
 #include "tests/data/fixtures.h"
 
-using namespace mld;
-using namespace mld::data;
-namespace fs = std::filesystem;
+using namespace arrays_fixture;
 
 namespace {
-
-using Ints = std::vector<std::int32_t>;
-using Reals = std::vector<float>;
-using Bytes = std::vector<std::uint8_t>;
 
 const float kNan = std::nanf("");
 
@@ -59,42 +54,6 @@ struct Sources {
   }
   void import(std::uint64_t seed = 0, std::int64_t repetitions = 20) const {
     import_mnist_svhn(mnist, svhn, out, seed, repetitions);
-  }
-};
-
-// --- the user's own arrays
-// --------------------------------------------------------------------------------------
-
-template <class T>
-void write_npy(const fs::path& path, NpyType type, const Shape& shape, const std::vector<T>& values) {
-  REQUIRE(static_cast<std::size_t>(shape.numel()) == values.size());
-  std::string text = npy_header(type, shape);
-  text.append(reinterpret_cast<const char*>(values.data()), values.size() * sizeof(T));
-  write_text(path, text);
-}
-
-void write_floats(const fs::path& path, const Shape& shape, const Reals& values) {
-  write_npy(path, {'f', 4}, shape, values);
-}
-
-void write_ints(const fs::path& path, const Shape& shape, const Ints& values) {
-  write_npy(path, {'i', 4}, shape, values);
-}
-
-struct Arrays {
-  TemporaryFolder folder;
-  fs::path in = folder / "mine", out = folder / "out";
-
-  Store import(const NpyImport& options = {}) const {
-    import_npy(in, out, options);
-    Store store = Store::open(out);
-    store.validate();
-    return store;
-  }
-  void check_rejected(ErrorKind kind, std::initializer_list<std::string> words,
-                      const NpyImport& options = {}) const {
-    check_error(kind, words, [&] { import_npy(in, out, options); });
-    CHECK_FALSE(fs::exists(out));
   }
 };
 

@@ -1,4 +1,4 @@
-#include "mld/names.h"
+#include "engine/core/names.h"
 
 #include <algorithm>
 #include <utility>
