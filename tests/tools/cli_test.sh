@@ -78,6 +78,29 @@ refuses 3 "bad/train/left.npy: " data import npy bad --out x
 check "a failed import left something behind" [ ! -e x ]
 check "a failed import left a partial folder behind" [ -z "$(ls -A | grep partial)" ]
 
+cp -r in mixed
+echo x | tee mixed/README mixed/train/._left.npy mixed/train/.DS_Store >mixed/train/old.txt
+works data import npy mixed --out mixed-store
+check "files that are not read are named" grep -qx 'mixed: not read: README, train/old.txt' err
+check "an equal import has the same fingerprint" [ "$(grep '"fingerprint"' store/dataset.json)" = \
+  "$(grep '"fingerprint"' mixed-store/dataset.json)" ]
+cp mixed/train/labels.npy mixed/train/lefft.mask.npy
+refuses 3 "lefft.mask.npy: a mask of no modality, did you mean left.mask.npy?" data import npy mixed --out x
+rm mixed/train/lefft.mask.npy
+values 96 $zero $half $one | npy mixed/test/right.npy '<f4' 6,16
+refuses 3 "mixed/test/right.npy: shape [6,16], expected items [6]" data import npy mixed --out x
+refuses 8 "store: " data import npy in --out store
+refuses 7 "/dev/null" data import npy in --out /dev/null/store
+
+# A store as it was before there were checksums.
+cp -r store old-store
+sed -i -z 's/"version": 2/"version": 1/; s/,\n  "fingerprint".*/\n}\n/' old-store/dataset.json
+rm old-store/checksums.json
+works data info old-store --validate
+check "a store without checksums is told once" [ "$(grep -c 'without checksums' err)" = 1 ]
+works data info store --validate
+check "a store with checksums needs no remark" [ ! -s err ]
+
 broken() {  # a fresh copy of the store to break
   rm -rf broken
   cp -r store broken
@@ -88,6 +111,11 @@ broken && truncate -s -1 broken/train/left.npy
 refuses 3 "broken/train/left.npy: " train --data broken --out x
 broken && flip_byte broken/train/left.npy 1150
 refuses 3 "broken/train/left.npy: " train --data broken --out x
+broken && flip_byte broken/train/left.npy 7
+run train --data broken --out trained-on-broken
+ended 3 "broken/train/left.npy: block 0 (bytes 128 to 1152) does not have the checksum"
+broken && mv broken/test broken/x && mv broken/train broken/test && mv broken/x broken/train
+refuses 3 "broken/train/left.npy: holds |u1 [16,4,4,1], dataset.json says |u1 [64,4,4,1]" data info broken
 broken && truncate -s 100 broken/dataset.json
 refuses 3 "broken/dataset.json: " train --data broken --out x
 broken && printf $nan | dd of=broken/train/right.npy bs=1 seek=140 conv=notrunc status=none
