@@ -292,6 +292,8 @@ TEST_CASE("import npy: what is no file or no folder is said, and nothing waits")
   });
   rejected({"train/w.npy", "regular file"},
            [](const fs::path& in) { fs::create_directory(in / "train/w.npy"); });
+  rejected({"train/w.npy", "FIFO"},
+           [](const fs::path& in) { REQUIRE(::mkfifo((in / "train/w.npy").c_str(), 0600) == 0); });
   rejected({"modalities.json", "regular file"},
            [](const fs::path& in) { fs::create_directory(in / "modalities.json"); });
   rejected({"train/w.npy", "no such file"},
