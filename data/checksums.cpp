@@ -134,24 +134,18 @@ CheckedBytes::CheckedBytes(std::span<const std::uint8_t> file, FileChecksums che
 }
 
 void CheckedBytes::check(std::span<const std::int64_t> blocks) const {
-  std::atomic<std::int64_t> first_bad = std::numeric_limits<std::int64_t>::max();
   const auto check_block = [&](std::int64_t i) {
-    const std::int64_t block = blocks[static_cast<std::size_t>(i)];
-    const auto bytes = data_.subspan(static_cast<std::size_t>(block * kChecksumBlock),
-                                     static_cast<std::size_t>(block_size(block, checksums_.data_bytes)));
-    const bool good = crc32(std::as_bytes(bytes)) == checksums_.blocks[static_cast<std::size_t>(block)];
-    if (good) good_[static_cast<std::size_t>(block)] = true;
-    std::int64_t before = first_bad;
-    while (!good && block < before && !first_bad.compare_exchange_weak(before, block)) {
-    }
+    const std::int64_t block = blocks[static_cast<std::size_t>(i)], start = block * kChecksumBlock;
+    const std::int64_t size = block_size(block, checksums_.data_bytes);
+    const auto bytes = data_.subspan(static_cast<std::size_t>(start), static_cast<std::size_t>(size));
+    const std::uint32_t expected = checksums_.blocks[static_cast<std::size_t>(block)];
+    const std::uint32_t found = crc32(std::as_bytes(bytes));
+    MLD_CHECK_AS(ErrorKind::data, found == expected, name_, ": block ", block, " (bytes ",
+                 checksums_.header_bytes + start, " to ", checksums_.header_bytes + start + size,
+                 ") has checksum ", hex(found, 8), ", expected ", hex(expected, 8), kDamaged);
+    good_[static_cast<std::size_t>(block)] = true;
   };
-  parallel_for(static_cast<std::int64_t>(blocks.size()), check_block, blocks.size() > 4 ? max_threads() : 1);
-  const std::int64_t bad = first_bad;
-  if (bad == std::numeric_limits<std::int64_t>::max()) return;
-  const std::int64_t start = checksums_.header_bytes + bad * kChecksumBlock;
-  fail(ErrorKind::data, name_, ": block ", bad, " (bytes ", start, " to ",
-       start + block_size(bad, checksums_.data_bytes), ") does not have the checksum ",
-       hex(checksums_.blocks[static_cast<std::size_t>(bad)], 8), kDamaged);
+  parallel_for(std::ssize(blocks), check_block, blocks.size() > 4 ? max_threads() : 1);
 }
 
 void CheckedBytes::check_all() const {

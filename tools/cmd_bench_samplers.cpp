@@ -24,6 +24,7 @@ void run(const Options& o) {
   const std::string path = o.data.empty() ? model.config().data.store : o.data;
   MLD_CHECK_AS(ErrorKind::usage, !path.empty(), "bench-samplers: name the data with --data STORE");
   const data::Store store = data::Store::open(path);
+  note(store.unchecked_note());
   std::vector<SamplerOptions> samplers = sampler_candidates();
   if (o.most_calls > 0)
     std::erase_if(samplers,

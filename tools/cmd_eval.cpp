@@ -26,6 +26,7 @@ void run(const Options& o) {
   const std::string path = o.data.empty() ? model.config().data.store : o.data;
   MLD_CHECK_AS(ErrorKind::usage, !path.empty(), "eval: name the data with --data STORE");
   const data::Store store = data::Store::open(path);
+  note(store.unchecked_note());
   EvaluationOptions options{.split = o.split,
                             .samples = o.samples,
                             .sampling = o.sampler.apply(sample_settings(model.config())),

@@ -113,13 +113,13 @@ broken && flip_byte broken/train/left.npy 1150
 refuses 3 "broken/train/left.npy: " train --data broken --out x
 broken && flip_byte broken/train/left.npy 7
 run train --data broken --out trained-on-broken
-ended 3 "broken/train/left.npy: block 0 (bytes 128 to 1152) does not have the checksum"
+ended 3 "broken/train/left.npy: block 0 (bytes 128 to 1152) has checksum"
 broken && mv broken/test broken/x && mv broken/train broken/test && mv broken/x broken/train
 refuses 3 "broken/train/left.npy: holds |u1 [16,4,4,1], dataset.json says |u1 [64,4,4,1]" data info broken
 broken && truncate -s 100 broken/dataset.json
 refuses 3 "broken/dataset.json: " train --data broken --out x
 broken && printf $nan | dd of=broken/train/right.npy bs=1 seek=140 conv=notrunc status=none
-refuses 3 "broken/train/right.npy: block 0 (bytes 128 to 1664) does not have the checksum" data info broken --validate
+refuses 3 "broken/train/right.npy: block 0 (bytes 128 to 1664) has checksum" data info broken --validate
 check "a refused training made its folder" [ ! -e x ]
 
 # --- configuration ----------------------------------------------------------------------------------------------
