@@ -36,7 +36,7 @@ class AtomicFolder {
 
   // Once, last, when all files are closed: everything in the folder and its name are on disk afterwards. The
   // new folder has the permissions of one that it replaces, which is removed. On an error the destination is
-  // as it was, unless the new one is in place and the old cannot be removed.
+  // as it was, unless the new one is in place and only its name cannot be flushed or the old one not removed.
   void commit();
 
  private:

@@ -30,7 +30,11 @@ points() {
 
 # What a scenario may define: prepare (the folder t before), again (the command after a kill; leaves $code).
 prepare() { :; }
-again() { (cd t && "$mldctl" "${command[@]}") >out 2>err </dev/null; code=$?; }
+once_more() {
+  (cd t && "$mldctl" "${command[@]}") >out 2>err </dev/null
+  code=$?
+}
+again() { once_more; }
 
 fresh() {
   rm -rf t
@@ -96,13 +100,18 @@ tiny_run
 
 # --- scenarios ----------------------------------------------------------------------------------------------------
 
+# A store that is there as a whole is not written again.
+again() {
+  once_more
+  [ $code != 8 ] || ! grep -q 'nothing is overwritten' err || ! equal t/out after/out || code=0
+}
 scenario store 8 2 data import npy "$work/in" --out out
 scenario store 4 1 data make digits --out out --train 2 --test 1
+again() { once_more; }
 scenario samples 6 2 sample "$work/run" -n 2 --threads 1 --device cpu --out out
 
 again() {
-  (cd t && "$mldctl" "${command[@]}") >out 2>err </dev/null
-  code=$?
+  once_more
   [ $code != 8 ] || ! grep -q 'continue it with --resume' err || {
     (cd t && "$mldctl" train --resume --out out --threads 1 --device cpu) >out 2>err </dev/null
     code=$?
@@ -112,7 +121,7 @@ scenario run 20 3 "${tiny[@]}" --out out
 
 works sample run -n 3 --seed 5 --threads 1 --device cpu --out old
 prepare() { cp -r old t/out; }
-again() { (cd t && "$mldctl" "${command[@]}") >out 2>err </dev/null; code=$?; }
+again() { once_more; }
 scenario samples 6 2 sample "$work/run" -n 2 --threads 1 --device cpu --out out
 exchange=KILL_SHIM_NO_EXCHANGE=1
 scenario samples 6 1 sample "$work/run" -n 2 --threads 1 --device cpu --out out
