@@ -21,11 +21,12 @@ shimmed() {
   code=$?
 }
 
-# points TOTAL WANTED: numbers of calls, from the first to the last.
+# points TOTAL WANTED: numbers of calls, a third of them the first ones, the others spread to the last.
 points() {
-  local wanted=$2 i
-  if [ -n "$all" ] || [ $wanted -gt $1 ]; then wanted=$1; fi
-  for ((i = 0; i < wanted; ++i)); do echo $((1 + i * ($1 - 1) / (wanted > 1 ? wanted - 1 : 1))); done
+  local wanted=$2 dense=$(($2 / 3)) i
+  if [ -n "$all" ] || [ $wanted -ge $1 ]; then wanted=$1 dense=$1; fi
+  for ((i = 1; i <= dense; ++i)); do echo $i; done
+  for ((i = 1; i <= wanted - dense; ++i)); do echo $((dense + i * ($1 - dense) / (wanted - dense))); done
 }
 
 # What a scenario may define: prepare (the folder t before), again (the command after a kill; leaves $code).
