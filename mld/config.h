@@ -52,6 +52,7 @@ struct TrainConfig {
   double lr = 1e-3;
   LearningRate schedule = LearningRate::constant;
   double final_lr = 0;      // cosine: where the learning rate ends
+  std::int64_t schedule_steps = 0;  // cosine: its length; 0: the budget
   std::int64_t warmup = 0;  // steps
   double weight_decay = 0;
   bool decoupled_decay = false;

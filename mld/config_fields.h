@@ -87,6 +87,8 @@ struct Fields<TrainConfig> {
     v("lr", c.lr, Limits{1e-12, 10}, "learning rate of Adam");
     v("schedule", c.schedule, kAny, "learning rate: constant, or falling along a half cosine to final_lr");
     v("final_lr", c.final_lr, Limits{0, 10}, "learning rate at the end of the cosine");
+    v("schedule_steps", c.schedule_steps, Limits{0, kMaxCount}.added(),
+      "length of the cosine in steps, final_lr from there on; 0: the budget");
     v("warmup", c.warmup, Limits{0, kMaxCount}, "steps over which the learning rate rises linearly from 0");
     v("weight_decay", c.weight_decay, Limits{0, 1}, "factor of the weights added to the gradient");
     v("decoupled_decay", c.decoupled_decay, kAny, "weight decay applied to the weights instead (AdamW)");

@@ -114,6 +114,7 @@ class Evaluator {
     describe_data();
     e.clusters = rows_.clusters(full_set(model_.modalities()));
     if (!model_.has_score()) note("the run has no score network yet: only classifiers and autoencoders");
+    for (const std::string& line : model_.remarks()) note(line);
     describe_sets();
     e.sampling = options_.sampling;
   }

@@ -81,12 +81,12 @@ void fill_items(const data::Split& split, int modality, const data::Modality& in
   }
 }
 
-ItemFeed::ItemFeed(const data::Split& split, int modality, const data::Modality& info, StageSampling sampling,
-                   bool labelled, std::int64_t batch, std::uint64_t seed)
-    : split_(split), modality_(modality), info_(info) {
+std::vector<std::int32_t> items_to_draw(const data::Split& split, int modality, StageSampling sampling,
+                                        bool labelled) {
+  std::vector<std::int32_t> pool;
   const auto labels = split.item_labels(modality);
   const auto take = [&](std::int32_t item) {
-    if (item >= 0 && (!labelled || labels[static_cast<std::size_t>(item)] >= 0)) pool_.push_back(item);
+    if (item >= 0 && (!labelled || labels[static_cast<std::size_t>(item)] >= 0)) pool.push_back(item);
   };
   if (sampling == StageSampling::items) {
     for (std::int64_t i = 0; i < split.num_items(modality); ++i) take(static_cast<std::int32_t>(i));
@@ -97,6 +97,15 @@ ItemFeed::ItemFeed(const data::Split& split, int modality, const data::Modality&
     for (std::size_t row = 0; row < samples.size(); row += width)
       take(samples[row + static_cast<std::size_t>(modality)]);
   }
+  return pool;
+}
+
+ItemFeed::ItemFeed(const data::Split& split, int modality, const data::Modality& info, StageSampling sampling,
+                   bool labelled, std::int64_t batch, std::uint64_t seed)
+    : split_(split),
+      modality_(modality),
+      info_(info),
+      pool_(items_to_draw(split, modality, sampling, labelled)) {
   MLD_CHECK_AS(ErrorKind::data, !pool_.empty(), "split '", split.name(), "', modality '", info.name, "': no ",
                labelled ? "labelled " : "", "items to train on");
   order_.emplace(static_cast<std::int64_t>(pool_.size()), batch, seed);

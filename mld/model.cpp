@@ -16,6 +16,7 @@ namespace mld {
 namespace {
 
 constexpr std::int64_t kDecodeChunk = 256;
+constexpr const char* kRemarks = "remarks";  // of an exported file: a list
 
 // What a velocity F stands for as a noise prediction (score_batch.h).
 MLD_HD float noise_of_velocity(float a, float s, float r, float f) { return -(s * r + a * f); }
@@ -122,22 +123,43 @@ Model Model::open(const std::filesystem::path& path, Device device) {
   return is_folder(path) ? open_run(path, device) : open_file(path, device);
 }
 
+void Model::note_unchecked(const std::filesystem::path& path) {
+  if (!has_score()) return;
+  if (score_record_.parts.empty())
+    unchecked_.push_back(cat(path.string(), ": older than the records of what belongs together; that its score "
+                                            "network was trained on these autoencoders was not checked"));
+  else if (score_record_.data.empty() || dataset_.fingerprint.empty())
+    unchecked_.push_back(cat(path.string(), ": was trained on a store without fingerprint; that its parts are of the "
+                                            "same data was not checked"));
+}
+
 Model Model::open_run(const std::filesystem::path& folder, Device device) {
   const RunFiles files{folder};
   Model model(read_run_config(files), read_run_dataset(files), device);
-  const auto load = [device](const std::filesystem::path& file, auto& slot, auto make) {
+  std::vector<std::pair<std::string, StageRecord>> records;
+  const auto load = [&](const std::string& part, const std::filesystem::path& file, auto& slot, auto make) {
     if (!path_exists(file)) return;
     slot = std::make_unique<typename std::decay_t<decltype(slot)>::element_type>(make(), device);
-    load_finished(file, slot->store);
+    records.emplace_back(part, load_finished(file, slot->store));
+    for (const std::string& line : mld::remarks(records.back().second, part)) model.remarks_.push_back(line);
   };
   for (int i = 0; i < model.modalities(); ++i) {
     const ModalityConfig& m = model.modality(i);
     Nets& nets = model.nets_[static_cast<std::size_t>(i)];
-    load(files.autoencoder(m.name), nets.autoencoder, [&] { return make_autoencoder(m, model.info(i)); });
-    load(files.classifier(m.name), nets.classifier,
+    load("autoencoder." + m.name, files.autoencoder(m.name), nets.autoencoder,
+         [&] { return make_autoencoder(m, model.info(i)); });
+    load("classifier." + m.name, files.classifier(m.name), nets.classifier,
          [&] { return make_classifier(m, model.info(i), model.dataset_.classes); });
   }
-  load(files.score(), model.score_, [&] { return ScoreModel(model.config_); });
+  load("score", files.score(), model.score_, [&] { return ScoreModel(model.config_); });
+  if (model.has_score()) {
+    model.score_record_ = records.back().second;
+    records.pop_back();
+    check_data(model.score_record_, model.dataset_.fingerprint, files.dataset());
+    for (const auto& [part, record] : records)
+      check_part(model.score_record_, part, record.content, record.file);
+  }
+  model.note_unchecked(folder);
   return model;
 }
 
@@ -163,7 +185,13 @@ Model Model::open_file(const std::filesystem::path& path, Device device) {
   }
   add("score.", model.score_, [&] { return ScoreModel(model.config_); });
   MLD_CHECK_AS(ErrorKind::model, !parts.empty(), path.string(), ": holds no model");
-  nn::load_weights(path, parts);
+  const nn::FileNotes notes = nn::load_weights(path, parts);
+  model.score_record_ = stage_record(path, notes);
+  for (std::size_t i = 0; i < parts.size(); ++i)
+    check_part(model.score_record_, parts[i].prefix.substr(0, parts[i].prefix.size() - 1), notes.content[i], path);
+  if (const auto list = notes.extra.find(kRemarks); list != notes.extra.end())
+    model.remarks_ = remarks_of_text(list->second);
+  model.note_unchecked(path);
   return model;
 }
 
@@ -177,9 +205,10 @@ void Model::save(const std::filesystem::path& file) const {
   }
   if (score_) parts.push_back({"score.", &score_->store});
   MLD_CHECK_AS(ErrorKind::model, !parts.empty(), "export: nothing has been trained yet");
-  nn::save_weights(
-      file, parts,
-      {.config = to_json(config_), .training = {}, .extra = {{"dataset", data::to_json(dataset_)}}});
+  Metadata extra = score_record_.entries();
+  extra["dataset"] = data::to_json(dataset_);
+  if (!remarks_.empty()) extra[kRemarks] = remarks_text(remarks_);
+  nn::save_weights(file, parts, {.config = to_json(config_), .training = {}, .extra = extra});
 }
 
 int Model::modality(const std::string& name) const {

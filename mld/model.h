@@ -15,6 +15,7 @@
 #include "mld/sampler.h"
 #include "mld/score_model.h"
 #include "mld/stage1.h"
+#include "mld/stage_record.h"
 #include "mld/subsets.h"
 
 namespace mld {
@@ -31,10 +32,16 @@ SampleSettings sample_settings(const Config& config);
 class Model {
  public:
   // A run directory (stages that are not there are left out) or a file made by save(). ErrorKind::model if it
-  // is neither, or is damaged.
+  // is neither, is damaged, or has parts that were not trained together.
   static Model open(const std::filesystem::path& path, Device device = kCpu);
   // One file for inference, with the final weights of everything there is.
   void save(const std::filesystem::path& file) const;
+
+  // What must be said of the model beside its configuration: data that changed during the training, cosines of
+  // several lengths. Belongs into every record of results.
+  const std::vector<std::string>& remarks() const { return remarks_; }
+  // What could not be checked when it was opened, as it is older than the records that say it; for users, once.
+  const std::vector<std::string>& unchecked() const { return unchecked_; }
 
   const Config& config() const { return config_; }
   const data::Description& dataset() const { return dataset_; }
@@ -89,6 +96,7 @@ class Model {
   Model(Config config, data::Description dataset, Device device);
   static Model open_run(const std::filesystem::path& folder, Device device);
   static Model open_file(const std::filesystem::path& file, Device device);
+  void note_unchecked(const std::filesystem::path& path);
   // f on chunks of x, moved to the networks' device and back.
   Tensor on_device(const Tensor& x, const std::function<Tensor(const Tensor&)>& f) const;
   const Autoencoder& autoencoder(int i) const;
@@ -102,6 +110,8 @@ class Model {
   LatentLayout layout_;
   std::vector<Nets> nets_;
   std::unique_ptr<Loaded<ScoreModel>> score_;
+  StageRecord score_record_;
+  std::vector<std::string> remarks_, unchecked_;
 };
 
 // Draws latents of all modalities given those of one set, in batches, so that the work of any number of

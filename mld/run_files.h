@@ -8,6 +8,7 @@
 //   evaluation.json                  the last evaluation (mldctl eval)
 //   samplers.json                    the last comparison of samplers (mldctl bench-samplers)
 //   report.html                      for readers (mld/report/report.h)
+//   evaluation.old.json, samplers.old.json   those of the networks before some were trained on
 //   reused.json                      which files were taken over from which run, with their hashes
 #pragma once
 
@@ -16,6 +17,7 @@
 
 #include "data/description.h"
 #include "mld/config.h"
+#include "mld/stage_record.h"
 #include "nn/parameter.h"
 
 namespace mld {
@@ -35,6 +37,8 @@ struct RunFiles {
   std::filesystem::path metrics() const { return folder / "metrics.jsonl"; }
   std::filesystem::path evaluation() const { return folder / "evaluation.json"; }
   std::filesystem::path samplers() const { return folder / "samplers.json"; }
+  std::filesystem::path old_evaluation() const { return folder / "evaluation.old.json"; }
+  std::filesystem::path old_samplers() const { return folder / "samplers.old.json"; }
   std::filesystem::path reused() const { return folder / "reused.json"; }
 };
 
@@ -42,9 +46,9 @@ struct RunFiles {
 Config read_run_config(const RunFiles& files);
 data::Description read_run_dataset(const RunFiles& files);
 
-// Fills a store with a stage's final weights (EMA where it has them). ErrorKind::model if the file is missing
-// or the stage has not finished.
-void load_finished(const std::filesystem::path& checkpoint, nn::ParameterStore& store);
+// Fills a store with a stage's final weights (EMA where it has them) and returns what the file says. ErrorKind::model
+// if the file is missing or the stage has not finished.
+StageRecord load_finished(const std::filesystem::path& checkpoint, nn::ParameterStore& store);
 
 std::string read_text(const std::filesystem::path& path);  // ErrorKind::io
 

@@ -32,7 +32,11 @@ std::string number(double value) {  // reads back as the same double; JSON has n
 }
 
 LrPlan plan_of(const TrainConfig& t, std::int64_t total) {
-  return {.schedule = t.schedule, .lr = t.lr, .lr_final = t.final_lr, .warmup = t.warmup, .total = total};
+  return {.schedule = t.schedule,
+          .lr = t.lr,
+          .lr_final = t.final_lr,
+          .warmup = t.warmup,
+          .total = schedule_length(t, total)};
 }
 
 nn::AdamOptions adam_of(const TrainConfig& t) {
@@ -74,7 +78,8 @@ class Runner {
       if (due && done_ < total_ && state_.bad_steps == 0) save(metrics, false);
     }
     look();
-    report();
+    if (done_ == total_ && count_ > 0) log_stopped(metrics);
+    if (done_ > first_) report();
     save(metrics, true);
     return StageEnd::finished;
   }
@@ -103,7 +108,7 @@ class Runner {
 
   void save(JsonlWriter& metrics, bool finished) {
     metrics.flush();
-    nn::FileNotes notes{.config = stage_.config, .training = train_.state(), .extra = {}};
+    nn::FileNotes notes{.config = stage_.config, .training = train_.state(), .extra = stage_.record};
     notes.extra["stage"] = stage_.name;
     notes.extra["finished"] = finished ? "1" : "0";
     notes.extra["interval_loss"] = number(sum_);
@@ -139,6 +144,13 @@ class Runner {
                    ",\"loss\":" + number(last_mean_) + ",\"lr\":" + number(state_.lr) + "}");
     sum_ = 0;
     count_ = 0;
+  }
+
+  // The last line of a stage that ends at steps made before, as the step itself would have written it.
+  void log_stopped(JsonlWriter& metrics) {
+    if (done_ == first_)
+      state_.lr = plan_of(stage_.train, total_).at(std::max<std::int64_t>(0, state_.updates - 1));
+    log(metrics);
   }
 
   void report() {
@@ -178,6 +190,10 @@ std::int64_t total_steps(const TrainConfig& train, std::int64_t steps_per_epoch)
           ? static_cast<std::int64_t>(std::ceil(train.epochs * static_cast<double>(steps_per_epoch)))
           : unlimited;
   return std::min(train.steps > 0 ? train.steps : unlimited, by_epochs);
+}
+
+std::int64_t schedule_length(const TrainConfig& train, std::int64_t total) {
+  return train.schedule_steps > 0 ? train.schedule_steps : total;
 }
 
 StageEnd run_stage(const Stage& stage, const TrainHooks& hooks) { return Runner(stage, hooks).run(); }

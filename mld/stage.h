@@ -9,6 +9,7 @@
 #include <span>
 #include <string>
 
+#include "engine/io/safetensors.h"
 #include "engine/runtime/step_state.h"
 #include "mld/config.h"
 #include "nn/train_step.h"
@@ -40,7 +41,8 @@ struct Stage {
   RunConfig run;
   std::uint64_t seed = 0;
   std::int64_t steps_per_epoch = 1;
-  std::string config;  // stored verbatim in the checkpoint
+  std::string config;  // stored verbatim in the checkpoint,
+  Metadata record;     // with these entries (StageRecord::entries)
   nn::ParameterStore* store = nullptr;
   std::function<void(std::int64_t step)> before;  // fills the batch of a step
   nn::TrainStep::Loss loss;
@@ -48,6 +50,8 @@ struct Stage {
 
 // Steps the budget allows; minutes are not counted. Throws ErrorKind::usage if there is no budget at all.
 std::int64_t total_steps(const TrainConfig& train, std::int64_t steps_per_epoch);
+// Length of a cosine in a stage of `total` steps.
+std::int64_t schedule_length(const TrainConfig& train, std::int64_t total);
 
 // Trains. An existing checkpoint of the stage is continued; one that is finished returns at once, with the
 // store filled. Ten steps in a row whose loss or gradient is not finite end it with ErrorKind::diverged, the

@@ -2,18 +2,23 @@
 
 #include <algorithm>
 #include <functional>
-#include <nlohmann/json.hpp>
+#include <set>
 
+#include "data/batch_order.h"
+#include "data/modality_check.h"
 #include "data/store.h"
-#include "engine/io/atomic_file.h"
-#include "engine/io/lock_file.h"
+#include "engine/io/file_error.h"
 #include "engine/ops/ops.h"
 #include "mld/batches.h"
 #include "mld/noise.h"
-#include "mld/run_files.h"
+#include "mld/reuse.h"
+#include "mld/run_data.h"
+#include "mld/run_folder.h"
+#include "mld/run_plan.h"
 #include "mld/score_batch.h"
 #include "mld/score_model.h"
 #include "mld/stage1.h"
+#include "mld/train_checks.h"
 
 namespace mld {
 namespace {
@@ -21,12 +26,11 @@ namespace {
 namespace fs = std::filesystem;
 
 // Keys that may change when a run is continued: they decide how long, how often is written and how samples
-// are drawn, not what is trained.
+// are drawn, not what is trained. What modalities start from (stage1, classifier_training) acts, if at all,
+// through theirs; data are compared by content.
 bool may_change(const std::string& key) {
-  const auto ends_with = [&](std::string_view tail) { return key.ends_with(tail); };
-  return key.starts_with("sampler.") || key.starts_with("run.") || key == "threads" || key == "preset" ||
-         key == "data.store" || key.starts_with("stage1.") || key.starts_with("classifier_training.") ||
-         ends_with(".steps") || ends_with(".epochs") || ends_with(".minutes");
+  return key.starts_with("sampler.") || key.starts_with("run.") || key == "threads" || key == "data.store" ||
+         key.starts_with("stage1.") || key.starts_with("classifier_training.") || is_budget_key(key);
 }
 
 // On the cpu values are filled where they are used.
@@ -34,42 +38,62 @@ void upload(const Tensor& from, const Tensor& to) {
   if (from.raw() != to.raw()) to.upload(from.raw());
 }
 
+Config absolute_store(Config config) {
+  if (!config.data.store.empty()) config.data.store = fs::absolute(config.data.store).lexically_normal().string();
+  return config;
+}
+
+void remove_if_there(const fs::path& file) {
+  std::error_code error;
+  fs::remove(file, error);
+  if (error) fail_io(file, "remove", error.value());
+}
+
 class Trainer {
  public:
   Trainer(const TrainRequest& request, const TrainHooks& hooks)
       : request_(request),
-        config_(request.config),
+        config_(absolute_store(request.config)),
         hooks_(hooks),
         files_{request.out},
-        store_(data::Store::open(config_.data.store)),
-        train_(store_.split("train")),
-        config_text_(to_json(config_)) {
+        store_(data::Store::open(request.config.data.store)),
+        train_(store_.split("train")) {
     for (const ModalityConfig& m : config_.modalities)
       index_.push_back(store_.description().modality(m.name));
     if (!request_.modality.empty()) wanted(request_.modality);
+    MLD_CHECK_AS(ErrorKind::usage, !request_.retrain_score || request_.stages != StageChoice::classifiers,
+                 "train: classifiers leave the score network as it is; leave out --retrain-score");
   }
 
   StageEnd run() {
-    const std::vector<Reusable> from_another = reusable();
-    prepare_folder();
-    const LockFile lock(request_.out);
-    check_existing();
-    write_file_atomically(files_.config(), config_text_);
-    write_file_atomically(files_.dataset(), to_json(store_.description()));
-    take_over(from_another);
-    for (std::size_t i = 0; i < config_.modalities.size(); ++i) {
-      if (!request_.modality.empty() && config_.modalities[i].name != request_.modality) continue;
-      if (chosen(StageChoice::autoencoders) && autoencoder(i) == StageEnd::stopped) return StageEnd::stopped;
-      if (chosen(StageChoice::classifiers) && classifier(i) == StageEnd::stopped) return StageEnd::stopped;
-    }
-    const bool score_wanted = request_.stages == StageChoice::score ||
-                              (request_.stages == StageChoice::all && request_.modality.empty());
-    return score_wanted ? score() : StageEnd::finished;
+    check_networks(config_, store_);
+    if (chosen(StageKind::score)) check_statistics(config_, store_);
+    list_stages();
+    if (!request_.reuse.empty())
+      reused_ = reusable_files(request_.reuse, files_, config_, store_, request_.other_data, hooks_.note);
+    RunFolder folder(request_.out);
+    if (folder.holds_run())
+      continue_run();
+    else
+      MLD_CHECK_AS(ErrorKind::usage, !request_.stop_here && !request_.retrain_score, request_.out.string(),
+                   ": holds no run yet; --stop-here and --retrain-score are for one that is continued");
+    config_text_ = to_json(config_);
+    start(folder);
+    folder.started();
+    const StageEnd end = train_stages();
+    folder.keep();
+    return end;
   }
 
  private:
-  bool chosen(StageChoice stage) const {
-    return request_.stages == StageChoice::all || request_.stages == stage;
+  bool chosen(StageKind kind, const std::string& modality = {}) const {
+    if (kind == StageKind::score)
+      return request_.stages == StageChoice::score ||
+             (request_.stages == StageChoice::all && request_.modality.empty());
+    if (!request_.modality.empty() && request_.modality != modality) return false;
+    const bool encodes = kind == StageKind::autoencoder;
+    return request_.stages == StageChoice::all ||
+           request_.stages == (encodes ? StageChoice::autoencoders : StageChoice::classifiers);
   }
 
   void wanted(const std::string& name) const {
@@ -79,86 +103,189 @@ class Trainer {
     fail(ErrorKind::usage, "modality '", name, "' is in the data set but not in the configuration");
   }
 
-  void prepare_folder() const {
-    std::error_code error;
-    fs::create_directories(request_.out, error);
-    MLD_CHECK_AS(ErrorKind::io, !error && fs::is_directory(request_.out), request_.out.string(),
-                 ": cannot be made a folder: ", error ? error.message() : "a file of that name exists");
+  void note(const std::string& line) const {
+    if (hooks_.note) hooks_.note(line);
   }
 
-  void check_existing() const {
-    if (!fs::exists(files_.config())) {
-      const bool empty = std::all_of(fs::directory_iterator(request_.out), fs::directory_iterator(),
-                                     [](const auto& entry) { return entry.path().filename() == ".lock"; });
-      MLD_CHECK_AS(ErrorKind::busy, empty, request_.out.string(),
-                   ": is not empty and holds no run; choose another folder");
-      return;
+  void list_stages() {
+    for (std::size_t i = 0; i < config_.modalities.size(); ++i) {
+      const ModalityConfig& m = config_.modalities[i];
+      const auto add = [&](StageKind kind, const StageConfig& training) {
+        const bool labelled = kind == StageKind::classifier;
+        stages_.push_back({.id = {kind, m.name},
+                           .chosen = chosen(kind, m.name),
+                           .steps_per_epoch = steps_per_epoch(train_, index_[i], training, labelled)});
+      };
+      add(StageKind::autoencoder, m.stage1);
+      if (m.classifier == ClassifierKind::none) continue;
+      const std::string none = why_no_classifier(m, store_);
+      if (none.empty())
+        add(StageKind::classifier, m.classifier_training);
+      else if (chosen(StageKind::classifier, m.name))
+        note(cat("classifier/", m.name, ": left out, ", none));
     }
+    const data::BatchOrder order(train_.num_samples(), config_.score.batch, 0);
+    stages_.push_back({.id = {StageKind::score, {}},
+                       .chosen = chosen(StageKind::score),
+                       .steps_per_epoch = order.steps_per_epoch()});
+  }
+
+  // Everything that is wrong with continuing the run is found before anything in it changes.
+  void continue_run() {
     MLD_CHECK_AS(ErrorKind::busy, request_.resume, request_.out.string(),
                  ": holds a run already; continue it with --resume or choose another folder");
+    const Config before = read_run_config(files_);
     std::string other;
-    for (const SettingDifference& d : differences(read_run_config(files_), config_))
+    for (const SettingDifference& d : differences(before, config_))
       if (!may_change(d.key)) other += "\n  " + d.str();
     MLD_CHECK_AS(ErrorKind::busy, other.empty(), request_.out.string(),
                  ": holds a run of another configuration:", other);
+    check_run_data();
+    if (request_.reuse.empty())
+      reused_ = recorded_files(files_);
+    else
+      check_targets(reused_);
+    const PlanOptions options{request_.stop_here, request_.retrain_score};
+    plan_run(stages_, files_, config_, before, options);
+    if (const auto& score = stages_.back().record)
+      if (chosen(StageKind::score) && score->parts.empty() && !request_.retrain_score)
+        note(cat(score->file.string(), ": made before score networks recorded what they rest on; that these "
+                                       "are its autoencoders was not checked"));
+    prepare_run(stages_, files_, options, hooks_.note);
+    if (request_.retrain_score) stages_.back().record.reset();
   }
 
-  // A stage-1 file of another run that was made by the same network and recipe.
-  struct Reusable {
-    fs::path source, target;
-    std::string recipe;
-  };
+  void check_run_data() {
+    if (!fs::exists(files_.dataset())) return;  // killed before it was written
+    const data::Description trained = read_run_dataset(files_);
+    const DataComparison data = compare_data(trained, store_.description());
+    if (data.difference.empty()) {
+      if (!data.by_content)
+        note(cat(request_.out.string(), " or ", store_.path().string(),
+                 " has no fingerprint: that they are of the same data was checked by their descriptions alone"));
+      return;
+    }
+    MLD_CHECK_AS(ErrorKind::busy, request_.other_data, request_.out.string(), ": was trained on other data than ",
+                 store_.path().string(), " holds: ", data.difference,
+                 "; name the right store with --data, or go on with these under --other-data, which the record "
+                 "then says");
+    MLD_CHECK_AS(ErrorKind::data, trained.classes == store_.description().classes, store_.path().string(), ": has ",
+                 store_.description().classes, " classes, the run ", trained.classes,
+                 "; a run cannot go on with such data");
+    for (const ModalityConfig& m : config_.modalities)
+      data::check_same_modality(store_.modality(store_.description().modality(m.name)),
+                                trained.modalities[static_cast<std::size_t>(trained.modality(m.name))],
+                                store_.path().string());
+    other_data_.insert(trained.fingerprint.empty() ? "unknown" : trained.fingerprint);
+  }
 
-  // Writes nothing, so that a run that cannot be reused leaves no trace.
-  std::vector<Reusable> reusable() const {
-    std::vector<Reusable> list;
-    if (request_.reuse.empty()) return list;
-    const RunFiles from{request_.reuse};
-    const Config theirs = read_run_config(from);
-    const auto add = [&](const fs::path& source, const fs::path& target, const std::string& ours,
-                         const std::string& hash) {
-      MLD_CHECK_AS(ErrorKind::model, ours == hash, source.string(),
-                   ": was trained with another network or recipe than this configuration asks for (", hash,
-                   ", not ", ours, ")");
-      if (fs::exists(source)) list.push_back({source, target, hash});
+  // Brings the folder to where training begins. config.json makes it a run; what is to be taken over is listed
+  // before, so that --resume completes a start that was killed.
+  void start(RunFolder& folder) {
+    const bool fresh = !folder.holds_run();
+    std::vector<const ReusedFile*> missing;
+    for (const ReusedFile& f : reused_)
+      if (!fs::exists(f.target)) missing.push_back(&f);
+    if (!request_.reuse.empty() && !missing.empty())
+      folder.write(files_.reused(), to_json(reused_));
+    else if (fresh)
+      remove_if_there(files_.reused());  // of a start that was killed
+    if (fresh || read_text(files_.config()) != config_text_) folder.write(files_.config(), config_text_);
+    if (!fs::exists(files_.dataset())) folder.write(files_.dataset(), to_json(store_.description()));
+    for (const ReusedFile* f : missing) {
+      const auto source = read_stage_record(f->source);
+      MLD_CHECK_AS(ErrorKind::model, source && (f->content.empty() || source->content == f->content),
+                   f->source.string(), ": is gone or has changed since ", files_.reused().string(),
+                   " named it; name a run with --reuse, or remove reused.json to train this part here");
+      folder.write(f->target, read_text(f->source));
+    }
+    for (StagePlan& plan : stages_) {
+      if (plan.record) continue;
+      plan.record = read_stage_record(plan.id.file(files_));
+      if (plan.record) plan.next.work = !plan.record->finished;
+    }
+  }
+
+  StageEnd train_stages() {
+    for (StagePlan& plan : stages_) {
+      if (!plan.trains()) continue;
+      if (!plan.next.note.empty()) note(plan.id.name() + ": " + plan.next.note);
+      if (plan.id.kind == StageKind::classifier) untie(plan.id.part());
+      if (train_stage(plan) == StageEnd::stopped) return StageEnd::stopped;
+      plan.record = read_stage_record(plan.id.file(files_));
+    }
+    tie_classifiers();
+    return StageEnd::finished;
+  }
+
+  StageEnd train_stage(const StagePlan& plan) {
+    if (plan.id.kind == StageKind::score) return score(plan);
+    std::size_t i = 0;
+    while (config_.modalities[i].name != plan.id.modality) ++i;
+    return plan.id.kind == StageKind::autoencoder ? autoencoder(plan, i) : classifier(plan, i);
+  }
+
+  // A score network names the classifiers that it is measured by. One that is trained after it is taken out of
+  // the list before and put in afterwards, so that at no time another one stands there.
+  void untie(const std::string& part) {
+    std::optional<StageRecord>& score = stages_.back().record;
+    if (!score || score->parts.erase(part) == 0) return;
+    write_parts(*score);
+  }
+
+  void tie_classifiers() {
+    std::optional<StageRecord>& score = stages_.back().record;
+    if (!score || score->parts.empty()) return;
+    const auto before = score->parts;
+    for (const StagePlan& plan : stages_)
+      if (plan.id.kind == StageKind::classifier && plan.record && plan.record->finished)
+        score->parts[plan.id.part()] = plan.record->content;
+    if (score->parts != before) write_parts(*score);
+  }
+
+  static void write_parts(const StageRecord& score) {
+    nn::rewrite_notes(score.file, [&](Metadata& metadata) {
+      for (const auto& [key, value] : score.entries()) metadata[key] = value;
+    });
+  }
+
+  // What the checkpoint of a stage is to say of its data, its schedule and what it rests on.
+  StageRecord record_of(const StagePlan& plan) const {
+    StageRecord record{.data = store_.description().fingerprint,
+                       .earlier_schedules = plan.next.earlier_schedules};
+    std::set<std::string>& others = record.other_data;
+    if (plan.record || plan.id.kind == StageKind::score) others = other_data_;
+    const auto add = [&](const StageRecord& from) {
+      others.insert(from.data);
+      others.insert(from.other_data.begin(), from.other_data.end());
     };
-    for (const ModalityConfig& m : config_.modalities) {
-      const auto it = std::find_if(theirs.modalities.begin(), theirs.modalities.end(),
-                                   [&](const ModalityConfig& t) { return t.name == m.name; });
-      MLD_CHECK_AS(ErrorKind::model, it != theirs.modalities.end(), request_.reuse.string(),
-                   ": has no modality '", m.name, "'");
-      add(from.autoencoder(m.name), files_.autoencoder(m.name), stage1_hash(m), stage1_hash(*it));
-      if (m.classifier != ClassifierKind::none)
-        add(from.classifier(m.name), files_.classifier(m.name), classifier_hash(m), classifier_hash(*it));
-    }
-    return list;
+    if (plan.record) add(*plan.record);
+    if (plan.id.kind == StageKind::score)
+      for (const StagePlan& part : stages_) {
+        if (part.id.kind == StageKind::score || !part.record || !part.record->finished) continue;
+        record.parts[part.id.part()] = part.record->content;
+        if (part.id.kind == StageKind::autoencoder) add(*part.record);
+      }
+    others.erase(record.data);
+    others.erase("");
+    return record;
   }
 
-  void take_over(const std::vector<Reusable>& list) const {
-    nlohmann::json record = nlohmann::json::object();
-    for (const auto& [source, target, recipe] : list) {
-      if (fs::exists(target)) continue;
-      write_file_atomically(target, read_text(source));
-      record[target.filename().string()] = {{"from", fs::absolute(source).string()}, {"recipe", recipe}};
-    }
-    if (!record.empty()) write_file_atomically(files_.reused(), record.dump(2) + "\n");
-  }
-
-  Stage stage(const std::string& name, const fs::path& checkpoint, const TrainConfig& train) const {
+  Stage stage(const StagePlan& plan, const TrainConfig& train) const {
     Stage s;
-    s.name = name;
-    s.checkpoint = checkpoint;
+    s.name = plan.id.name();
+    s.checkpoint = plan.id.file(files_);
     s.metrics = files_.metrics();
     s.train = train;
     s.run = config_.run;
-    s.seed = stage_seed(config_.seed, name);
+    s.seed = stage_seed(config_.seed, s.name);
     s.config = config_text_;
+    s.record = record_of(plan).entries();
     return s;
   }
 
   void announce_batch(const std::string& stage, std::int64_t asked, std::int64_t got) const {
-    if (asked != got && hooks_.note)
-      hooks_.note(cat(stage, ": the batch shrinks from ", asked, " to ", got, ", all there is"));
+    if (asked != got) note(cat(stage, ": the batch shrinks from ", asked, " to ", got, ", all there is"));
   }
 
   using Run = std::function<StageEnd(const Stage&)>;
@@ -180,15 +307,15 @@ class Trainer {
     }
   }
 
-  StageEnd autoencoder(std::size_t i) {
+  StageEnd autoencoder(const StagePlan& plan, std::size_t i) {
     return with_batch(config_.modalities[i].stage1.batch,
-                      [&](std::int64_t batch, const Run& run) { return autoencoder(i, batch, run); });
+                      [&](std::int64_t batch, const Run& run) { return autoencoder(plan, i, batch, run); });
   }
 
-  StageEnd autoencoder(std::size_t i, std::int64_t asked, const Run& run) {
+  StageEnd autoencoder(const StagePlan& plan, std::size_t i, std::int64_t asked, const Run& run) {
     const ModalityConfig& m = config_.modalities[i];
     const data::Modality& info = store_.modality(index_[i]);
-    Stage s = stage("autoencoder/" + m.name, files_.autoencoder(m.name), m.stage1);
+    Stage s = stage(plan, m.stage1);
     Autoencoder net = make_autoencoder(m, info);
     apply_init(m.stage1.init, nn::walk(net));
     nn::ParameterStore parameters(net, {.device = request_.device, .ema = m.stage1.ema > 0});
@@ -210,21 +337,15 @@ class Trainer {
     return run(s);
   }
 
-  StageEnd classifier(std::size_t i) {
-    const ModalityConfig& m = config_.modalities[i];
-    if (m.classifier == ClassifierKind::none) return StageEnd::finished;
-    if (store_.description().classes < 2) {
-      if (hooks_.note) hooks_.note("classifier/" + m.name + ": left out, the data have no labels");
-      return StageEnd::finished;
-    }
-    return with_batch(m.classifier_training.batch,
-                      [&](std::int64_t batch, const Run& run) { return classifier(i, batch, run); });
+  StageEnd classifier(const StagePlan& plan, std::size_t i) {
+    return with_batch(config_.modalities[i].classifier_training.batch,
+                      [&](std::int64_t batch, const Run& run) { return classifier(plan, i, batch, run); });
   }
 
-  StageEnd classifier(std::size_t i, std::int64_t asked, const Run& run) {
+  StageEnd classifier(const StagePlan& plan, std::size_t i, std::int64_t asked, const Run& run) {
     const ModalityConfig& m = config_.modalities[i];
     const data::Modality& info = store_.modality(index_[i]);
-    Stage s = stage("classifier/" + m.name, files_.classifier(m.name), m.classifier_training);
+    Stage s = stage(plan, m.classifier_training);
     Classifier net = make_classifier(m, info, store_.description().classes);
     apply_init(m.classifier_training.init, nn::walk(net));
     nn::ParameterStore parameters(net, {.device = request_.device, .ema = m.classifier_training.ema > 0});
@@ -245,20 +366,22 @@ class Trainer {
     return run(s);
   }
 
-  StageEnd score() {
+  StageEnd score(const StagePlan& plan) {
     LatentStore latents = encode_split();
     const std::int64_t size = std::min(config_.score.batch, latents.num_samples());
     announce_batch("score", config_.score.batch, size);
-    const LatentStats stats = statistics(latents, size, stage_seed(config_.seed, "score"));
+    const LatentStats stats =
+        latents.statistics(statistics_rows(config_, train_), config_.score.latent_coordinates);
     latents.standardise(stats);
     latents.move_to(request_.device);
-    return with_batch(size,
-                      [&](std::int64_t batch, const Run& run) { return score(latents, stats, batch, run); });
+    return with_batch(
+        size, [&](std::int64_t batch, const Run& run) { return score(plan, latents, stats, batch, run); });
   }
 
-  StageEnd score(const LatentStore& latents, const LatentStats& stats, std::int64_t size, const Run& run) {
+  StageEnd score(const StagePlan& plan, const LatentStore& latents, const LatentStats& stats, std::int64_t size,
+                 const Run& run) {
     const ScoreConfig& c = config_.score;
-    Stage s = stage("score", files_.score(), c);
+    Stage s = stage(plan, c);
     ScoreModel model(config_);
     nn::ParameterStore parameters(model, {.device = request_.device, .ema = c.ema > 0});
     ScoreBatchOptions options{.batch = size,
@@ -308,24 +431,17 @@ class Trainer {
     return LatentStore(latent_layout(config_), std::move(latents), std::move(samples));
   }
 
-  LatentStats statistics(const LatentStore& latents, std::int64_t batch, std::uint64_t seed) const {
-    const LatentCoordinates coordinates = config_.score.latent_coordinates;
-    if (config_.score.latent_statistics == StatsOver::whole)
-      return latents.statistics(latents.all_samples(), coordinates);
-    const data::BatchOrder order(latents.num_samples(), batch, seed);  // the batches of the score stage
-    std::vector<std::int32_t> first(static_cast<std::size_t>(order.batch()));
-    order.rows(0, first);
-    return latents.statistics(first, coordinates);
-  }
-
   const TrainRequest& request_;
-  const Config& config_;
+  Config config_;
   const TrainHooks& hooks_;
   RunFiles files_;
   data::Store store_;
   const data::Split& train_;
   std::string config_text_;
   std::vector<int> index_;  // store's number of each configured modality
+  std::vector<StagePlan> stages_;
+  std::vector<ReusedFile> reused_;
+  std::set<std::string> other_data_;  // fingerprints of what the run was trained on before
 };
 
 }  // namespace

@@ -1,8 +1,12 @@
 #include "nn/checkpoint.h"
 
 #include <nlohmann/json.hpp>
+#include <set>
 #include <utility>
 #include <vector>
+
+#include "engine/core/hash.h"
+#include "engine/io/crc32.h"
 
 namespace mld::nn {
 namespace {
@@ -112,7 +116,7 @@ StepState parse_training(const SafetensorsFile& file) {
   return state;
 }
 
-FileNotes read_notes(const SafetensorsFile& file) {
+FileNotes notes_of(const SafetensorsFile& file) {
   FileNotes notes;
   notes.extra = file.metadata();
   if (const auto it = notes.extra.find(kVersion); it != notes.extra.end()) {
@@ -144,7 +148,7 @@ void save_checkpoint(const std::filesystem::path& path, std::span<const StoredMo
 
 FileNotes load_checkpoint(const std::filesystem::path& path, std::span<const StoredModel> models) {
   const SafetensorsFile file(path);
-  FileNotes notes = read_notes(file);
+  FileNotes notes = notes_of(file);
   MLD_CHECK_AS(ErrorKind::model, notes.training.has_value(), path.string(),
                ": holds weights but no state of a training; it can be used for inference only");
   load(file, "a checkpoint of its training", training_parts(models), file.tensors());
@@ -165,7 +169,7 @@ void save_weights(const std::filesystem::path& path, std::span<const StoredModel
 
 FileNotes load_weights(const std::filesystem::path& path, std::span<const StoredModel> models) {
   const SafetensorsFile file(path);
-  FileNotes notes = read_notes(file);
+  FileNotes notes = notes_of(file);
   std::vector<Part> parts;
   std::vector<TensorInfo> found;
   for (const auto& [prefix, store] : models) {
@@ -177,11 +181,51 @@ FileNotes load_weights(const std::filesystem::path& path, std::span<const Stored
         found.push_back(tensor);
   }
   load(file, "weights for inference", parts, found);
+  for (const auto& [prefix, store] : models) notes.content.push_back(content_hash(file, prefix));
   for (const auto& [prefix, store] : models) {
     store->reset_training();
     store->mark_filled();
   }
   return notes;
+}
+
+std::string content_hash(const SafetensorsFile& file, const std::string& prefix) {
+  const std::string weights = (has_tensors_below(file, "ema/" + prefix) ? "ema/" : "model/") + prefix;
+  const std::string buffers = "buffer/" + prefix;
+  std::set<std::string> lines;
+  std::vector<std::byte> bytes;
+  for (const TensorInfo& tensor : file.tensors()) {
+    const bool weight = tensor.name.starts_with(weights);
+    if (!weight && !tensor.name.starts_with(buffers)) continue;
+    bytes.resize(static_cast<std::size_t>(tensor.bytes()));
+    file.read(tensor.name, bytes);
+    lines.insert(cat(weight ? "weight " : "buffer ", tensor.name.substr((weight ? weights : buffers).size()),
+                     " ", dtype_name(tensor.dtype), " ", tensor.shape, " ", crc32(bytes)));
+  }
+  std::uint64_t hash = fnv1a("");
+  for (const std::string& line : lines) hash = fnv1a(line + "\n", hash);
+  return hex(hash, 16);
+}
+
+FileNotes read_notes(const std::filesystem::path& path) {
+  const SafetensorsFile file(path);
+  FileNotes notes = notes_of(file);
+  notes.content.push_back(content_hash(file, ""));
+  return notes;
+}
+
+void rewrite_notes(const std::filesystem::path& path, const std::function<void(Metadata&)>& change) {
+  const SafetensorsFile file(path);
+  Metadata metadata = file.metadata();
+  change(metadata);
+  std::vector<TensorSource> sources;
+  for (const TensorInfo& tensor : file.tensors())
+    sources.push_back(
+        {.name = tensor.name,
+         .dtype = tensor.dtype,
+         .shape = tensor.shape,
+         .bytes = [&file, &tensor](std::span<std::byte> bytes) { file.read(tensor.name, bytes); }});
+  save_safetensors(path, sources, metadata);
 }
 
 }  // namespace mld::nn

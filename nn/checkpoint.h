@@ -7,9 +7,11 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "engine/io/safetensors.h"
 #include "engine/runtime/step_state.h"
@@ -30,6 +32,8 @@ struct FileNotes {
   std::string config;                 // verbatim
   std::optional<StepState> training;  // without the loss ring
   Metadata extra;                     // further entries
+  // Of a file that was read, for each of the models asked for: 16 hex digits, see content_hash().
+  std::vector<std::string> content = {};
 };
 
 // Everything needed to go on training: values, EMA, moments, buffers. Throws ErrorKind::diverged, leaving the
@@ -46,5 +50,14 @@ void save_weights(const std::filesystem::path& path, std::span<const StoredModel
 // Tensors under other prefixes are left alone. Afterwards the EMA is a copy of the values and the moments are
 // zero.
 FileNotes load_weights(const std::filesystem::path& path, std::span<const StoredModel> models);
+
+// Fingerprint (16 hex digits) of the weights and buffers that inference with the model of this prefix uses: the
+// same for a checkpoint, for its copy and for what save_weights() made of it.
+std::string content_hash(const SafetensorsFile& file, const std::string& prefix);
+
+// What a file of one model says, all checksums verified, no tensor kept.
+FileNotes read_notes(const std::filesystem::path& path);
+// Changes entries of a file's metadata (FileNotes::extra); the tensors stay. The file is replaced atomically.
+void rewrite_notes(const std::filesystem::path& path, const std::function<void(Metadata&)>& change);
 
 }  // namespace mld::nn

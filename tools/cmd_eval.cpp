@@ -22,10 +22,8 @@ struct Options {
 
 void run(const Options& o) {
   set_threads(o.threads);
-  const Model model = Model::open(o.run, o.device.choose());
-  const std::string path = o.data.empty() ? model.config().data.store : o.data;
-  MLD_CHECK_AS(ErrorKind::usage, !path.empty(), "eval: name the data with --data STORE");
-  const data::Store store = data::Store::open(path);
+  const Model model = open_model(o.run, o.device.choose());
+  const data::Store store = data::Store::open(store_of(o.data, model, o.run));
   note(store.unchecked_note());
   EvaluationOptions options{.split = o.split,
                             .samples = o.samples,

@@ -2,6 +2,7 @@
 
 #include "engine/io/safetensors.h"
 #include "mld/model.h"
+#include "mld/run_data.h"
 #include "tools/commands.h"
 #include "tools/version.h"
 
@@ -17,7 +18,7 @@ void add_export(CLI::App& app) {
   c->add_option("RUN", o->run, "Run directory or exported file")->type_name("")->required();
   c->add_option("FILE", o->file, "File to write, such as model.safetensors")->type_name("")->required();
   c->callback([o] {
-    const Model model = Model::open(o->run);
+    const Model model = open_model(o->run);
     model.save(o->file);
     std::fprintf(stderr, "wrote %s, %lld parameters\n", o->file.c_str(),
                  static_cast<long long>(model.parameters()));
@@ -49,6 +50,19 @@ void add_version(CLI::App& app) {
 }
 
 }  // namespace
+
+Model open_model(const std::string& path, Device device) {
+  Model model = Model::open(path, device);
+  for (const std::string& line : model.unchecked()) std::fprintf(stderr, "note: %s\n", line.c_str());
+  return model;
+}
+
+std::filesystem::path store_of(const std::string& named, const Model& model, const std::string& run) {
+  const std::string& store = model.config().data.store;
+  MLD_CHECK_AS(ErrorKind::usage, !named.empty() || !store.empty(), run,
+               ": names no data; name them with --data STORE");
+  return named.empty() ? find_store(store, run) : std::filesystem::path(named);
+}
 
 void add_model_commands(CLI::App& app) {
   add_export(app);

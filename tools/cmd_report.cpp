@@ -30,7 +30,12 @@ std::string make(report::ReportRequest request) {
 void run(const Options& o) {
   set_threads(o.threads);
   const std::string file =
-      make({.run = o.run, .data = o.data, .out = o.out, .samples = o.samples, .device = o.device.choose()});
+      make({.run = o.run,
+            .data = o.data,
+            .out = o.out,
+            .samples = o.samples,
+            .device = o.device.choose(),
+            .note = [](const std::string& line) { std::fprintf(stderr, "note: %s\n", line.c_str()); }});
   std::printf("%s\n", file.c_str());
 }
 

@@ -170,7 +170,7 @@ SampleFolder::Names names_of(const std::vector<SampleSet>& sets) {
 void run(const Options& o) {
   check(o);
   set_threads(o.threads);
-  const Model model = Model::open(o.run, o.device.choose());
+  const Model model = open_model(o.run, o.device.choose());
   const SampleSettings settings = o.sampler.apply(sample_settings(model.config()));
   const Given given(model, o);
   for (const std::string& name : o.want) {

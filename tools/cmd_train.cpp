@@ -1,6 +1,7 @@
 #include "data/store.h"
 #include "engine/io/files.h"
 #include "engine/runtime/threads.h"
+#include "mld/run_data.h"
 #include "mld/run_files.h"
 #include "mld/train.h"
 #include "tools/commands.h"
@@ -13,7 +14,7 @@ namespace {
 struct Options {
   std::string preset, config, data, out, stage = "all", modality, reuse;
   std::vector<std::string> settings;
-  bool resume = false;
+  bool resume = false, stop_here = false, retrain_score = false, other_data = false;
   DeviceFlags device;
   std::string steps, epochs, minutes, threads, seed;
 };
@@ -51,9 +52,13 @@ Config configuration(const Options& o) {
                  ": holds no run to resume; start one with --preset or --config");
   sources.environment = mld_environment();
   sources.settings = settings_of(o);
-  sources.describe = [](const std::string& store) { return data::Store::open(store).description(); };
-  const Config config = resolve_config(sources);
+  // A run of before may name its store relative to where it was trained.
+  const std::string run = continues && o.data.empty() ? o.out : "";
+  const auto found = [&](const std::string& store) { return run.empty() ? store : find_store(store, run).string(); };
+  sources.describe = [&](const std::string& store) { return data::Store::open(found(store)).description(); };
+  Config config = resolve_config(sources);
   MLD_CHECK_AS(ErrorKind::usage, !config.data.store.empty(), "train: name the data with --data STORE");
+  config.data.store = found(config.data.store);
   return config;
 }
 
@@ -66,6 +71,10 @@ StageChoice choice(const std::string& stage) {
 void run(const Options& o) {
   MLD_CHECK_AS(ErrorKind::usage, o.stage != "score" || o.modality.empty(),
                "train: --modality chooses within stage 1; leave it out with --stage score");
+  for (const auto& [given, name] : {std::pair(o.stop_here, "--stop-here"), {o.retrain_score, "--retrain-score"}})
+    MLD_CHECK_AS(ErrorKind::usage, !given || o.resume, "train: ", name, " is of a run that is continued; add --resume");
+  MLD_CHECK_AS(ErrorKind::usage, !o.other_data || o.resume || !o.reuse.empty(),
+               "train: --other-data goes with --resume or --reuse");
   const Config config = configuration(o);
   const Device device = o.device.choose();
   set_threads(static_cast<int>(config.threads));
@@ -76,6 +85,9 @@ void run(const Options& o) {
                              .modality = o.modality,
                              .reuse = o.reuse,
                              .resume = o.resume,
+                             .stop_here = o.stop_here,
+                             .retrain_score = o.retrain_score,
+                             .other_data = o.other_data,
                              .device = device};
   const StageEnd end = train(request, train_hooks(progress));
   progress.finish();
@@ -121,7 +133,14 @@ void add_train_command(CLI::App& app) {
       ->type_name("NAME");
   c->add_option("--reuse", o->reuse, "Take over autoencoders and classifiers of this run")->type_name("RUN");
   c->add_flag("--resume", o->resume,
-              "Continue the run in --out, with its own configuration unless --preset or --config is given");
+              "Continue the run in --out, with its own configuration unless --preset or --config is given; a "
+              "larger budget trains on what has finished");
+  c->add_flag("--stop-here", o->stop_here,
+              "With --resume: an unfinished stage ends at the steps made, which the configuration then says");
+  c->add_flag("--retrain-score", o->retrain_score,
+              "With --resume: train the score network anew, as is due where an autoencoder is trained on");
+  c->add_flag("--other-data", o->other_data,
+              "With --resume or --reuse: allow data that differ from those trained on; the record then says so");
   c->add_option("--steps", o->steps, "Budget of each chosen stage in steps")->type_name("N");
   c->add_option("--epochs", o->epochs, "... in passes over the data")->type_name("X");
   c->add_option("--minutes", o->minutes, "... in minutes; results then depend on the machine")

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "engine/core/device.h"
+#include "mld/model.h"
 #include "mld/stage.h"
 #include "tools/terminal.h"
 
@@ -21,6 +22,11 @@ void add_compare_command(CLI::App& app);
 void add_report_command(CLI::App& app);
 void add_model_commands(CLI::App& app);  // export, inspect, version
 void add_doctor_command(CLI::App& app);
+
+// Opens a run or an exported file; what could not be checked of it is a line on stderr.
+Model open_model(const std::string& path, Device device = kCpu);
+// The store that `named` (--data) names, or, where it is empty, the one that the model was trained on.
+std::filesystem::path store_of(const std::string& named, const Model& model, const std::string& run);
 
 // Training shown by `progress` and stopped by signals.
 TrainHooks train_hooks(Progress& progress);

@@ -14,7 +14,7 @@ namespace mld {
 namespace {
 
 // The owner writes its id just after it gets the lock; in the instant between, the file is empty.
-std::string owner(int fd) {
+std::string read_owner(int fd) {
   char text[32];
   const ssize_t size = ::pread(fd, text, sizeof text, 0);
   std::string digits;
@@ -36,7 +36,7 @@ LockFile::LockFile(const std::filesystem::path& folder) {
                "; remove it");
   if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
     const int error = errno;
-    const std::string who = owner(fd.get());
+    const std::string who = read_owner(fd.get());
     if (error != EWOULDBLOCK) fail_io(path, "lock the folder", error);
     fail(ErrorKind::busy, folder.string(), ": in use by ", who,
          "; wait until it ends, stop it, or choose another folder");
@@ -46,6 +46,16 @@ LockFile::LockFile(const std::filesystem::path& folder) {
   [[maybe_unused]] const bool told = ::ftruncate(fd.get(), 0) == 0 &&
                                      ::pwrite(fd.get(), id.data(), id.size(), 0) == static_cast<ssize_t>(id.size());
   fd_ = std::move(fd);
+}
+
+std::string LockFile::owner(const std::filesystem::path& folder) {
+  const Descriptor fd(::open((folder / ".lock").c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW));
+  if (!fd) return {};
+  // Free or not is the kernel's word. Only where somebody has signed is it asked, since asking locks for an instant.
+  char first = 0;
+  const bool is_signed = ::pread(fd.get(), &first, 1, 0) == 1;
+  const bool in_use = is_signed && ::flock(fd.get(), LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+  return in_use ? read_owner(fd.get()) : std::string();
 }
 
 LockFile::~LockFile() {

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <filesystem>
+#include <string>
 
 #include "engine/io/files.h"
 
@@ -18,6 +19,8 @@ class LockFile {
   ~LockFile();  // releases the lock; the empty '.lock' stays
   LockFile(LockFile&& other) noexcept = default;
   LockFile& operator=(LockFile&& other) noexcept;
+  // Who uses the folder now, as "process 123"; empty: nobody. Only looks, and takes what it cannot read for free.
+  static std::string owner(const std::filesystem::path& folder);
 
  private:
   Descriptor fd_;

@@ -21,6 +21,7 @@
 #include "mld/report/sampler_tables.h"
 #include "mld/report/training_curves.h"
 #include "mld/row_draw.h"
+#include "mld/run_data.h"
 #include "mld/run_files.h"
 #include "mld/sampling_record.h"
 #include "mld/stage.h"
@@ -73,6 +74,8 @@ class Reporter {
         files_{request.run},
         model_(Model::open(files_.folder, request.device)),
         gallery_({}, {}) {
+    if (request.note)
+      for (const std::string& line : model_.unchecked()) request.note(line);
     open_store();
     std::vector<data::Modality> infos;
     std::vector<std::vector<std::string>> words;
@@ -110,8 +113,9 @@ class Reporter {
 
   void open_store() {
     const bool named = !request_.data.empty();
-    const fs::path path = named ? request_.data : fs::path(model_.config().data.store);
-    if (!named && !path_exists(path / "dataset.json")) return;
+    const std::optional<fs::path> trained = locate_store(model_.config().data.store, request_.run);
+    if (!named && !trained) return;
+    const fs::path path = named ? request_.data : *trained;
     store_ = data::Store::open(path);
     check_model_data(model_, *store_);
     const bool test = store_->has_split("test") && store_->split("test").num_samples() > 0;
@@ -152,6 +156,7 @@ class Reporter {
                                      : std::string("not trained yet")},
                {"d, share of joint diffusion", number(c.score.d)},
                {"Configuration hash", score_hash(c)}};
+    for (const std::string& line : model_.remarks()) list.emplace_back("Mark", line);
     Table modalities("Modalities", {{"Modality"},
                                     {"Kind"},
                                     {"Shape"},

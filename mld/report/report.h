@@ -24,6 +24,7 @@ struct ReportRequest {
   std::int64_t samples = 8;         // of each kind, 1 .. kMaxShown
   Device device = kCpu;
   std::vector<std::pair<std::string, std::string>> environment = {};  // names and values, shown as they are
+  std::function<void(const std::string&)> note = {};  // told what could not be checked of the run
 };
 
 // (what is being done, done, total); returning false cancels with Cancelled.

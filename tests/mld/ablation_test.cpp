@@ -9,6 +9,7 @@
 #include "mld/report/ablation_page.h"
 #include "mld/run_files.h"
 #include "tests/expect_error.h"
+#include "tests/mld/vector_data.h"
 #include "tests/mld/workshop.h"
 #include "tests/temp_folder.h"
 
@@ -258,6 +259,29 @@ TEST_CASE("ablation: cells that differ in stage 1 train their own, and mistakes 
   mi.evaluation.metrics = parse_metrics("mi");
   refused(mi, "conditional scores");
   CHECK_FALSE(fs::exists(study.folder / "nothing"));
+}
+
+TEST_CASE("ablation: data that are others by now are refused, where runs go on and where they take over") {
+  const mld_test::TempFolder folder;
+  const fs::path store = folder / "store";
+  mld_test::make_vectors(store);
+  AblationRequest request{.key = "score.d",
+                          .values = {"0.2", "0.8"},
+                          .configure = [&](const std::vector<std::string>& cell) {
+                            return mld_test::vector_config(store, cell);
+                          },
+                          .out = folder / "out",
+                          .evaluation = {.metrics = parse_metrics("coherence")}};
+  REQUIRE(ablate(request, {}).size() == 2);
+  fs::remove_all(store);
+  mld_test::make_vectors(store, {.shift = 0.25f});
+  fs::remove(request.out / "results/0.8-seed0.json");
+  CHECK(contains(error_of(ErrorKind::busy, [&] { ablate(request, {}); }), "other data"));  // of stage1
+  request.reuse = request.out / "stage1";
+  CHECK(contains(error_of(ErrorKind::model, [&] { ablate(request, {}); }), "other data"));  // taken over
+  request.out = folder / "elsewhere";
+  CHECK(contains(error_of(ErrorKind::model, [&] { ablate(request, {}); }), "other data"));
+  CHECK_FALSE(fs::exists(request.out / "0.2-seed0"));
 }
 
 }  // namespace mld

@@ -506,6 +506,14 @@ TEST_CASE("config: hashes follow what a stage depends on, and nothing else") {
   CHECK(changes("modalities.mnist.stage1.steps=2") == "score ");
   CHECK(changes("modalities.svhn.classifier=mlp") == "classifier ");
   CHECK(changes("classifier_training.batch=2") == "classifier ");
+  // A setting younger than published hashes changes them only where it is used.
+  const Config neutral = with({"score.schedule_steps=0", "stage1.schedule_steps=0"});
+  CHECK(mld::score_hash(with({}, "digits")) == "ae07d3225f2b0933");  // as published
+  CHECK(mld::classifiers_hash(with({}, "digits")) == "590f954c9e8ab526");
+  CHECK(mld::score_hash(neutral) == mld::score_hash(base));
+  CHECK(mld::score_hash(with({"score.schedule_steps=9"})) != mld::score_hash(neutral));
+  CHECK(mld::stage1_hash(with({"stage1.schedule_steps=9"}).modalities[0]) !=
+        mld::stage1_hash(neutral.modalities[0]));
   CHECK(mld::score_hash(base).size() == 16);
   CHECK(mld::stage1_hash(base.modalities[0]) != mld::stage1_hash(base.modalities[1]));
 }

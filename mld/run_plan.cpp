@@ -1,0 +1,143 @@
+#include "mld/run_plan.h"
+
+#include <algorithm>
+
+#include "engine/io/file_error.h"
+#include "engine/io/files.h"
+#include "engine/io/jsonl.h"
+
+namespace mld {
+namespace {
+
+namespace fs = std::filesystem;
+
+// The settings that the checkpoint was made with; in everything but the budget they are those asked for.
+TrainConfig settings_then(const StagePlan& plan, Config& config) {
+  const StageRecord& record = *plan.record;
+  Config then = parse_config(record.config, record.file.string());
+  std::string other;
+  for (const SettingDifference& d : differences(then, config))
+    if (plan.id.depends_on(d.key) && !is_budget_key(d.key)) other += "\n  " + d.str();
+  const TrainConfig* settings = plan.id.settings(then);
+  MLD_CHECK_AS(ErrorKind::model, other.empty() && settings != nullptr, record.file.string(),
+               ": was trained with another configuration than that of its run:", other);
+  return *settings;
+}
+
+void plan_stage(StagePlan& plan, Config& config, Config before, const PlanOptions& options, bool& stopped) {
+  TrainConfig& now = *plan.id.settings(config);
+  const TrainConfig then = settings_then(plan, config);
+  const TrainConfig* named = plan.id.settings(before);
+  const bool changed = named != nullptr && !same_budget(*named, now);
+  MLD_CHECK_AS(ErrorKind::usage, plan.chosen || !changed, plan.id.key(),
+               ": another budget for a stage that has begun and that this call does not train; choose it with "
+               "--stage, or leave its budget as it is");
+  if (!plan.chosen) return;
+  if (!options.stop_here || plan.record->finished) {
+    plan.next = continue_stage(plan.id.key(), *plan.record, then, now, plan.steps_per_epoch);
+    return;
+  }
+  MLD_CHECK_AS(ErrorKind::usage, !changed, plan.id.key(), ": --stop-here ends it at the ", plan.record->steps,
+               " steps made; leave its budget out");
+  MLD_CHECK_AS(ErrorKind::usage, plan.record->steps > 0, plan.record->file.string(),
+               ": no step is made yet, so there is nothing to stop at");
+  now = stopped_here(*plan.record, then, plan.steps_per_epoch);
+  plan.next = {.work = true,
+               .note = cat("ends here, at step ", plan.record->steps),
+               .earlier_schedules = plan.record->earlier_schedules};
+  stopped = true;
+}
+
+void check_fits(const std::vector<StagePlan>& stages, const PlanOptions& options) {
+  const StagePlan& score = stages.back();
+  if (!score.record || options.retrain_score) return;
+  for (const StagePlan& plan : stages) {
+    if (plan.id.kind == StageKind::score) continue;
+    if (plan.record) check_part(*score.record, plan.id.part(), plan.record->content, plan.record->file);
+    if (plan.id.kind == StageKind::autoencoder)
+      MLD_CHECK_AS(ErrorKind::usage, !plan.trains(), plan.id.name(), ": would be trained ",
+                   plan.record ? "on" : "anew", ", but ", score.record->file.string(),
+                   " was trained on its latents; --retrain-score trains the score network anew afterwards");
+  }
+}
+
+void set_aside(const fs::path& file, const fs::path& as, const std::function<void(const std::string&)>& note) {
+  if (!path_exists(file)) return;
+  std::error_code error;
+  fs::rename(file, as, error);
+  if (error) fail_io(file, "rename", error.value());
+  if (note) note(cat(file.string(), ": is of the networks before, now ", as.filename().string()));
+}
+
+}  // namespace
+
+std::string StageId::name() const {
+  if (kind == StageKind::score) return "score";
+  return (kind == StageKind::autoencoder ? "autoencoder/" : "classifier/") + modality;
+}
+
+std::string StageId::part() const {
+  std::string text = name();
+  std::ranges::replace(text, '/', '.');
+  return text;
+}
+
+std::string StageId::key() const {
+  if (kind == StageKind::score) return "score";
+  return "modalities." + modality + (kind == StageKind::autoencoder ? ".stage1" : ".classifier_training");
+}
+
+fs::path StageId::file(const RunFiles& run) const {
+  if (kind == StageKind::score) return run.score();
+  return kind == StageKind::autoencoder ? run.autoencoder(modality) : run.classifier(modality);
+}
+
+TrainConfig* StageId::settings(Config& config) const {
+  if (kind == StageKind::score) return &config.score;
+  const auto found = std::ranges::find(config.modalities, modality, &ModalityConfig::name);
+  if (found == config.modalities.end()) return nullptr;
+  return kind == StageKind::autoencoder ? &found->stage1 : &found->classifier_training;
+}
+
+bool StageId::depends_on(const std::string& setting) const {
+  if (kind == StageKind::score)
+    return setting.starts_with("score.") || setting.starts_with("model.") ||
+           (setting.starts_with("modalities.") && setting.ends_with(".weight"));
+  const std::string own = "modalities." + modality + ".";
+  if (!setting.starts_with(own)) return false;
+  const std::string rest = setting.substr(own.size());
+  if (rest == "name" || rest == "units") return true;
+  const bool of_classifier = rest.starts_with("classifier");  // and classifier_training
+  return (kind == StageKind::classifier) == of_classifier && rest != "weight";
+}
+
+void plan_run(std::vector<StagePlan>& stages, const RunFiles& run, Config& config, const Config& before,
+              const PlanOptions& options) {
+  bool stopped = false;
+  for (StagePlan& plan : stages) {
+    plan.record = read_stage_record(plan.id.file(run));
+    if (plan.id.kind == StageKind::score && options.retrain_score && plan.record) continue;
+    if (plan.record) plan_stage(plan, config, before, options, stopped);
+  }
+  MLD_CHECK_AS(ErrorKind::usage, stopped || !options.stop_here, run.folder.string(),
+               ": --stop-here has no stage to end: every one that was begun has finished");
+  check_fits(stages, options);
+}
+
+void prepare_run(const std::vector<StagePlan>& stages, const RunFiles& run, const PlanOptions& options,
+                 const std::function<void(const std::string&)>& note) {
+  if (std::ranges::none_of(stages, &StagePlan::trains) && !options.retrain_score) return;
+  set_aside(run.evaluation(), run.old_evaluation(), note);
+  set_aside(run.samplers(), run.old_samplers(), note);
+  if (options.retrain_score && stages.back().record) {
+    std::error_code error;
+    fs::remove(run.score(), error);
+    if (error) fail_io(run.score(), "remove", error.value());
+    truncate_jsonl_to_step(run.metrics(), 0, "score");
+  }
+  for (const StagePlan& plan : stages)
+    if (plan.trains() && plan.next.reopened)
+      nn::rewrite_notes(plan.record->file, [](Metadata& entries) { entries["finished"] = "0"; });
+}
+
+}  // namespace mld

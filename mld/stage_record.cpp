@@ -1,0 +1,102 @@
+#include "mld/stage_record.h"
+
+#include <cstdlib>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "engine/core/error.h"
+#include "engine/io/files.h"
+
+namespace mld {
+namespace {
+
+constexpr const char* kData = "data";
+constexpr const char* kOtherData = "other_data";
+constexpr const char* kSchedules = "earlier_schedules";
+constexpr const char* kParts = "parts";
+
+}  // namespace
+
+Metadata StageRecord::entries() const {
+  Metadata entries;
+  if (!data.empty()) entries[kData] = data;
+  for (const std::string& one : other_data) {
+    std::string& list = entries[kOtherData];
+    list += (list.empty() ? "" : ",") + one;
+  }
+  if (!parts.empty()) entries[kParts] = nlohmann::json(parts).dump();
+  if (!earlier_schedules.empty()) {
+    auto list = nlohmann::json::array();
+    for (const auto& [until, length] : earlier_schedules) list.push_back({{"until", until}, {"length", length}});
+    entries[kSchedules] = list.dump();
+  }
+  return entries;
+}
+
+StageRecord stage_record(const std::filesystem::path& file, const nn::FileNotes& notes) {
+  const auto entry = [&](const char* key) {
+    const auto found = notes.extra.find(key);
+    return found == notes.extra.end() ? std::string() : found->second;
+  };
+  StageRecord record{.file = file, .config = notes.config, .data = entry(kData)};
+  std::istringstream others(entry(kOtherData));
+  for (std::string one; std::getline(others, one, ',');) record.other_data.insert(one);
+  if (notes.training) record.steps = notes.training->step + 1;
+  record.finished = entry("finished") != "0";
+  record.seconds = std::strtod(entry("seconds").c_str(), nullptr);
+  if (!notes.content.empty()) record.content = notes.content.front();
+  try {
+    if (const std::string text = entry(kParts); !text.empty()) nlohmann::json::parse(text).get_to(record.parts);
+    if (const std::string text = entry(kSchedules); !text.empty())
+      for (const auto& part : nlohmann::json::parse(text))
+        record.earlier_schedules.push_back(
+            {part.at("until").get<std::int64_t>(), part.at("length").get<std::int64_t>()});
+  } catch (const nlohmann::json::exception& error) {
+    fail(ErrorKind::model, file.string(), ": its metadata are damaged: ", error.what());
+  }
+  return record;
+}
+
+std::optional<StageRecord> read_stage_record(const std::filesystem::path& file) {
+  if (!path_exists(file)) return {};
+  return stage_record(file, nn::read_notes(file));
+}
+
+void check_part(const StageRecord& score, const std::string& name, const std::string& content,
+                const std::filesystem::path& file) {
+  const auto recorded = score.parts.find(name);
+  if (recorded == score.parts.end()) return;
+  MLD_CHECK_AS(ErrorKind::model, recorded->second == content, file.string(), ": is not the ", name, " that ",
+               score.file.string(), " was made with (content ", content, ", expected ", recorded->second,
+               "); put the right file back, or train the score network anew with --resume --retrain-score");
+}
+
+void check_data(const StageRecord& record, const std::string& fingerprint, const std::filesystem::path& dataset) {
+  const bool known = !record.data.empty() && !fingerprint.empty();
+  MLD_CHECK_AS(ErrorKind::model, !known || record.data == fingerprint || !record.other_data.empty(),
+               record.file.string(), ": was trained on data of fingerprint ", record.data, ", ", dataset.string(),
+               " describes data of fingerprint ", fingerprint, "; put the files of one run together");
+}
+
+std::vector<std::string> remarks(const StageRecord& record, const std::string& stage) {
+  std::vector<std::string> list;
+  for (const auto& [until, length] : record.earlier_schedules)
+    list.push_back(cat(stage, ": up to step ", until, " its learning rate followed the cosine of ", length, " steps"));
+  if (!record.other_data.empty())
+    list.push_back(cat(stage, ": trained on more than one set of data (--other-data): ",
+                       record.data.empty() ? "unknown" : record.data, " after ",
+                       record.entries().at(kOtherData)));
+  return list;
+}
+
+std::string remarks_text(const std::vector<std::string>& remarks) { return nlohmann::json(remarks).dump(); }
+
+std::vector<std::string> remarks_of_text(const std::string& text) {
+  std::vector<std::string> list;
+  const auto lines = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
+  for (const auto& line : lines)
+    if (line.is_string()) list.push_back(line);
+  return list;
+}
+
+}  // namespace mld
