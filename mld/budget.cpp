@@ -49,10 +49,10 @@ Continuation continue_stage(const std::string& key, const StageRecord& record, c
   const std::int64_t cosine_was = cosine(was, before), cosine_now = cosine(now, total);
   c.work = done < total || !record.finished;
   if (done == total)
-    MLD_CHECK_AS(ErrorKind::usage, cosine_was == cosine_now, place, " along a cosine of ", cosine_was,
-                 " steps, and ", key, " now asks for ", done, " along one of ", cosine_now,
-                 record.finished ? "; leave the budget as it is"
-                                 : "; end the stage where it is with --stop-here");
+    MLD_CHECK_AS(
+        ErrorKind::usage, cosine_was == cosine_now, place, " along a cosine of ", cosine_was, " steps, and ",
+        key, " now asks for ", done, " along one of ", cosine_now,
+        record.finished ? "; leave the budget as it is" : "; end the stage where it is with --stop-here");
   c.reopened = c.work && record.finished;
   c.note = cat("continues from step ", done, " of ", text(now, total));
   if (done > 0 && cosine_was != cosine_now) {

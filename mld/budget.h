@@ -1,5 +1,5 @@
-// What becomes of a stage that has begun when its run is continued, perhaps with another budget. The record must
-// stay true: a setting that is written was used.
+// What becomes of a stage that has begun when its run is continued, perhaps with another budget. The record
+// must stay true: a setting that is written was used.
 #pragma once
 
 #include <cstdint>
@@ -17,10 +17,10 @@ struct Continuation {
   std::vector<EarlierSchedule> earlier_schedules = {};
 };
 
-// `was`: the settings that the checkpoint was made with; `now`: those asked for, which differ in the budget at
-// most. `key` names them in messages: "score", "modalities.image.stage1". A larger budget trains on; a cosine is
-// then that of `now`, at the step reached. ErrorKind::usage, with both numbers, for a budget that is less than
-// what is done, or that would be written down but not used.
+// `was`: the settings that the checkpoint was made with; `now`: those asked for, which differ in the budget
+// at most. `key` names them in messages: "score", "modalities.image.stage1". A larger budget trains on; a
+// cosine is then that of `now`, at the step reached. ErrorKind::usage, with both numbers, for a budget that
+// is less than what is done, or that would be written down but not used.
 Continuation continue_stage(const std::string& key, const StageRecord& record, const TrainConfig& was,
                             const TrainConfig& now, std::int64_t steps_per_epoch);
 

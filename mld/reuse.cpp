@@ -19,8 +19,9 @@ void check_data(const fs::path& from, const data::Store& store, bool other_data,
                ": was trained on other data than ", store.path().string(), " holds: ", data.difference,
                "; --other-data takes its networks all the same, and the record then says so");
   if (data.difference.empty() && !data.by_content && note)
-    note(cat("reuse: ", from.string(), " or ", store.path().string(),
-             " has no fingerprint; that both are of the same data was not checked beyond their descriptions"));
+    note(
+        cat("reuse: ", from.string(), " or ", store.path().string(),
+            " has no fingerprint; that both are of the same data was not checked beyond their descriptions"));
 }
 
 }  // namespace
@@ -33,11 +34,11 @@ std::vector<ReusedFile> reusable_files(const fs::path& from, const RunFiles& int
   check_data(from, store, other_data, note);
   std::vector<ReusedFile> files;
   // `make` gives the network that the file must fit.
-  const auto add = [&](const fs::path& file, const fs::path& target, const std::string& ours, const std::string& hash,
-                       const auto& make) {
+  const auto add = [&](const fs::path& file, const fs::path& target, const std::string& ours,
+                       const std::string& hash, const auto& make) {
     MLD_CHECK_AS(ErrorKind::model, ours == hash, file.string(),
-                 ": was trained with another network or recipe than this configuration asks for (", hash, ", not ",
-                 ours, ")");
+                 ": was trained with another network or recipe than this configuration asks for (", hash,
+                 ", not ", ours, ")");
     if (!fs::exists(file)) return;
     auto net = make();
     nn::ParameterStore parameters(net, {.training = false});
@@ -46,7 +47,8 @@ std::vector<ReusedFile> reusable_files(const fs::path& from, const RunFiles& int
   };
   for (const ModalityConfig& m : config.modalities) {
     const auto it = std::ranges::find(theirs.modalities, m.name, &ModalityConfig::name);
-    MLD_CHECK_AS(ErrorKind::model, it != theirs.modalities.end(), from.string(), ": has no modality '", m.name, "'");
+    MLD_CHECK_AS(ErrorKind::model, it != theirs.modalities.end(), from.string(), ": has no modality '",
+                 m.name, "'");
     const data::Modality& info = store.modality(store.description().modality(m.name));
     add(source.autoencoder(m.name), into.autoencoder(m.name), stage1_hash(m), stage1_hash(*it),
         [&] { return make_autoencoder(m, info); });
@@ -87,8 +89,8 @@ void check_targets(const std::vector<ReusedFile>& files) {
   for (const ReusedFile& f : files)
     if (const auto found = read_stage_record(f.target))
       MLD_CHECK_AS(ErrorKind::busy, f.content.empty() || found->content == f.content, f.target.string(),
-                   ": is not the one of ", f.source.string(), " (content ", found->content, ", not ", f.content,
-                   "); leave --reuse out or choose another folder");
+                   ": is not the one of ", f.source.string(), " (content ", found->content, ", not ",
+                   f.content, "); leave --reuse out or choose another folder");
 }
 
 }  // namespace mld

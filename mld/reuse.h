@@ -20,9 +20,9 @@ struct ReusedFile {
   std::string data;     // fingerprint of the data it was trained on; empty: not known
 };
 
-// The files of run `from` that fit the run in `into`, with everything checked: ErrorKind::model if the run is of
-// other settings, of other data (unless `other_data`), unfinished or damaged, or its networks do not fit. Writes
-// nothing.
+// The files of run `from` that fit the run in `into`, with everything checked: ErrorKind::model if the run is
+// of other settings, of other data (unless `other_data`), unfinished or damaged, or its networks do not fit.
+// Writes nothing.
 std::vector<ReusedFile> reusable_files(const std::filesystem::path& from, const RunFiles& into,
                                        const Config& config, const data::Store& store, bool other_data,
                                        const std::function<void(const std::string&)>& note);

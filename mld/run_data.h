@@ -19,9 +19,9 @@ DataComparison compare_data(const data::Description& trained, const data::Descri
 // As it is told to users: the fingerprint, or that there is none.
 std::string data_name(const data::Description& description);
 
-// The folder of a store that a configuration of the run in `run` (a folder, or an exported file) names. New runs
-// name it absolutely. A relative name of older ones is looked for from the current folder, then from where the
-// run lies. ErrorKind::data, naming --data, if it is not there.
+// The folder of a store that a configuration of the run in `run` (a folder, or an exported file) names. New
+// runs name it absolutely. A relative name of older ones is looked for from the current folder, then from
+// where the run lies. ErrorKind::data, naming --data, if it is not there.
 std::filesystem::path find_store(const std::string& store, const std::filesystem::path& run);
 
 std::optional<std::filesystem::path> locate_store(const std::string& store, const std::filesystem::path& run);

@@ -59,8 +59,8 @@ void RunFolder::check() const {
     const bool start = is_one_of(path, {".lock", files_.reused()}) || is_own_temporary(path);
     MLD_CHECK_AS(ErrorKind::busy, run || start, files_.folder.string(),
                  ": is not empty and holds no run; choose another folder");
-    const bool ours = is_checkpoint(path) || is_one_of(path, {files_.config(), files_.dataset(),
-                                                              files_.metrics(), files_.reused()});
+    const bool ours = is_checkpoint(path) ||
+                      is_one_of(path, {files_.config(), files_.dataset(), files_.metrics(), files_.reused()});
     std::error_code ignored;
     MLD_CHECK_AS(ErrorKind::io, !ours || fs::is_regular_file(path, ignored), path.string(),
                  ": is not a regular file, and a training has to write it; move it away");

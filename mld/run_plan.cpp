@@ -29,9 +29,10 @@ void plan_stage(StagePlan& plan, Config& config, Config before, const PlanOption
   const TrainConfig then = settings_then(plan, config);
   const TrainConfig* named = plan.id.settings(before);
   const bool changed = named != nullptr && !same_budget(*named, now);
-  MLD_CHECK_AS(ErrorKind::usage, plan.chosen || !changed, plan.id.key(),
-               ": another budget for a stage that has begun and that this call does not train; choose it with "
-               "--stage, or leave its budget as it is");
+  MLD_CHECK_AS(
+      ErrorKind::usage, plan.chosen || !changed, plan.id.key(),
+      ": another budget for a stage that has begun and that this call does not train; choose it with "
+      "--stage, or leave its budget as it is");
   if (!plan.chosen) return;
   if (!options.stop_here || plan.record->finished) {
     plan.next = continue_stage(plan.id.key(), *plan.record, then, now, plan.steps_per_epoch);
@@ -61,7 +62,8 @@ void check_fits(const std::vector<StagePlan>& stages, const PlanOptions& options
   }
 }
 
-void set_aside(const fs::path& file, const fs::path& as, const std::function<void(const std::string&)>& note) {
+void set_aside(const fs::path& file, const fs::path& as,
+               const std::function<void(const std::string&)>& note) {
   if (!path_exists(file)) return;
   std::error_code error;
   fs::rename(file, as, error);

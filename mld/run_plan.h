@@ -19,12 +19,12 @@ struct StageId {
   StageKind kind = StageKind::score;
   std::string modality = {};  // of stage 1
 
-  std::string name() const;                                // "autoencoder/image"
-  std::string part() const;                                // "autoencoder.image"
-  std::string key() const;                                 // "modalities.image.stage1": its training's settings
-  std::filesystem::path file(const RunFiles& run) const;   // its checkpoint
-  TrainConfig* settings(Config& config) const;             // null if the configuration lacks the modality
-  bool depends_on(const std::string& setting) const;       // the key of one
+  std::string name() const;  // "autoencoder/image"
+  std::string part() const;  // "autoencoder.image"
+  std::string key() const;   // "modalities.image.stage1": its training's settings
+  std::filesystem::path file(const RunFiles& run) const;  // its checkpoint
+  TrainConfig* settings(Config& config) const;            // null if the configuration lacks the modality
+  bool depends_on(const std::string& setting) const;      // the key of one
 };
 
 struct StagePlan {
@@ -49,8 +49,8 @@ void plan_run(std::vector<StagePlan>& stages, const RunFiles& run, Config& confi
               const PlanOptions& options);
 
 // Readies the files of a run for a plan, so that no reader takes an old result for that of the new networks:
-// evaluations step aside, stages that are trained on count as unfinished, a score network that is trained anew
-// goes. Can be killed at any point and repeated.
+// evaluations step aside, stages that are trained on count as unfinished, a score network that is trained
+// anew goes. Can be killed at any point and repeated.
 void prepare_run(const std::vector<StagePlan>& stages, const RunFiles& run, const PlanOptions& options,
                  const std::function<void(const std::string&)>& note);
 

@@ -27,7 +27,8 @@ Metadata StageRecord::entries() const {
   if (!parts.empty()) entries[kParts] = nlohmann::json(parts).dump();
   if (!earlier_schedules.empty()) {
     auto list = nlohmann::json::array();
-    for (const auto& [until, length] : earlier_schedules) list.push_back({{"until", until}, {"length", length}});
+    for (const auto& [until, length] : earlier_schedules)
+      list.push_back({{"until", until}, {"length", length}});
     entries[kSchedules] = list.dump();
   }
   return entries;
@@ -46,7 +47,8 @@ StageRecord stage_record(const std::filesystem::path& file, const nn::FileNotes&
   record.seconds = std::strtod(entry("seconds").c_str(), nullptr);
   if (!notes.content.empty()) record.content = notes.content.front();
   try {
-    if (const std::string text = entry(kParts); !text.empty()) nlohmann::json::parse(text).get_to(record.parts);
+    if (const std::string text = entry(kParts); !text.empty())
+      nlohmann::json::parse(text).get_to(record.parts);
     if (const std::string text = entry(kSchedules); !text.empty())
       for (const auto& part : nlohmann::json::parse(text))
         record.earlier_schedules.push_back(
@@ -71,17 +73,20 @@ void check_part(const StageRecord& score, const std::string& name, const std::st
                "); put the right file back, or train the score network anew with --resume --retrain-score");
 }
 
-void check_data(const StageRecord& record, const std::string& fingerprint, const std::filesystem::path& dataset) {
+void check_data(const StageRecord& record, const std::string& fingerprint,
+                const std::filesystem::path& dataset) {
   const bool known = !record.data.empty() && !fingerprint.empty();
   MLD_CHECK_AS(ErrorKind::model, !known || record.data == fingerprint || !record.other_data.empty(),
-               record.file.string(), ": was trained on data of fingerprint ", record.data, ", ", dataset.string(),
-               " describes data of fingerprint ", fingerprint, "; put the files of one run together");
+               record.file.string(), ": was trained on data of fingerprint ", record.data, ", ",
+               dataset.string(), " describes data of fingerprint ", fingerprint,
+               "; put the files of one run together");
 }
 
 std::vector<std::string> remarks(const StageRecord& record, const std::string& stage) {
   std::vector<std::string> list;
   for (const auto& [until, length] : record.earlier_schedules)
-    list.push_back(cat(stage, ": up to step ", until, " its learning rate followed the cosine of ", length, " steps"));
+    list.push_back(
+        cat(stage, ": up to step ", until, " its learning rate followed the cosine of ", length, " steps"));
   if (!record.other_data.empty())
     list.push_back(cat(stage, ": trained on more than one set of data (--other-data): ",
                        record.data.empty() ? "unknown" : record.data, " after ",

@@ -1,6 +1,6 @@
-// What the checkpoint of a stage says of its training besides the tensors: how far it is, with which settings,
-// on which data, and which other files it rests on. The entries of a file's metadata that are named here are
-// explained in docs/file-formats.md.
+// What the checkpoint of a stage says of its training besides the tensors: how far it is, with which
+// settings, on which data, and which other files it rests on. The entries of a file's metadata that are named
+// here are explained in docs/file-formats.md.
 #pragma once
 
 #include <cstdint>
@@ -15,7 +15,8 @@
 
 namespace mld {
 
-// A stretch of a training that followed the cosine of another length than the one that the configuration names.
+// A stretch of a training that followed the cosine of another length than the one that the configuration
+// names.
 struct EarlierSchedule {
   std::int64_t until = 0;  // step
   std::int64_t length = 0;
@@ -27,9 +28,9 @@ struct StageRecord {
   std::string config = {};  // verbatim; of the run as it was when the file was written
   std::int64_t steps = 0;   // made
   bool finished = true;
-  double seconds = 0;           // spent; 0: not known, as without a budget of minutes
-  std::string content = {};     // nn::content_hash
-  std::string data = {};        // fingerprint of the data trained on; empty: not known
+  double seconds = 0;                     // spent; 0: not known, as without a budget of minutes
+  std::string content = {};               // nn::content_hash
+  std::string data = {};                  // fingerprint of the data trained on; empty: not known
   std::set<std::string> other_data = {};  // fingerprints of other data that it, or what it rests on, has seen
   std::vector<EarlierSchedule> earlier_schedules = {};
   // Of a score network: the content of what it rests on and is measured by, as "autoencoder.NAME" and
@@ -43,14 +44,15 @@ StageRecord stage_record(const std::filesystem::path& file, const nn::FileNotes&
 // Reads the file, all checksums verified; none if it is missing. ErrorKind::model if it is damaged.
 std::optional<StageRecord> read_stage_record(const std::filesystem::path& file);
 
-// ErrorKind::model, naming both files, unless `file`, the part `name` of this content, is the one that the score
-// network was made with, or that is not recorded.
+// ErrorKind::model, naming both files, unless `file`, the part `name` of this content, is the one that the
+// score network was made with, or that is not recorded.
 void check_part(const StageRecord& score, const std::string& name, const std::string& content,
                 const std::filesystem::path& file);
 
-// ErrorKind::model, naming both files, if the network was trained on other data than `dataset` describes and does
-// not say so. A fingerprint that is not known passes.
-void check_data(const StageRecord& record, const std::string& fingerprint, const std::filesystem::path& dataset);
+// ErrorKind::model, naming both files, if the network was trained on other data than `dataset` describes and
+// does not say so. A fingerprint that is not known passes.
+void check_data(const StageRecord& record, const std::string& fingerprint,
+                const std::filesystem::path& dataset);
 
 // What must be said of a stage beside its configuration; empty if that tells all.
 std::vector<std::string> remarks(const StageRecord& record, const std::string& stage);

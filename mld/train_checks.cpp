@@ -32,8 +32,9 @@ void check_networks(const Config& config, const data::Store& store) {
     check_of(m, [&] { make_autoencoder(m, store.modality(index)); });
     if (m.classifier != ClassifierKind::none && store.description().classes > 0)
       check_of(m, [&] { make_classifier(m, store.modality(index), store.description().classes); });
-    MLD_CHECK_AS(ErrorKind::data, !items_to_draw(train, index, m.stage1.sampling, false).empty(), "modality '",
-                 m.name, "': no sample of split 'train' has it; leave it out of the configuration");
+    MLD_CHECK_AS(ErrorKind::data, !items_to_draw(train, index, m.stage1.sampling, false).empty(),
+                 "modality '", m.name,
+                 "': no sample of split 'train' has it; leave it out of the configuration");
   }
   const ScoreModel score(config);
 }
@@ -67,14 +68,17 @@ void check_statistics(const Config& config, const data::Store& store) {
     std::int64_t present = 0;
     for (const std::int32_t row : rows)
       present += train.samples()[static_cast<std::size_t>(row * store.num_modalities() + index)] >= 0;
-    MLD_CHECK_AS(ErrorKind::data, present >= 2, "modality '", m.name, "': is in ", present, " of the ", rows.size(),
-                 " samples of split 'train' that its latents are standardised over; 2 are needed: import more, or "
-                 "leave it out of the configuration");
+    MLD_CHECK_AS(
+        ErrorKind::data, present >= 2, "modality '", m.name, "': is in ", present, " of the ", rows.size(),
+        " samples of split 'train' that its latents are standardised over; 2 are needed: import more, or "
+        "leave it out of the configuration");
   }
 }
 
-std::int64_t steps_per_epoch(const data::Split& train, int modality, const StageConfig& stage, bool labelled) {
-  const auto items = static_cast<std::int64_t>(items_to_draw(train, modality, stage.sampling, labelled).size());
+std::int64_t steps_per_epoch(const data::Split& train, int modality, const StageConfig& stage,
+                             bool labelled) {
+  const auto items =
+      static_cast<std::int64_t>(items_to_draw(train, modality, stage.sampling, labelled).size());
   return data::BatchOrder(items, stage.batch, 0).steps_per_epoch();
 }
 

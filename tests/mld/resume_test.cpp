@@ -1,4 +1,5 @@
-// Runs that are continued: with other budgets, on other data, after a kill at the start, with parts of other runs.
+// Runs that are continued: with other budgets, on other data, after a kill at the start, with parts of other
+// runs.
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -84,18 +85,22 @@ std::string everything(const fs::path& run) {
 
 }  // namespace
 
-TEST_CASE("resume: a larger budget trains a finished stage on, and the record is that of a run of this length") {
+TEST_CASE(
+    "resume: a larger budget trains a finished stage on, and the record is that of a run of this length") {
   struct Variant {
     std::string part;
     std::vector<std::string> shorter, longer;
     StageChoice stages;
   };
-  for (const Variant& v : {Variant{"score", {}, {"score.steps=11"}, StageChoice::all},
-                           Variant{"score", {"score.steps=0", "score.epochs=2"}, {"score.steps=0", "score.epochs=4"},
-                                   StageChoice::all},
-                           Variant{"autoencoder.b", {}, {"stage1.steps=9"}, StageChoice::autoencoders},
-                           Variant{"autoencoder.a", {}, {"modalities.a.stage1.steps=7"}, StageChoice::autoencoders},
-                           Variant{"classifier.a", {}, {"classifier_training.steps=9"}, StageChoice::classifiers}}) {
+  for (const Variant& v :
+       {Variant{"score", {}, {"score.steps=11"}, StageChoice::all},
+        Variant{"score",
+                {"score.steps=0", "score.epochs=2"},
+                {"score.steps=0", "score.epochs=4"},
+                StageChoice::all},
+        Variant{"autoencoder.b", {}, {"stage1.steps=9"}, StageChoice::autoencoders},
+        Variant{"autoencoder.a", {}, {"modalities.a.stage1.steps=7"}, StageChoice::autoencoders},
+        Variant{"classifier.a", {}, {"classifier_training.steps=9"}, StageChoice::classifiers}}) {
     CAPTURE(v.part);
     CAPTURE(v.longer.front());
     Place p;
@@ -144,8 +149,8 @@ TEST_CASE("resume: other settings are refused, wherever they are written") {
   Place p;
   p.run(p.out, {});
   const std::string before = everything(p.out);
-  for (const char* setting : {"stage1.lr=0.002", "stage1.batch=4", "classifier_training.lr=0.1", "score.warmup=3",
-                              "modalities.a.weight=2", "score.schedule=cosine", "seed=4"}) {
+  for (const char* setting : {"stage1.lr=0.002", "stage1.batch=4", "classifier_training.lr=0.1",
+                              "score.warmup=3", "modalities.a.weight=2", "score.schedule=cosine", "seed=4"}) {
     CAPTURE(setting);
     CHECK(contains(error_of(ErrorKind::busy, [&] { p.resume({setting}); }), "another configuration"));
     CHECK(everything(p.out) == before);
@@ -160,7 +165,8 @@ TEST_CASE("resume: other settings are refused, wherever they are written") {
   CHECK(contains(message, "score.safetensors: was trained with another configuration"));
 }
 
-TEST_CASE("resume: a cosine goes on as that of the new budget, said in log and record, or as it was if asked") {
+TEST_CASE(
+    "resume: a cosine goes on as that of the new budget, said in log and record, or as it was if asked") {
   const std::vector<std::string> cosine{"score.schedule=cosine", "score.lr=0.01"};
   const auto with = [&](std::vector<std::string> more) {
     more.insert(more.begin(), cosine.begin(), cosine.end());
@@ -185,7 +191,10 @@ TEST_CASE("resume: a cosine goes on as that of the new budget, said in log and r
   CHECK(record(p.out, "score").content == record(p.folder / "fresh", "score").content);
   CHECK(Model::open(p.out).remarks().empty());
   // Nothing left to do, so nothing may be written down either.
-  CHECK(contains(error_of(ErrorKind::usage, [&] { p.resume(with({"score.steps=12", "score.schedule_steps=9"})); }),
+  CHECK(contains(error_of(ErrorKind::usage,
+                          [&] {
+                            p.resume(with({"score.steps=12", "score.schedule_steps=9"}));
+                          }),
                  "along a cosine of 6 steps"));
 }
 
@@ -195,37 +204,39 @@ TEST_CASE("resume: --stop-here ends a stage at the steps made, and a run configu
     int polls;
     std::vector<std::string> settings;
   };
-  for (const Variant& v : {Variant{"autoencoder.a", 2, {}}, Variant{"classifier.a", 6, {}}, Variant{"score", 19, {}},
-                           Variant{"score", 19, {"score.schedule=cosine", "score.epochs=2"}},
-                           Variant{"autoencoder.a", 3, {"stage1.schedule=cosine"}}}) {
+  for (const Variant& v :
+       {Variant{"autoencoder.a", 2, {}}, Variant{"classifier.a", 6, {}}, Variant{"score", 19, {}},
+        Variant{"score", 19, {"score.schedule=cosine", "score.epochs=2"}},
+        Variant{"autoencoder.a", 3, {"stage1.schedule=cosine"}}}) {
     CAPTURE(v.part);
     Place p;
     p.stop_after(v.polls, v.settings);
     const std::int64_t made = record(p.out, v.part).steps;
     REQUIRE(made > 0);
     CHECK_FALSE(record(p.out, v.part).finished);
-    CHECK(contains(error_of(ErrorKind::usage,
-                            [&] {
-                              std::vector<std::string> more = v.settings;
-                              more.insert(more.end(), {"score.steps=9", "stage1.steps=9", "classifier_training.steps=9"});
-                              p.resume(more, {.stop_here = true});
-                            }),
-                   "leave its budget out"));
+    CHECK(contains(
+        error_of(
+            ErrorKind::usage,
+            [&] {
+              std::vector<std::string> more = v.settings;
+              more.insert(more.end(), {"score.steps=9", "stage1.steps=9", "classifier_training.steps=9"});
+              p.resume(more, {.stop_here = true});
+            }),
+        "leave its budget out"));
     CHECK(p.resume(v.settings, {.stop_here = true}) == StageEnd::finished);
     CHECK(record(p.out, v.part).finished);
     CHECK(record(p.out, v.part).steps == made);
     const Config config = read_run_config({p.out});
-    const TrainConfig& then = v.part == "score"        ? static_cast<const TrainConfig&>(config.score)
+    const TrainConfig& then = v.part == "score"         ? static_cast<const TrainConfig&>(config.score)
                               : v.part.starts_with("c") ? config.modalities[0].classifier_training
                                                         : config.modalities[0].stage1;
     CHECK(then.steps == made);
     CHECK(then.epochs == 0);
     Model::open(p.out);
-    CHECK(contains(error_of(ErrorKind::usage,
-                            [&] {
-                              train({.config = config, .out = p.out, .resume = true, .stop_here = true}, {});
-                            }),
-                   "--stop-here has no stage to end"));
+    CHECK(contains(
+        error_of(ErrorKind::usage,
+                 [&] { train({.config = config, .out = p.out, .resume = true, .stop_here = true}, {}); }),
+        "--stop-here has no stage to end"));
     train({.config = config, .out = p.folder / "fresh"}, {});
     for (const char* part : {"autoencoder.a", "classifier.b", "score"})
       CHECK_MESSAGE(record(p.out, part).content == record(p.folder / "fresh", part).content, part);
@@ -233,7 +244,8 @@ TEST_CASE("resume: --stop-here ends a stage at the steps made, and a run configu
 }
 
 TEST_CASE("resume: an autoencoder is not trained on under a score network, unless that is trained anew") {
-  for (const std::string setting : {"stage1.steps=6", "modalities.b.stage1.steps=6", "modalities.a.stage1.epochs=2"}) {
+  for (const std::string setting :
+       {"stage1.steps=6", "modalities.b.stage1.steps=6", "modalities.a.stage1.epochs=2"}) {
     CAPTURE(setting);
     Place p;
     std::vector<std::string> shorter, longer{setting};
@@ -259,13 +271,15 @@ TEST_CASE("resume: a training that is to go on and is killed first counts as unf
   Place p;
   p.run(p.out, {});
   p.stop_after(0, {"score.steps=9"});
-  CHECK(contains(error_of(ErrorKind::model, [&] { Model::open(p.out); }), "stopped before its end, at step 6"));
+  CHECK(
+      contains(error_of(ErrorKind::model, [&] { Model::open(p.out); }), "stopped before its end, at step 6"));
   p.resume({"score.steps=9"}, {.stop_here = true});  // and back
   CHECK(read_run_config({p.out}).score.steps == 6);
   Model::open(p.out);
 }
 
-TEST_CASE("data: others than those trained on are refused by resume, and so is what was trained on them by reuse") {
+TEST_CASE(
+    "data: others than those trained on are refused by resume, and so is what was trained on them by reuse") {
   Place p;
   p.run(p.out, {}, {.stages = StageChoice::autoencoders});
   const std::string before = everything(p.out);
@@ -332,7 +346,8 @@ TEST_CASE("data: without a fingerprint descriptions are compared, and that is sa
   old.fingerprint.clear();
   write_file_atomically(p.out / "dataset.json", data::to_json(old));
   p.resume({}, {.stages = StageChoice::autoencoders});
-  CHECK(std::ranges::count_if(p.notes, [](const std::string& l) { return contains(l, "no fingerprint"); }) == 1);
+  CHECK(std::ranges::count_if(p.notes, [](const std::string& l) { return contains(l, "no fingerprint"); }) ==
+        1);
   p.store = p.folder / "other";
   make_vectors(p.store, {.n = 26});
   error_of(ErrorKind::busy, [&] { p.resume({}); });
@@ -344,7 +359,8 @@ TEST_CASE("parts: a file of another run among a run's own is refused, both named
   const fs::path other = p.folder / "other";
   p.run(other, {"seed=1"});
   Model::open(p.out).save(p.folder / "export.safetensors");
-  for (const char* name : {"autoencoder.a.safetensors", "autoencoder.b.safetensors", "classifier.b.safetensors"}) {
+  for (const char* name :
+       {"autoencoder.a.safetensors", "autoencoder.b.safetensors", "classifier.b.safetensors"}) {
     CAPTURE(name);
     const fs::path mixed = p.folder / (std::string("mixed-") + name);
     fs::copy(p.out, mixed);
@@ -369,7 +385,8 @@ TEST_CASE("parts: a file of another run among a run's own is refused, both named
   CHECK(Model::open(p.folder / "export.safetensors").unchecked().empty());
 }
 
-TEST_CASE("parts: what is older than the records opens, exports and resumes, and says once what was not checked") {
+TEST_CASE(
+    "parts: what is older than the records opens, exports and resumes, and says once what was not checked") {
   Place p;
   p.run(p.out, {});
   for (const char* name : {"score", "autoencoder.a", "autoencoder.b", "classifier.a", "classifier.b"})
@@ -379,7 +396,8 @@ TEST_CASE("parts: what is older than the records opens, exports and resumes, and
   model.save(p.folder / "export.safetensors");
   CHECK(Model::open(p.folder / "export.safetensors").unchecked().size() == 1);
   CHECK(p.resume({}) == StageEnd::finished);
-  CHECK(std::ranges::count_if(p.notes, [](const std::string& l) { return contains(l, "was not checked"); }) == 1);
+  CHECK(std::ranges::count_if(p.notes, [](const std::string& l) { return contains(l, "was not checked"); }) ==
+        1);
   p.resume({"score.steps=8"});  // from here on it is known
   CHECK(Model::open(p.out).unchecked().empty());
 }
@@ -412,7 +430,8 @@ TEST_CASE("start: what a killed start left is no obstacle; what is not ours stay
     CHECK(p.run(out, {}, {.stages = StageChoice::autoencoders}) == StageEnd::finished);
     CHECK(fs::exists(out / ".config.json.tmp") == false);
   }
-  for (const char* name : {"letter.txt", ".hidden", "config.json.tmp", "autoencoder.a.safetensors", "dataset.json"}) {
+  for (const char* name :
+       {"letter.txt", ".hidden", "config.json.tmp", "autoencoder.a.safetensors", "dataset.json"}) {
     CAPTURE(name);
     const fs::path out = p.folder / (std::string("foreign-") + name);
     fs::create_directories(out);
@@ -437,10 +456,11 @@ TEST_CASE("start: a reuse that was killed is completed by resume, with the same 
     CAPTURE(kept);
     p.out = p.folder / ("part" + std::to_string(kept));
     fs::create_directories(p.out);
-    const std::vector<std::string> files{"reused.json", "config.json", "dataset.json", "autoencoder.a.safetensors",
-                                         "classifier.a.safetensors"};
+    const std::vector<std::string> files{"reused.json", "config.json", "dataset.json",
+                                         "autoencoder.a.safetensors", "classifier.a.safetensors"};
     for (int i = 0; i < 2 + kept; ++i)
-      fs::copy_file(p.folder / "whole" / files[static_cast<std::size_t>(i)], p.out / files[static_cast<std::size_t>(i)]);
+      fs::copy_file(p.folder / "whole" / files[static_cast<std::size_t>(i)],
+                    p.out / files[static_cast<std::size_t>(i)]);
     CHECK(p.resume({}) == StageEnd::finished);
     for (const char* name : {"autoencoder.a.safetensors", "autoencoder.b.safetensors", "score.safetensors"})
       CHECK_MESSAGE(read_text(p.out / name) == read_text(p.folder / "whole" / name), name);
@@ -454,7 +474,8 @@ TEST_CASE("start: a reuse that was killed is completed by resume, with the same 
 TEST_CASE("start: whatever can be known is checked before there is a folder") {
   Place p;
   const fs::path out = p.folder / "new";
-  const auto refused = [&](ErrorKind kind, const std::vector<std::string>& settings, const std::string& text) {
+  const auto refused = [&](ErrorKind kind, const std::vector<std::string>& settings,
+                           const std::string& text) {
     const std::string message = error_of(kind, [&] { p.run(out, settings); });
     CHECK_MESSAGE(contains(message, text), message);
     CHECK_FALSE(fs::exists(out));
@@ -474,8 +495,9 @@ TEST_CASE("start: whatever can be known is checked before there is a folder") {
   refused(ErrorKind::data, {"score.latent_statistics=first_batch", "score.batch=2"}, "modality 'b': is in ");
   // An unwritable place, and a start that fails leaves no folder either.
   with("again", {});
-  CHECK(contains(error_of(ErrorKind::model, [&] { p.run(out / "deep" / "er", {}, {.stages = StageChoice::score}); }),
-                 "train the autoencoders first"));
+  CHECK(contains(
+      error_of(ErrorKind::model, [&] { p.run(out / "deep" / "er", {}, {.stages = StageChoice::score}); }),
+      "train the autoencoders first"));
   CHECK_FALSE(fs::exists(out));
   fs::create_directories(out / "score.safetensors");
   write_file_atomically(out / "config.json", "{}");

@@ -1,5 +1,5 @@
-// Small data sets of two vectors, a and b, whose values follow a class, and a configuration of a few steps for
-// them: whole runs in a moment.
+// Small data sets of two vectors, a and b, whose values follow a class, and a configuration of a few steps
+// for them: whole runs in a moment.
 #pragma once
 
 #include <cmath>
@@ -19,7 +19,7 @@ namespace mld_test {
 struct VectorData {
   std::int64_t n = 24;
   std::int64_t width_b = 4;
-  float shift = 0;  // of every value
+  float shift = 0;       // of every value
   bool swapped = false;  // values of the two classes
   int classes = 2;       // 0: no labels
   std::function<bool(std::int64_t row)> without_b = {};
@@ -43,8 +43,10 @@ inline void make_vectors(const std::filesystem::path& store, const VectorData& d
         for (std::int64_t j = 0; j < width; ++j)
           values.push_back(holes && data.without_b && data.without_b(i)
                                ? std::nanf("")
-                               : data.shift + static_cast<float>((i + (data.swapped ? 1 : 0)) % 2) + 0.03f * static_cast<float>(j + i % 7));
-      write_array(raw / split / (name + ".npy"), mld::DType::f32, {data.n, width}, values.data(), values.size() * 4);
+                               : data.shift + static_cast<float>((i + (data.swapped ? 1 : 0)) % 2) +
+                                     0.03f * static_cast<float>(j + i % 7));
+      write_array(raw / split / (name + ".npy"), mld::DType::f32, {data.n, width}, values.data(),
+                  values.size() * 4);
     };
     vector("a", 3, false);
     vector("b", data.width_b, true);
