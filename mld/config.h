@@ -134,7 +134,7 @@ struct SamplerConfig {  // the best of docs/benchmarks.md; the presets of the pa
 struct Config {
   std::string preset;  // name, or empty
   std::uint64_t seed = 0;
-  std::int64_t threads = 0;  // 0: all cores
+  std::int64_t threads = 0;  // 0: default_threads()
   ModelConfig model;
   DataConfig data;
   RunConfig run;

@@ -70,11 +70,9 @@ template <class R>
 template <class R>
 void reduce_cpu(std::int64_t outs, std::int64_t extent, const R& r) {
   const std::int64_t blocks = (extent + kBlock - 1) / kBlock;
-  if (blocks <= 1) {
+  if (blocks <= 1)
     return parallel_for(
-        outs, [&](std::int64_t o) { r.store(o, reduce_block(r, o, 0, extent)); },
-        threads_for(outs * extent));
-  }
+        outs, [&](std::int64_t o) { r.store(o, reduce_block(r, o, 0, extent)); }, threads_for(outs * extent));
   std::vector<typename R::Acc> partial(static_cast<std::size_t>(outs * blocks));
   parallel_for(outs * blocks, [&](std::int64_t k) {
     const std::int64_t first = k % blocks * kBlock;

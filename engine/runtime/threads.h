@@ -1,8 +1,8 @@
 // The CPU threads of the host loops. Nothing that is computed depends on their number.
 //
-// A loop is cut into pieces, which whoever is awake takes one after the other, the calling thread among them: a
-// thread that the system does not let run is never waited for, unless it holds a piece. Threads without work
-// spin for a bounded time and then sleep.
+// A loop is cut into pieces, which whoever is awake takes one after the other, the calling thread among them:
+// a thread that the system does not let run is never waited for, unless it holds a piece. Threads without
+// work spin for a bounded time and then sleep.
 #pragma once
 
 #include <cstdint>
