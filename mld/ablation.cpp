@@ -67,7 +67,7 @@ class Ablation {
   }
 
   std::vector<AblationCell> run() {
-    const bool made = make_folder(request_.out);
+    const bool made = !make_folder(request_.out).empty();
     try {
       make_folder(results_);
     } catch (...) {
@@ -125,15 +125,6 @@ class Ablation {
                    "ablation: ", request_.evaluation.samples, " samples asked for, split '",
                    request_.evaluation.split, "' has ", used);
     }
-  }
-
-  // Whether it was not there.
-  static bool make_folder(const fs::path& folder) {
-    std::error_code error, ignored;
-    const bool made = fs::create_directories(folder, error);
-    MLD_CHECK_AS(ErrorKind::io, !error && fs::is_directory(folder, ignored), folder.string(),
-                 ": cannot be made a folder: ", error ? error.message() : "a file of that name exists");
-    return made;
   }
 
   // Before the first is measured: rows that are drawn today were the first of the split in older evaluations,

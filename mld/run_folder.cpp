@@ -23,7 +23,7 @@ bool is_one_of(const fs::path& file, std::initializer_list<fs::path> list) {
 
 RunFolder::RunFolder(const fs::path& folder) : files_{folder} {
   try {
-    make();
+    folders_ = make_folder(folder);
     check();  // before anything is put into a folder that may be somebody else's,
     lock_.emplace(folder);
     check();  // and when nobody else can
@@ -34,22 +34,10 @@ RunFolder::RunFolder(const fs::path& folder) : files_{folder} {
     if (!keep_) {
       std::error_code ignored;
       fs::remove(folder / ".lock", ignored);
-      for (const fs::path& made : folders_) fs::remove(made, ignored);
+      remove_folders();
     }
     throw;
   }
-}
-
-void RunFolder::make() {
-  std::error_code error;
-  const fs::path whole = fs::absolute(files_.folder).lexically_normal();
-  fs::path missing = whole.has_filename() ? whole : whole.parent_path();
-  for (; !fs::exists(missing, error) && missing.has_relative_path(); missing = missing.parent_path())
-    folders_.push_back(missing);
-  fs::create_directories(files_.folder, error);
-  MLD_CHECK_AS(ErrorKind::io, !error && fs::is_directory(files_.folder), files_.folder.string(),
-               ": cannot be made a folder: ", error ? error.message() : "a file of that name exists");
-  for (const fs::path& made : folders_) flush_folder(made.parent_path());
 }
 
 void RunFolder::check() const {
@@ -87,8 +75,12 @@ RunFolder::~RunFolder() {
   for (const fs::path& file : written_) fs::remove(file, ignored);
   fs::remove(files_.folder / ".lock", ignored);
   lock_.reset();
-  for (const fs::path& made : folders_)
-    if (!fs::remove(made, ignored)) break;
+  remove_folders();
+}
+
+void RunFolder::remove_folders() noexcept {
+  for (; !folders_.empty() && ::rmdir(folders_.back().c_str()) == 0; folders_.pop_back()) {
+  }
 }
 
 }  // namespace mld

@@ -31,13 +31,13 @@ class RunFolder {
   void keep() { keep_ = true; }
 
  private:
-  void make();
   void check() const;
   bool has_work() const;
+  void remove_folders() noexcept;  // those that we made, as far as they are empty
 
   RunFiles files_;
   std::optional<LockFile> lock_;
-  std::vector<std::filesystem::path> folders_, written_;  // made by us; folders from the innermost out
+  std::vector<std::filesystem::path> folders_, written_;  // made by us; the outermost folder first
   bool holds_run_ = false, starting_ = true, keep_ = false;
 };
 

@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "engine/ops/ops.h"
+#include "mld/config_fields.h"
 
 namespace mld {
 namespace {
@@ -29,11 +30,11 @@ std::optional<Scaling> make_scaling(const ModalityConfig& config, const data::Mo
                "modality '", config.name, "': ", data::kind_name(info.kind), " data have no units '",
                standard ? "standard' (those are of vectors)" : "unit' (those are of a range)",
                "; leave modalities.", config.name, ".units at 'declared'");
-  MLD_CHECK_AS(
-      ErrorKind::usage, !standard || config.autoencoder == AutoencoderKind::mlp, "modality '", config.name,
-      "': units 'standard' need the autoencoder 'mlp', whose output is not bounded; choose it or set "
-      "modalities.",
-      config.name, ".units=declared");
+  MLD_CHECK_AS(ErrorKind::usage, !standard || config.autoencoder == AutoencoderKind::mlp, "modality '",
+               config.name,
+               "': units 'standard' need the autoencoder 'mlp', whose output is not bounded, not '",
+               mld::config::kNames<AutoencoderKind>[static_cast<std::size_t>(config.autoencoder)],
+               "'; choose it or set modalities.", config.name, ".units=declared");
   if (standard) return Scaling(info.shape.numel());
   return Scaling(info.range);
 }

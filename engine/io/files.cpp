@@ -100,6 +100,11 @@ bool is_empty_folder(const fs::path& path) { return is_folder(path) && list_fold
 
 fs::path parent_folder(const fs::path& path) { return path.has_parent_path() ? path.parent_path() : "."; }
 
+[[noreturn]] static void fail_folder(const fs::path& folder, int error, std::vector<fs::path>& made) {
+  for (; !made.empty(); made.pop_back()) ::rmdir(made.back().c_str());
+  fail_io(folder, "make the folder", error);
+}
+
 std::vector<fs::path> make_folder(const fs::path& folder) {
   std::vector<fs::path> absent, made;
   fs::path path = folder.has_filename() ? folder : folder.parent_path();  // "out/" means "out"
@@ -109,10 +114,10 @@ std::vector<fs::path> make_folder(const fs::path& folder) {
       flush_folder(parent_folder(absent.back()));
       made.push_back(absent.back());
     } else if (errno != EEXIST) {  // somebody else may make it at the same time
-      fail_io(folder, "make the folder", errno);
+      fail_folder(folder, errno, made);
     }
   }
-  if (!folder.empty() && !is_folder(folder)) fail_io(folder, "make the folder", ENOTDIR);
+  if (!folder.empty() && !is_folder(folder)) fail_folder(folder, ENOTDIR, made);
   return made;
 }
 

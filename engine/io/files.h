@@ -49,7 +49,7 @@ std::vector<std::filesystem::path> list_folder(const std::filesystem::path& fold
 bool is_empty_folder(const std::filesystem::path& path);  // false for what is no folder or does not exist
 
 // Makes a folder with its parents unless it exists, and flushes the folder that each new one is named in.
-// Returns the new ones, the outermost first.
+// Returns the new ones, the outermost first; a failure leaves none.
 std::vector<std::filesystem::path> make_folder(const std::filesystem::path& folder);
 
 // Removes a file, link or folder with everything in it; links are not followed. Nothing there: nothing done.

@@ -290,7 +290,7 @@ TEST_CASE("sound files") {
 
   const auto slow = folder / "slow.wav";
   write_wave(slow, tone(440, 0.5, 2000, 8000), 8000);
-  check_error(ErrorKind::data, {"slow.wav", "8000 Hz", "resampling"},
+  check_error(ErrorKind::data, {"slow.wav", "8000 Hz", "--resample-audio"},
               [&] { read_wave(slow, Conform::strict); });
   CHECK(read_wave(slow, Conform::convert).size() == 4000);
   CHECK(read_wave_any(slow).rate == 8000);

@@ -276,6 +276,8 @@ TEST_CASE("ablation: data that are others by now are refused, where runs go on a
   fs::remove_all(store);
   mld_test::make_vectors(store, {.shift = 0.25f});
   fs::remove(request.out / "results/0.8-seed0.json");
+  CHECK(contains(error_of(ErrorKind::busy, [&] { ablate(request, {}); }), "was made with data of fingerprint"));
+  fs::remove_all(request.out / "results");
   CHECK(contains(error_of(ErrorKind::busy, [&] { ablate(request, {}); }), "other data"));  // of stage1
   request.reuse = request.out / "stage1";
   CHECK(contains(error_of(ErrorKind::model, [&] { ablate(request, {}); }), "other data"));  // taken over

@@ -56,7 +56,7 @@ refuses 7 "cannot make the folder" data make digits --out /dev/null/digits --tra
 
 mkdir -p in/train in/test
 values 1024 '\x00' '\x40' '\x80' '\xff' '\x20' | npy in/train/left.npy '|u1' 64,4,4
-values 384 $zero $half $one | npy in/train/right.npy '<f4' 64,6
+values 384 $zero $half $one $half $one | npy in/train/right.npy '<f4' 64,6
 values 64 '\x00' '\x01' '\x02' | npy in/train/labels.npy '|u1' 64
 values 256 '\x00' '\x40' '\x80' '\xff' '\x20' | npy in/test/left.npy '|u1' 16,4,4
 values 96 $zero $half $one | npy in/test/right.npy '<f4' 16,6
@@ -166,7 +166,7 @@ check "$said: exit code $code, expected 8" [ $code = 8 ]
 check "another configuration is named" grep -q 'run: holds a run of another configuration:$' err
 check "what differs is named" grep -q '^  score.lr: .*, not 0.5$' err
 refuses 2 "nowhere: holds no run to resume" train --resume --out nowhere
-refuses 7 "cannot be made a folder" "${tiny[@]}" --out /dev/null/x
+refuses 7 "cannot make the folder" "${tiny[@]}" --out /dev/null/x
 refuses 4 "nowhere: is not a run" "${tiny[@]}" --out x --reuse nowhere
 refuses 4 "was trained with another network or recipe" \
   "${tiny[@]}" --out x --reuse run --set modalities.left.latent=3

@@ -65,7 +65,7 @@ for file in metrics.jsonl .lock .config.json.tmp .score.safetensors.tmp; do
   cp -r run odd
   rm -f odd/$file odd/score.safetensors
   mkfifo odd/$file
-  bounded train --resume --out odd --device cpu
+  bounded train --resume --out odd --device cpu --set run.log_every=3
   check "$said: $file is not named" grep -qF $file err
 done
 

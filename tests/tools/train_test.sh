@@ -48,7 +48,7 @@ same longer/score.safetensors straight/score.safetensors
 same longer/config.json straight/config.json
 refuses 2 "6 steps are made, more than the 3 steps that score now asks for" "${resume[@]}" --out run --steps 3 --stage score
 refuses 2 "4 steps are made, more than the 2 steps that modalities.a.stage1 now asks for" "${resume[@]}" --out run --set stage1.steps=2
-refuses 2 "4 steps are made, more than the 1 epochs (3 steps)" "${resume[@]}" --out run --set classifier_training.epochs=1
+refuses 2 "4 steps are made, more than the 4 steps, 1 epochs (3 steps) that modalities.a.classifier_training now asks for" "${resume[@]}" --out run --set classifier_training.epochs=1
 refuses 2 "--stop-here has no stage to end" "${resume[@]}" --out run --stop-here
 refuses 2 "--stop-here is of a run that is continued; add --resume" "${tiny[@]}" --data A --out x --stop-here
 refuses 2 "--retrain-score trains the score network anew" "${resume[@]}" --out run --set stage1.steps=9
@@ -112,7 +112,7 @@ rm -rf x && mkdir x && touch x/letter
 refuses 8 "x: is not empty and holds no run" "${tiny[@]}" --data A --out x
 check "something was put into a folder that is not ours" [ "$(ls -A x)" = letter ]
 rm -rf x
-refuses 2 "modality 'b': network 'conv'" "${tiny[@]}" --data A --out x --set modalities.b.autoencoder=conv
+refuses 2 "need the autoencoder 'mlp', whose output is not bounded, not 'conv'" "${tiny[@]}" --data A --out x --set modalities.b.autoencoder=conv
 refuses 2 "modality 'b'" "${tiny[@]}" --data A --out x --set modalities.b.likelihood=categorical
 refuses 4 "train the autoencoders first" "${tiny[@]}" --data A --out deep/x --stage score
 check "a failed start left a folder" [ ! -e x -a ! -e deep ]
