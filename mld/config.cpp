@@ -71,7 +71,8 @@ void check_training(const TrainConfig& train, const std::string& key, Problems& 
     problems.push_back(key + ": no budget; set steps, epochs or minutes");
   if (train.schedule != LearningRate::cosine) return;
   if (train.steps == 0 && train.epochs == 0 && train.schedule_steps == 0)
-    problems.push_back(key + ".schedule: a cosine needs a budget of steps or epochs, or schedule_steps, to run along");
+    problems.push_back(
+        key + ".schedule: a cosine needs a budget of steps or epochs, or schedule_steps, to run along");
   if (train.final_lr > train.lr)
     problems.push_back(cat(key, ".final_lr: ", train.final_lr, " is above lr, ", train.lr));
 }

@@ -299,8 +299,7 @@ void Reader::read_value(std::int64_t& member, Limits limits, const Json& value, 
 }
 
 void Reader::read_value(std::uint64_t& member, Limits, const Json& value, const std::string& key) {
-  if (!value.is_number_unsigned())
-    return report(key, kSeedExpected, ", found ", found(value));
+  if (!value.is_number_unsigned()) return report(key, kSeedExpected, ", found ", found(value));
   member = value.get<std::uint64_t>();
 }
 

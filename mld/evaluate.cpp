@@ -22,8 +22,8 @@
 namespace mld {
 namespace {
 
-constexpr std::int64_t kNeighbours = 1000;   // samples whose nearest training item is looked for
-constexpr std::int64_t kConditions = 100;    // that diversity draws for
+constexpr std::int64_t kNeighbours = 1000;  // samples whose nearest training item is looked for
+constexpr std::int64_t kConditions = 100;   // that diversity draws for
 
 using Labels = EvaluationRows::Labels;
 

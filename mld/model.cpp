@@ -1,9 +1,9 @@
 #include "mld/model.h"
 
 #include <algorithm>
-#include <cstdio>
 
 #include "engine/core/drivers.h"
+#include "engine/core/hash.h"
 #include "engine/io/crc32.h"
 #include "engine/io/files.h"
 #include "engine/io/safetensors.h"
@@ -89,12 +89,6 @@ std::uint32_t content(const nn::ParameterStore& store, std::uint32_t crc) {
   return crc;
 }
 
-std::string hex(std::uint32_t crc) {
-  char text[9];
-  std::snprintf(text, sizeof text, "%08x", static_cast<unsigned>(crc));
-  return text;
-}
-
 }  // namespace
 
 SampleSettings sample_settings(const Config& config) {
@@ -126,11 +120,13 @@ Model Model::open(const std::filesystem::path& path, Device device) {
 void Model::note_unchecked(const std::filesystem::path& path) {
   if (!has_score()) return;
   if (score_record_.parts.empty())
-    unchecked_.push_back(cat(path.string(), ": older than the records of what belongs together; that its score "
-                                            "network was trained on these autoencoders was not checked"));
+    unchecked_.push_back(cat(path.string(),
+                             ": older than the records of what belongs together; that its score "
+                             "network was trained on these autoencoders was not checked"));
   else if (score_record_.data.empty() || dataset_.fingerprint.empty())
-    unchecked_.push_back(cat(path.string(), ": was trained on a store without fingerprint; that its parts are of the "
-                                            "same data was not checked"));
+    unchecked_.push_back(cat(path.string(),
+                             ": was trained on a store without fingerprint; that its parts are of the "
+                             "same data was not checked"));
 }
 
 Model Model::open_run(const std::filesystem::path& folder, Device device) {
@@ -188,7 +184,8 @@ Model Model::open_file(const std::filesystem::path& path, Device device) {
   const nn::FileNotes notes = nn::load_weights(path, parts);
   model.score_record_ = stage_record(path, notes);
   for (std::size_t i = 0; i < parts.size(); ++i)
-    check_part(model.score_record_, parts[i].prefix.substr(0, parts[i].prefix.size() - 1), notes.content[i], path);
+    check_part(model.score_record_, parts[i].prefix.substr(0, parts[i].prefix.size() - 1), notes.content[i],
+               path);
   if (const auto list = notes.extra.find(kRemarks); list != notes.extra.end())
     model.remarks_ = remarks_of_text(list->second);
   model.note_unchecked(path);
@@ -296,7 +293,7 @@ Tensor Model::features(int i, const Tensor& x) const {
 
 std::int64_t Model::feature_size(int i) const { return classifier(i).model.features.output().numel(); }
 
-std::string Model::classifier_hash(int i) const { return hex(content(classifier(i).store, 0)); }
+std::string Model::classifier_hash(int i) const { return hex(content(classifier(i).store, 0), 8); }
 
 std::string Model::weights_hash() const {
   std::uint32_t crc = 0;
@@ -304,7 +301,7 @@ std::string Model::weights_hash() const {
     if (nets.autoencoder) crc = content(nets.autoencoder->store, crc);
     if (nets.classifier) crc = content(nets.classifier->store, crc);
   }
-  return hex(score_ ? content(score_->store, crc) : crc);
+  return hex(score_ ? content(score_->store, crc) : crc, 8);
 }
 
 Tensor Model::noise_prediction(const Tensor& r, const Tensor& tau) const {

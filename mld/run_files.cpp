@@ -15,9 +15,7 @@ std::string read_part(const RunFiles& files, const std::filesystem::path& part) 
 
 }  // namespace
 
-std::string read_text(const std::filesystem::path& path) {
-  return read_file(path, ErrorKind::io);
-}
+std::string read_text(const std::filesystem::path& path) { return read_file(path, ErrorKind::io); }
 
 Config read_run_config(const RunFiles& files) {
   return parse_config(read_part(files, files.config()), files.config().string());
@@ -34,10 +32,10 @@ StageRecord load_finished(const std::filesystem::path& checkpoint, nn::Parameter
   StageRecord record = stage_record(checkpoint, nn::load_weights(checkpoint, std::span(&model, 1)));
   if (record.finished) return record;
   const std::string trainer = LockFile::owner(checkpoint.parent_path());
-  MLD_CHECK_AS(ErrorKind::model, trainer.empty(), checkpoint.string(), ": this stage is being trained, by ", trainer,
-               "; wait until it has finished");
-  fail(ErrorKind::model, checkpoint.string(), ": this stage was stopped before its end, at step ", record.steps,
-       "; continue it with --resume, or end it there with --resume --stop-here");
+  MLD_CHECK_AS(ErrorKind::model, trainer.empty(), checkpoint.string(), ": this stage is being trained, by ",
+               trainer, "; wait until it has finished");
+  fail(ErrorKind::model, checkpoint.string(), ": this stage was stopped before its end, at step ",
+       record.steps, "; continue it with --resume, or end it there with --resume --stop-here");
 }
 
 }  // namespace mld

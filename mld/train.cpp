@@ -39,7 +39,8 @@ void upload(const Tensor& from, const Tensor& to) {
 }
 
 Config absolute_store(Config config) {
-  if (!config.data.store.empty()) config.data.store = fs::absolute(config.data.store).lexically_normal().string();
+  if (!config.data.store.empty())
+    config.data.store = fs::absolute(config.data.store).lexically_normal().string();
   return config;
 }
 
@@ -66,6 +67,7 @@ class Trainer {
   }
 
   StageEnd run() {
+    if (!store_.checked()) note(store_.unchecked_note());
     check_networks(config_, store_);
     if (chosen(StageKind::score)) check_statistics(config_, store_);
     list_stages();
@@ -149,8 +151,9 @@ class Trainer {
     plan_run(stages_, files_, config_, before, options);
     if (const auto& score = stages_.back().record)
       if (chosen(StageKind::score) && score->parts.empty() && !request_.retrain_score)
-        note(cat(score->file.string(), ": made before score networks recorded what they rest on; that these "
-                                       "are its autoencoders was not checked"));
+        note(cat(score->file.string(),
+                 ": made before score networks recorded what they rest on; that these "
+                 "are its autoencoders was not checked"));
     prepare_run(stages_, files_, options, hooks_.note);
     if (request_.retrain_score) stages_.back().record.reset();
   }
@@ -161,16 +164,18 @@ class Trainer {
     const DataComparison data = compare_data(trained, store_.description());
     if (data.difference.empty()) {
       if (!data.by_content)
-        note(cat(request_.out.string(), " or ", store_.path().string(),
-                 " has no fingerprint: that they are of the same data was checked by their descriptions alone"));
+        note(cat(
+            request_.out.string(), " or ", store_.path().string(),
+            " has no fingerprint: that they are of the same data was checked by their descriptions alone"));
       return;
     }
-    MLD_CHECK_AS(ErrorKind::busy, request_.other_data, request_.out.string(), ": was trained on other data than ",
-                 store_.path().string(), " holds: ", data.difference,
-                 "; name the right store with --data, or go on with these under --other-data, which the record "
-                 "then says");
-    MLD_CHECK_AS(ErrorKind::data, trained.classes == store_.description().classes, store_.path().string(), ": has ",
-                 store_.description().classes, " classes, the run ", trained.classes,
+    MLD_CHECK_AS(
+        ErrorKind::busy, request_.other_data, request_.out.string(), ": was trained on other data than ",
+        store_.path().string(), " holds: ", data.difference,
+        "; name the right store with --data, or go on with these under --other-data, which the record "
+        "then says");
+    MLD_CHECK_AS(ErrorKind::data, trained.classes == store_.description().classes, store_.path().string(),
+                 ": has ", store_.description().classes, " classes, the run ", trained.classes,
                  "; a run cannot go on with such data");
     for (const ModalityConfig& m : config_.modalities)
       data::check_same_modality(store_.modality(store_.description().modality(m.name)),
@@ -378,8 +383,8 @@ class Trainer {
         size, [&](std::int64_t batch, const Run& run) { return score(plan, latents, stats, batch, run); });
   }
 
-  StageEnd score(const StagePlan& plan, const LatentStore& latents, const LatentStats& stats, std::int64_t size,
-                 const Run& run) {
+  StageEnd score(const StagePlan& plan, const LatentStore& latents, const LatentStats& stats,
+                 std::int64_t size, const Run& run) {
     const ScoreConfig& c = config_.score;
     Stage s = stage(plan, c);
     ScoreModel model(config_);

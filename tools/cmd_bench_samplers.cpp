@@ -33,8 +33,7 @@ void run(const Options& o) {
   std::filesystem::path file = o.out;
   if (o.out.empty() && is_folder(folder)) file = RunFiles{folder}.samplers();
   SamplerBench before;
-  if (!file.empty() && path_exists(file))
-    before = parse_sampler_bench(read_text(file), file.string());
+  if (!file.empty() && path_exists(file)) before = parse_sampler_bench(read_text(file), file.string());
   if (!file.empty()) AtomicFile place(file);  // a place that cannot be written is known before the work
   Progress progress;
   std::fputs(table_heading().c_str(), stdout);

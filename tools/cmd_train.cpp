@@ -54,7 +54,9 @@ Config configuration(const Options& o) {
   sources.settings = settings_of(o);
   // A run of before may name its store relative to where it was trained.
   const std::string run = continues && o.data.empty() ? o.out : "";
-  const auto found = [&](const std::string& store) { return run.empty() ? store : find_store(store, run).string(); };
+  const auto found = [&](const std::string& store) {
+    return run.empty() ? store : find_store(store, run).string();
+  };
   sources.describe = [&](const std::string& store) { return data::Store::open(found(store)).description(); };
   Config config = resolve_config(sources);
   MLD_CHECK_AS(ErrorKind::usage, !config.data.store.empty(), "train: name the data with --data STORE");
@@ -71,8 +73,10 @@ StageChoice choice(const std::string& stage) {
 void run(const Options& o) {
   MLD_CHECK_AS(ErrorKind::usage, o.stage != "score" || o.modality.empty(),
                "train: --modality chooses within stage 1; leave it out with --stage score");
-  for (const auto& [given, name] : {std::pair(o.stop_here, "--stop-here"), {o.retrain_score, "--retrain-score"}})
-    MLD_CHECK_AS(ErrorKind::usage, !given || o.resume, "train: ", name, " is of a run that is continued; add --resume");
+  for (const auto& [given, name] :
+       {std::pair(o.stop_here, "--stop-here"), {o.retrain_score, "--retrain-score"}})
+    MLD_CHECK_AS(ErrorKind::usage, !given || o.resume, "train: ", name,
+                 " is of a run that is continued; add --resume");
   MLD_CHECK_AS(ErrorKind::usage, !o.other_data || o.resume || !o.reuse.empty(),
                "train: --other-data goes with --resume or --reuse");
   const Config config = configuration(o);
@@ -139,14 +143,17 @@ void add_train_command(CLI::App& app) {
               "With --resume: an unfinished stage ends at the steps made, which the configuration then says");
   c->add_flag("--retrain-score", o->retrain_score,
               "With --resume: train the score network anew, as is due where an autoencoder is trained on");
-  c->add_flag("--other-data", o->other_data,
-              "With --resume or --reuse: allow data that differ from those trained on; the record then says so");
+  c->add_flag(
+      "--other-data", o->other_data,
+      "With --resume or --reuse: allow data that differ from those trained on; the record then says so");
   c->add_option("--steps", o->steps, "Budget of each chosen stage in steps")->type_name("N");
   c->add_option("--epochs", o->epochs, "... in passes over the data")->type_name("X");
   c->add_option("--minutes", o->minutes, "... in minutes; results then depend on the machine")
       ->type_name("X");
   o->device.add_to(*c);
-  c->add_option("--threads", o->threads, "CPU threads; 0: OMP_NUM_THREADS, or all CPUs that this process may use. Results do not depend on it")
+  c->add_option(
+       "--threads", o->threads,
+       "CPU threads; 0: OMP_NUM_THREADS, or all CPUs that this process may use. Results do not depend on it")
       ->type_name("N");
   add_seed(*c, o->seed, "Seed of everything random; default: 0");
   c->add_flag_callback(

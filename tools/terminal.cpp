@@ -105,8 +105,8 @@ void Progress::print(bool last) {
   if (last)
     line += "  in " + duration(elapsed);
   else if (done_ > begun_at_ && total_ > done_)
-    line += "  ETA " + duration(elapsed / static_cast<double>(done_ - begun_at_) *
-                                static_cast<double>(total_ - done_));
+    line += "  ETA " +
+            duration(elapsed / static_cast<double>(done_ - begun_at_) * static_cast<double>(total_ - done_));
   if (on_terminal())
     std::fprintf(stderr, "\r\033[K%s%s", line.c_str(), last ? "\n" : "");
   else

@@ -43,8 +43,9 @@ LockFile::LockFile(const std::filesystem::path& folder) {
   }
   // The id only serves other processes' messages: a disk too full for it does not stop us.
   const std::string id = std::to_string(::getpid()) + "\n";
-  [[maybe_unused]] const bool told = ::ftruncate(fd.get(), 0) == 0 &&
-                                     ::pwrite(fd.get(), id.data(), id.size(), 0) == static_cast<ssize_t>(id.size());
+  [[maybe_unused]] const bool told =
+      ::ftruncate(fd.get(), 0) == 0 &&
+      ::pwrite(fd.get(), id.data(), id.size(), 0) == static_cast<ssize_t>(id.size());
   fd_ = std::move(fd);
 }
 

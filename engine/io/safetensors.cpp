@@ -189,8 +189,8 @@ SafetensorsFile::SafetensorsFile(const std::filesystem::path& path) : path_(path
 // The length of the header, which must be there as a whole.
 std::int64_t SafetensorsFile::read_header_size(std::int64_t file_bytes) const {
   const auto check_whole = [&](bool whole, const auto&... what) {
-    MLD_CHECK_AS(ErrorKind::model, whole, path_.string(), ": truncated: has ", file_bytes, " bytes, ", what...,
-                 "; use another copy");
+    MLD_CHECK_AS(ErrorKind::model, whole, path_.string(), ": truncated: has ", file_bytes, " bytes, ",
+                 what..., "; use another copy");
   };
   check_whole(file_bytes >= 8, "the length of the header alone takes 8");
   std::uint64_t size = 0;
@@ -200,9 +200,9 @@ std::int64_t SafetensorsFile::read_header_size(std::int64_t file_bytes) const {
     read_at(path_, fd_.get(), 8, std::as_writable_bytes(std::span(&first, 1)), ErrorKind::model);
   const bool fits = size <= static_cast<std::uint64_t>(std::max<std::int64_t>(0, file_bytes - 8));
   MLD_CHECK_AS(ErrorKind::model, size <= safetensors::kMaxHeaderBytes && (fits || first == '{'),
-               path_.string(), ": not a safetensors file: its first 8 bytes claim a header of ", size, " bytes (the limit is ",
-               safetensors::kMaxHeaderBytes, ") that begins with ", quote({&first, 1}), " (expected '{')",
-               "; name a .safetensors file");
+               path_.string(), ": not a safetensors file: its first 8 bytes claim a header of ", size,
+               " bytes (the limit is ", safetensors::kMaxHeaderBytes, ") that begins with ",
+               quote({&first, 1}), " (expected '{')", "; name a .safetensors file");
   const auto header_bytes = static_cast<std::int64_t>(size);
   check_whole(header_bytes <= file_bytes - 8, "its header ends at byte ", 8 + header_bytes);
   return header_bytes;

@@ -117,6 +117,7 @@ class Reporter {
     if (!named && !trained) return;
     const fs::path path = named ? request_.data : *trained;
     store_ = data::Store::open(path);
+    if (request_.note && !store_->checked()) request_.note(store_->unchecked_note());
     check_model_data(model_, *store_);
     const bool test = store_->has_split("test") && store_->split("test").num_samples() > 0;
     split_ = &store_->split(test ? "test" : "train");

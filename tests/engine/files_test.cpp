@@ -51,12 +51,14 @@ TEST_CASE("files: what exists, what is a folder") {
 TEST_CASE("files: what the system refuses is an io error that names the path") {
   const TempFolder at;
   std::filesystem::create_symlink("loop", at / "loop");
-  const std::filesystem::path loop = at / "loop", long_name = at / std::string(300, 'x'), below = at / "loop/a";
+  const std::filesystem::path loop = at / "loop", long_name = at / std::string(300, 'x'),
+                              below = at / "loop/a";
   for (const auto& path : {loop, long_name, below}) {
     const std::vector<std::function<void()>> calls{
-        [&] { mld::path_exists(path); }, [&] { mld::is_folder(path); },   [&] { mld::list_folder(path); },
+        [&] { mld::path_exists(path); }, [&] { mld::is_folder(path); }, [&] { mld::list_folder(path); },
         [&] { mld::make_folder(path); }, [&] { mld::flush_folder(path); }};
-    for (const auto& call : calls) CHECK(contains(error_of(ErrorKind::io, call), path.string() + ": cannot "));
+    for (const auto& call : calls)
+      CHECK(contains(error_of(ErrorKind::io, call), path.string() + ": cannot "));
   }
   error_of(ErrorKind::io, [&] { mld::list_folder(at / "none"); });
   if (::geteuid() == 0) return;  // who may do everything
@@ -104,8 +106,8 @@ TEST_CASE("files: only regular files are read, and nothing is waited for") {
     std::filesystem::path path;
     const char* what;
   };
-  for (const Row& row : {Row{at / "fifo", "a FIFO"}, Row{at / "socket", "a socket"}, Row{at.path(), "a folder"},
-                         Row{"/dev/null", "a device"}})
+  for (const Row& row : {Row{at / "fifo", "a FIFO"}, Row{at / "socket", "a socket"},
+                         Row{at.path(), "a folder"}, Row{"/dev/null", "a device"}})
     CHECK(contains(error_of(ErrorKind::data, [&] { mld::read_file(row.path, ErrorKind::data); }),
                    mld::cat(row.path.string(), ": not a regular file but ", row.what)));
 }

@@ -228,7 +228,8 @@ TEST_CASE("safetensors: broken headers") {
           {R"({"a":{"dtype":"U8","shape":[4],"data_offsets":[0]}})", "are not a begin and an end"},
           {R"({"a":{"dtype":"U8","shape":[4],"data_offsets":[0,4,4]}})", "are not a begin and an end"},
           {R"({"a":{"dtype":"U8","shape":[4],"data_offsets":[4,0]}})", "are not a begin and an end"},
-          {R"({"a":{"dtype":"U8","shape":[5],"data_offsets":[0,5]}})", "truncated: has 65 bytes, its header describes 66"},
+          {R"({"a":{"dtype":"U8","shape":[5],"data_offsets":[0,5]}})",
+           "truncated: has 65 bytes, its header describes 66"},
           {R"({"a":{"dtype":"U8","shape":[4],"data_offsets":[0,5]}})", "ends at byte 5 of 4"},
           {R"({"a":{"dtype":"U8","shape":[4],"data_offsets":[1,5]}})", "ends at byte 5 of 4"},
           {R"({"a":{"dtype":"U8","shape":[4],"data_offsets":[18446744073709551611,18446744073709551615]}})",
@@ -282,9 +283,11 @@ TEST_CASE("safetensors: all problems of a file in one error, of very many the fi
 
 TEST_CASE("safetensors: lengths that cannot be") {
   const TempFolder folder;
-  CHECK(contains(error_of_file(folder, ""), "truncated: has 0 bytes, the length of the header alone takes 8"));
+  CHECK(
+      contains(error_of_file(folder, ""), "truncated: has 0 bytes, the length of the header alone takes 8"));
   CHECK(contains(error_of_file(folder, "1234567"), "truncated: has 7 bytes"));
-  CHECK(contains(error_of_file(folder, with_length(3, "")), "truncated: has 8 bytes, its header ends at byte 11"));
+  CHECK(contains(error_of_file(folder, with_length(3, "")),
+                 "truncated: has 8 bytes, its header ends at byte 11"));
   CHECK(contains(error_of_file(folder, with_length(3, "{}")), "truncated: has 10 bytes"));
   CHECK(contains(error_of_file(folder, with_length(~std::uint64_t{0}, "{}")), "not a safetensors file"));
   CHECK(contains(error_of_file(folder, with_length(9, "[]")), "begins with '[' (expected '{')"));

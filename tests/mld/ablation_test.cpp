@@ -265,18 +265,18 @@ TEST_CASE("ablation: data that are others by now are refused, where runs go on a
   const mld_test::TempFolder folder;
   const fs::path store = folder / "store";
   mld_test::make_vectors(store);
-  AblationRequest request{.key = "score.d",
-                          .values = {"0.2", "0.8"},
-                          .configure = [&](const std::vector<std::string>& cell) {
-                            return mld_test::vector_config(store, cell);
-                          },
-                          .out = folder / "out",
-                          .evaluation = {.metrics = parse_metrics("coherence")}};
+  AblationRequest request{
+      .key = "score.d",
+      .values = {"0.2", "0.8"},
+      .configure = [&](const std::vector<std::string>& cell) { return mld_test::vector_config(store, cell); },
+      .out = folder / "out",
+      .evaluation = {.metrics = parse_metrics("coherence")}};
   REQUIRE(ablate(request, {}).size() == 2);
   fs::remove_all(store);
   mld_test::make_vectors(store, {.shift = 0.25f});
   fs::remove(request.out / "results/0.8-seed0.json");
-  CHECK(contains(error_of(ErrorKind::busy, [&] { ablate(request, {}); }), "was made with data of fingerprint"));
+  CHECK(
+      contains(error_of(ErrorKind::busy, [&] { ablate(request, {}); }), "was made with data of fingerprint"));
   fs::remove_all(request.out / "results");
   CHECK(contains(error_of(ErrorKind::busy, [&] { ablate(request, {}); }), "other data"));  // of stage1
   request.reuse = request.out / "stage1";

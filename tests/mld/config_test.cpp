@@ -393,7 +393,8 @@ TEST_CASE("config: files that are no configuration") {
   CHECK(
       contains(error_of(ErrorKind::usage, [&] { mld::resolve_config(sources); }), "none.json: no such file"));
   mld_test::write_bytes(folder / "none.json", std::string(2 << 20, ' '));
-  CHECK(contains(error_of(ErrorKind::usage, [&] { mld::resolve_config(sources); }), "expected at most 1048576"));
+  CHECK(contains(error_of(ErrorKind::usage, [&] { mld::resolve_config(sources); }),
+                 "expected at most 1048576"));
 }
 
 TEST_CASE("config: values that contradict each other") {

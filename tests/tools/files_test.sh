@@ -161,7 +161,7 @@ check "what a picture's link points to is kept" [ "$(cat victim)" = precious ]
 
 "$mldctl" data make digits --train 400 --test 0 --out twice >/dev/null 2>&1 &
 first=$!
-for _ in $(seq 400); do
+for _ in $(seq 3000); do
   [ -e .twice.partial ] && break
   sleep 0.02
 done

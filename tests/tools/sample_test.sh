@@ -118,9 +118,10 @@ rm -rf folder before
 works sample run -n 4 --out folder
 cp -r folder before
 for signal in KILL INT KILL TERM; do
+  rm -rf .folder.partial  # of the one killed before, which is not to be taken for that of the next
   "$mldctl" "${endless[@]}" >out1 2>err1 </dev/null &
   pid=$!
-  for _ in $(seq 400); do
+  for _ in $(seq 2000); do
     [ -s .folder.partial/.right.npy.tmp ] && break
     sleep 0.05
   done
@@ -134,7 +135,7 @@ done
 check "a stopped sampling leaves its temporary" [ ! -e .folder.partial ]
 "$mldctl" "${endless[@]}" >out1 2>err1 </dev/null &
 pid=$!
-for _ in $(seq 400); do
+for _ in $(seq 2000); do
   [ -s .folder.partial/.right.npy.tmp ] && break
   sleep 0.05
 done
