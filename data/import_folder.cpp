@@ -92,7 +92,14 @@ void check_split(const InputFolder& input, const SplitFiles& split,
                  "Rename it or move it elsewhere");
     unread.push_back(split.name + "/" + array + kArray);
   }
-  for (const std::string& file : split.other) unread.push_back(split.name + "/" + file);
+  for (const std::string& file : split.other) {
+    const std::string stem = lower(fs::path(file).stem().string());
+    MLD_CHECK_AS(
+        ErrorKind::data, stem != "label" && stem != "labels" && !stem.ends_with(kMask), place(file),
+        ": is not read; masks are called NAME.mask.npy, the classes of the samples labels.npy. Save it "
+        "so or move it elsewhere");
+    unread.push_back(split.name + "/" + file);
+  }
 }
 
 void check_token(std::string_view token, const std::string& place) {

@@ -1,7 +1,9 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <limits>
 #include <numeric>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -234,6 +236,9 @@ std::vector<std::int32_t> read_labels(const fs::path& path, std::int64_t samples
                ", expected [", samples, "], one class per sample");
   std::vector<std::int32_t> labels(static_cast<std::size_t>(samples));
   array.copy<std::int32_t>(0, labels);
+  const auto bad = std::ranges::find_if(labels, [](std::int32_t label) { return label < -1; });
+  MLD_CHECK_AS(ErrorKind::data, bad == labels.end(), array.name(), ": sample ", bad - labels.begin(),
+               " is of class ", *bad, "; classes count from 0, -1 stands for an unknown one");
   return labels;
 }
 
@@ -282,6 +287,13 @@ void compare_units(const Modality& m, const Column& train, const Column& column,
                         "; are both in the same units?"));
 }
 
+// Of a constant: one wide, or as narrow as floats of this size allow.
+ValueRange around(float constant) {
+  constexpr float kMost = std::numeric_limits<float>::max();
+  if (constant == kMost) return {std::nextafter(constant, 0.0F), constant};
+  return {constant, std::max(constant + 1, std::nextafter(constant, kMost))};
+}
+
 // The range of real values: given, or [0, 1] for pictures, or that of the training values.
 void settle_ranges(Spec& spec, const std::vector<Part>& parts, std::vector<std::string>& notes) {
   for (std::size_t i = 0; i < spec.modalities.size(); ++i) {
@@ -289,7 +301,7 @@ void settle_ranges(Spec& spec, const std::vector<Part>& parts, std::vector<std::
     if (m.dtype != DType::f32) continue;
     const Column& train = parts[0].columns[i];
     const bool measured = !spec.modalities[i].range_given && m.kind == ModalityKind::vector;
-    if (measured) m.range = {train.min, train.max > train.min ? train.max : train.min + 1};
+    if (measured) m.range = train.min < train.max ? ValueRange{train.min, train.max} : around(train.min);
     for (const Part& part : parts) {
       const Column& column = part.columns[i];
       MLD_CHECK_AS(ErrorKind::data,
@@ -367,6 +379,17 @@ std::array<std::vector<std::int32_t>, 2> divide(std::int64_t samples, const NpyI
   return rows;
 }
 
+// Classes of other splits that no sample of the training split has.
+std::string untrained_classes(const Part& train, const Part& part) {
+  const std::set<std::int32_t> known(train.labels.begin(), train.labels.end());
+  std::set<std::int32_t> unknown;
+  for (const std::int32_t label : part.labels)
+    if (label >= 0 && !known.contains(label)) unknown.insert(label);
+  std::string text;
+  for (const std::int32_t label : unknown) text += (text.empty() ? "" : ", ") + std::to_string(label);
+  return text;
+}
+
 // What training and evaluation will miss.
 void note_sizes(const std::vector<Part>& parts, const Spec& spec, std::vector<std::string>& notes) {
   for (const Part& part : parts) {
@@ -378,6 +401,9 @@ void note_sizes(const std::vector<Part>& parts, const Spec& spec, std::vector<st
     }
     if (part.labels.empty() != parts[0].labels.empty())
       notes.push_back(cat("only one of ", kTrain, " and ", part.name, " has labels.npy"));
+    const std::string unknown = parts[0].labels.empty() ? "" : untrained_classes(parts[0], part);
+    if (!unknown.empty())
+      notes.push_back(cat(part.name, ": of classes that no sample of ", kTrain, " has: ", unknown));
   }
 }
 

@@ -5,11 +5,14 @@
 namespace mld {
 namespace {
 
-std::string text(const TrainConfig& train, std::int64_t total) {
+// The limits as they are given, of which the first that is reached counts.
+std::string text(const TrainConfig& train, std::int64_t steps_per_epoch) {
   std::string list;
   const auto add = [&](const std::string& part) { list += (list.empty() ? "" : ", ") + part; };
   if (train.steps > 0) add(cat(train.steps, " steps"));
-  if (train.epochs > 0) add(cat(train.epochs, " epochs (", total, " steps)"));
+  if (train.epochs > 0)
+    add(cat(train.epochs, " epochs (", total_steps({.steps = 0, .epochs = train.epochs}, steps_per_epoch),
+            " steps)"));
   if (train.minutes > 0) add(cat(train.minutes, " minutes"));
   return list;
 }
@@ -39,8 +42,9 @@ Continuation continue_stage(const std::string& key, const StageRecord& record, c
   const std::int64_t done = record.steps, total = total_steps(now, steps_per_epoch);
   const std::int64_t before = total_steps(was, steps_per_epoch);
   const std::string place = cat(record.file.string(), ": ", done, " steps are made");
-  MLD_CHECK_AS(ErrorKind::usage, done <= total, place, ", more than the ", text(now, total), " that ", key,
-               " now asks for; give at least as much",
+  const std::string asked = text(now, steps_per_epoch);
+  MLD_CHECK_AS(ErrorKind::usage, done <= total, place, ", more than the ", total, " that ", key,
+               " now asks for (", asked, "); give at least as much",
                record.finished ? "" : ", or end the stage where it is with --stop-here");
   const double minutes = record.seconds / 60;
   MLD_CHECK_AS(ErrorKind::usage, now.minutes == 0 || minutes <= now.minutes, place, " in ", minutes,
@@ -53,8 +57,11 @@ Continuation continue_stage(const std::string& key, const StageRecord& record, c
         ErrorKind::usage, cosine_was == cosine_now, place, " along a cosine of ", cosine_was, " steps, and ",
         key, " now asks for ", done, " along one of ", cosine_now,
         record.finished ? "; leave the budget as it is" : "; end the stage where it is with --stop-here");
+  MLD_CHECK_AS(ErrorKind::usage, c.work, place, ", all that ", key, " now asks for (", asked,
+               "), under other limits (", text(was, steps_per_epoch),
+               "), which the record keeps; leave the budget as it is or give a larger one");
   c.reopened = c.work && record.finished;
-  c.note = cat("continues from step ", done, " of ", text(now, total));
+  c.note = cat("continues from step ", done, " of ", asked);
   if (done > 0 && cosine_was != cosine_now) {
     c.earlier_schedules.push_back({done, cosine_was});
     c.note += cat(", from here on along the cosine of ", cosine_now, " steps (up to here: of ", cosine_was,

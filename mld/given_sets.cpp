@@ -28,13 +28,17 @@ std::string possibilities(std::span<const std::string> modalities) {
              ", loo (all but one), all, or names of ", join(modalities), " joined by '+'");
 }
 
-// The set of the modalities that an entry names, 0 if one of them is none.
+// The set of the modalities that an entry names, 0 if one of them is none. ErrorKind::usage for one that
+// comes twice.
 Subset named(const std::string& entry, std::span<const std::string> modalities) {
   Subset set = 0;
   for (const std::string& name : parts(entry, '+')) {
     const auto found = std::ranges::find(modalities, name);
     if (found == modalities.end()) return 0;
-    set |= Subset{1} << (found - modalities.begin());
+    const auto one = Subset{1} << (found - modalities.begin());
+    MLD_CHECK_AS(ErrorKind::usage, (set & one) == 0, "given sets: ", quote(entry), " names '", name,
+                 "' twice; name each modality once");
+    set |= one;
   }
   return set;
 }

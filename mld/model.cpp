@@ -1,6 +1,7 @@
 #include "mld/model.h"
 
 #include <algorithm>
+#include <set>
 
 #include "engine/core/drivers.h"
 #include "engine/core/hash.h"
@@ -129,32 +130,42 @@ void Model::note_unchecked(const std::filesystem::path& path) {
                              "same data was not checked"));
 }
 
+void Model::check_together(const RunFiles& files,
+                           const std::vector<std::pair<StageId, StageRecord>>& records) const {
+  std::set<std::string> seen;  // fingerprints of data
+  for (const auto& [id, record] : records) {
+    add_seen(record, seen);
+    if (has_score() && id.kind != StageKind::score)
+      check_part(score_record_, id.part(), record.content, record.file);
+  }
+  if (has_score()) check_data(score_record_, seen, dataset_.fingerprint, files.dataset());
+  // Programs of before such records wrote down budgets that were not used.
+  const Budgets budgets = score_record_.parts.empty() ? Budgets::may_differ : Budgets::equal;
+  for (const auto& [id, record] : records) check_settings(id, record, config_, files.config(), budgets);
+}
+
 Model Model::open_run(const std::filesystem::path& folder, Device device) {
   const RunFiles files{folder};
   Model model(read_run_config(files), read_run_dataset(files), device);
-  std::vector<std::pair<std::string, StageRecord>> records;
-  const auto load = [&](const std::string& part, const std::filesystem::path& file, auto& slot, auto make) {
-    if (!path_exists(file)) return;
+  std::vector<std::pair<StageId, StageRecord>> records;
+  const auto load = [&](const StageId& id, auto& slot, auto make) {
+    if (!path_exists(id.file(files))) return;
     slot = std::make_unique<typename std::decay_t<decltype(slot)>::element_type>(make(), device);
-    records.emplace_back(part, load_finished(file, slot->store));
-    for (const std::string& line : mld::remarks(records.back().second, part)) model.remarks_.push_back(line);
+    records.emplace_back(id, load_finished(id.file(files), slot->store));
+    for (const std::string& line : mld::remarks(records.back().second, id.part()))
+      model.remarks_.push_back(line);
   };
   for (int i = 0; i < model.modalities(); ++i) {
     const ModalityConfig& m = model.modality(i);
     Nets& nets = model.nets_[static_cast<std::size_t>(i)];
-    load("autoencoder." + m.name, files.autoencoder(m.name), nets.autoencoder,
+    load({StageKind::autoencoder, m.name}, nets.autoencoder,
          [&] { return make_autoencoder(m, model.info(i)); });
-    load("classifier." + m.name, files.classifier(m.name), nets.classifier,
+    load({StageKind::classifier, m.name}, nets.classifier,
          [&] { return make_classifier(m, model.info(i), model.dataset_.classes); });
   }
-  load("score", files.score(), model.score_, [&] { return ScoreModel(model.config_); });
-  if (model.has_score()) {
-    model.score_record_ = records.back().second;
-    records.pop_back();
-    check_data(model.score_record_, model.dataset_.fingerprint, files.dataset());
-    for (const auto& [part, record] : records)
-      check_part(model.score_record_, part, record.content, record.file);
-  }
+  load({StageKind::score, {}}, model.score_, [&] { return ScoreModel(model.config_); });
+  if (model.has_score()) model.score_record_ = records.back().second;
+  model.check_together(files, records);
   model.note_unchecked(folder);
   return model;
 }
@@ -264,7 +275,12 @@ Tensor Model::decode(int i, const Tensor& z) const {
   const Autoencoder& net = autoencoder(i);
   const Tensor raw = z.clone();
   destandardise_rows(raw, score().stats().to(kCpu), layout_, i);
-  return on_device(raw, [&](const Tensor& part) { return net.decode(part).value; });
+  const Tensor x = on_device(raw, [&](const Tensor& part) { return net.decode(part).value; });
+  MLD_CHECK_AS(
+      ErrorKind::diverged, data::first_non_finite(x.span<float>()) < 0, "modality '", modality(i).name,
+      "': a generated value is not finite: it lies beyond what a float32 holds, or the score network "
+      "has diverged; import the data in larger units, or train with a smaller learning rate");
+  return x;
 }
 
 Tensor Model::reconstruct(int i, const Tensor& x) const {

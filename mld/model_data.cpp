@@ -8,6 +8,16 @@
 
 namespace mld {
 
+void check_model_classes(const Model& model, const data::Store& store) {
+  const std::int64_t found = store.description().classes;
+  const std::int64_t trained = model.dataset().classes;
+  MLD_CHECK_AS(
+      ErrorKind::data, found == 0 || trained == 0 || found == trained, store.path().string(), ": has ", found,
+      " classes, the model was trained on ", trained,
+      ": what a label stands for there is not known; import the data with the classes of the training "
+      "data, or without labels");
+}
+
 void check_model_data(const Model& model, const data::Store& store) {
   const data::Description& found = store.description();
   const std::string place = store.path().string();
@@ -21,12 +31,7 @@ void check_model_data(const Model& model, const data::Store& store) {
     data::check_same_modality(found.modalities[static_cast<std::size_t>(found.modality(expected.name))],
                               expected, place);
   }
-  const std::int64_t trained = model.dataset().classes;
-  MLD_CHECK_AS(
-      ErrorKind::data, found.classes == 0 || trained == 0 || found.classes == trained, place, ": has ",
-      found.classes, " classes, the model was trained on ", trained,
-      ": what a label stands for there is not known; import the data with the classes of the training "
-      "data, or without labels");
+  check_model_classes(model, store);
 }
 
 }  // namespace mld

@@ -6,8 +6,12 @@
 
 namespace mld {
 
-// ErrorKind::data, naming the store, unless it has every modality of the model, each of the same kind, shape,
-// range and categories, and the same number of classes. A store without labels has none, and is fine.
+// ErrorKind::data, naming the store, unless it has as many classes as the model. A store without labels has
+// none, and is fine.
+void check_model_classes(const Model& model, const data::Store& store);
+
+// The same, unless it also has every modality of the model, each of the same kind, shape, range and
+// categories.
 void check_model_data(const Model& model, const data::Store& store);
 
 }  // namespace mld

@@ -12,12 +12,15 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr const char* kAllTheSame =
+    "; --other-data takes its networks all the same, and the record then says so";
+
 void check_data(const fs::path& from, const data::Store& store, bool other_data,
                 const std::function<void(const std::string&)>& note) {
   const DataComparison data = compare_data(read_run_dataset(RunFiles{from}), store.description());
   MLD_CHECK_AS(ErrorKind::model, data.difference.empty() || other_data, from.string(),
                ": was trained on other data than ", store.path().string(), " holds: ", data.difference,
-               "; --other-data takes its networks all the same, and the record then says so");
+               kAllTheSame);
   if (data.difference.empty() && !data.by_content && note)
     note(
         cat("reuse: ", from.string(), " or ", store.path().string(),
@@ -43,6 +46,10 @@ std::vector<ReusedFile> reusable_files(const fs::path& from, const RunFiles& int
     auto net = make();
     nn::ParameterStore parameters(net, {.training = false});
     const StageRecord record = load_finished(file, parameters);
+    const std::string& data = store.description().fingerprint;
+    MLD_CHECK_AS(ErrorKind::model, other_data || record.data.empty() || data.empty() || record.data == data,
+                 file.string(), ": was trained on data of fingerprint ", record.data, ", ",
+                 store.path().string(), " holds those of fingerprint ", data, kAllTheSame);
     files.push_back({file, target, hash, record.content, record.data});
   };
   for (const ModalityConfig& m : config.modalities) {

@@ -7,10 +7,11 @@
 namespace mld {
 namespace {
 
-std::string read_part(const RunFiles& files, const std::filesystem::path& part) {
+// What is no regular file fails like one whose content is wrong, with kind `wrong`.
+std::string read_part(const RunFiles& files, const std::filesystem::path& part, ErrorKind wrong) {
   MLD_CHECK_AS(ErrorKind::model, path_exists(part), files.folder.string(), ": is not a run; ",
                part.filename().string(), " is missing");
-  return read_text(part);
+  return read_file(part, wrong);
 }
 
 }  // namespace
@@ -18,11 +19,12 @@ std::string read_part(const RunFiles& files, const std::filesystem::path& part) 
 std::string read_text(const std::filesystem::path& path) { return read_file(path, ErrorKind::io); }
 
 Config read_run_config(const RunFiles& files) {
-  return parse_config(read_part(files, files.config()), files.config().string());
+  return parse_config(read_part(files, files.config(), ErrorKind::usage), files.config().string());
 }
 
 data::Description read_run_dataset(const RunFiles& files) {
-  return data::parse_description(read_part(files, files.dataset()), files.dataset().string());
+  return data::parse_description(read_part(files, files.dataset(), ErrorKind::data),
+                                 files.dataset().string());
 }
 
 StageRecord load_finished(const std::filesystem::path& checkpoint, nn::ParameterStore& store) {

@@ -34,7 +34,7 @@ RunFolder::RunFolder(const fs::path& folder) : files_{folder} {
     if (!keep_) {
       std::error_code ignored;
       fs::remove(folder / ".lock", ignored);
-      remove_folders();
+      remove_folders(folders_);
     }
     throw;
   }
@@ -47,10 +47,16 @@ void RunFolder::check() const {
     const bool start = is_one_of(path, {".lock", files_.reused()}) || is_own_temporary(path);
     MLD_CHECK_AS(ErrorKind::busy, run || start, files_.folder.string(),
                  ": is not empty and holds no run; choose another folder");
-    const bool ours = is_checkpoint(path) ||
-                      is_one_of(path, {files_.config(), files_.dataset(), files_.metrics(), files_.reused()});
+    const auto is_written = [&](const fs::path& file) {
+      return is_checkpoint(file) ||
+             is_one_of(file, {files_.config(), files_.dataset(), files_.metrics(), files_.reused()});
+    };
+    const fs::path target = temporary_target(path);
+    MLD_CHECK_AS(ErrorKind::io, target.empty() || !is_written(target) || is_own_temporary(path),
+                 target.string(), ": cannot write: ", path.string(),
+                 " is not a file that this program made; move it away");
     std::error_code ignored;
-    MLD_CHECK_AS(ErrorKind::io, !ours || fs::is_regular_file(path, ignored), path.string(),
+    MLD_CHECK_AS(ErrorKind::io, !is_written(path) || fs::is_regular_file(path, ignored), path.string(),
                  ": is not a regular file, and a training has to write it; move it away");
   }
 }
@@ -75,12 +81,7 @@ RunFolder::~RunFolder() {
   for (const fs::path& file : written_) fs::remove(file, ignored);
   fs::remove(files_.folder / ".lock", ignored);
   lock_.reset();
-  remove_folders();
-}
-
-void RunFolder::remove_folders() noexcept {
-  for (; !folders_.empty() && ::rmdir(folders_.back().c_str()) == 0; folders_.pop_back()) {
-  }
+  remove_folders(folders_);
 }
 
 }  // namespace mld

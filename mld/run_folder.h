@@ -33,7 +33,6 @@ class RunFolder {
  private:
   void check() const;
   bool has_work() const;
-  void remove_folders() noexcept;  // those that we made, as far as they are empty
 
   RunFiles files_;
   std::optional<LockFile> lock_;

@@ -11,22 +11,11 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// The settings that the checkpoint was made with; in everything but the budget they are those asked for.
-TrainConfig settings_then(const StagePlan& plan, Config& config) {
-  const StageRecord& record = *plan.record;
-  Config then = parse_config(record.config, record.file.string());
-  std::string other;
-  for (const SettingDifference& d : differences(then, config))
-    if (plan.id.depends_on(d.key) && !is_budget_key(d.key)) other += "\n  " + d.str();
-  const TrainConfig* settings = plan.id.settings(then);
-  MLD_CHECK_AS(ErrorKind::model, other.empty() && settings != nullptr, record.file.string(),
-               ": was trained with another configuration than that of its run:", other);
-  return *settings;
-}
-
-void plan_stage(StagePlan& plan, Config& config, Config before, const PlanOptions& options, bool& stopped) {
+void plan_stage(StagePlan& plan, const RunFiles& run, Config& config, Config before,
+                const PlanOptions& options, bool& stopped) {
   TrainConfig& now = *plan.id.settings(config);
-  const TrainConfig then = settings_then(plan, config);
+  Config made_with = check_settings(plan.id, *plan.record, config, run.config(), Budgets::may_differ);
+  const TrainConfig& then = *plan.id.settings(made_with);
   const TrainConfig* named = plan.id.settings(before);
   const bool changed = named != nullptr && !same_budget(*named, now);
   MLD_CHECK_AS(
@@ -73,56 +62,16 @@ void set_aside(const fs::path& file, const fs::path& as,
 
 }  // namespace
 
-std::string StageId::name() const {
-  if (kind == StageKind::score) return "score";
-  return (kind == StageKind::autoencoder ? "autoencoder/" : "classifier/") + modality;
-}
-
-std::string StageId::part() const {
-  std::string text = name();
-  std::ranges::replace(text, '/', '.');
-  return text;
-}
-
-std::string StageId::key() const {
-  if (kind == StageKind::score) return "score";
-  return "modalities." + modality + (kind == StageKind::autoencoder ? ".stage1" : ".classifier_training");
-}
-
-fs::path StageId::file(const RunFiles& run) const {
-  if (kind == StageKind::score) return run.score();
-  return kind == StageKind::autoencoder ? run.autoencoder(modality) : run.classifier(modality);
-}
-
-TrainConfig* StageId::settings(Config& config) const {
-  if (kind == StageKind::score) return &config.score;
-  const auto found = std::ranges::find(config.modalities, modality, &ModalityConfig::name);
-  if (found == config.modalities.end()) return nullptr;
-  return kind == StageKind::autoencoder ? &found->stage1 : &found->classifier_training;
-}
-
-bool StageId::depends_on(const std::string& setting) const {
-  if (kind == StageKind::score)
-    return setting.starts_with("score.") || setting.starts_with("model.") ||
-           (setting.starts_with("modalities.") && setting.ends_with(".weight"));
-  const std::string own = "modalities." + modality + ".";
-  if (!setting.starts_with(own)) return false;
-  const std::string rest = setting.substr(own.size());
-  if (rest == "name" || rest == "units") return true;
-  const bool of_classifier = rest.starts_with("classifier");  // and classifier_training
-  return (kind == StageKind::classifier) == of_classifier && rest != "weight";
-}
-
 void plan_run(std::vector<StagePlan>& stages, const RunFiles& run, Config& config, const Config& before,
               const PlanOptions& options) {
   bool stopped = false;
   for (StagePlan& plan : stages) {
     plan.record = read_stage_record(plan.id.file(run));
     if (plan.id.kind == StageKind::score && options.retrain_score && plan.record) continue;
-    if (plan.record) plan_stage(plan, config, before, options, stopped);
+    if (plan.record) plan_stage(plan, run, config, before, options, stopped);
   }
   MLD_CHECK_AS(ErrorKind::usage, stopped || !options.stop_here, run.folder.string(),
-               ": --stop-here has no stage to end: every one that was begun has finished");
+               ": --stop-here has no stage to end: every checkpoint there is of one that has finished");
   check_fits(stages, options);
 }
 

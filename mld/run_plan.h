@@ -10,22 +10,9 @@
 
 #include "mld/budget.h"
 #include "mld/run_files.h"
+#include "mld/stage_id.h"
 
 namespace mld {
-
-enum class StageKind { autoencoder, classifier, score };
-
-struct StageId {
-  StageKind kind = StageKind::score;
-  std::string modality = {};  // of stage 1
-
-  std::string name() const;  // "autoencoder/image"
-  std::string part() const;  // "autoencoder.image"
-  std::string key() const;   // "modalities.image.stage1": its training's settings
-  std::filesystem::path file(const RunFiles& run) const;  // its checkpoint
-  TrainConfig* settings(Config& config) const;            // null if the configuration lacks the modality
-  bool depends_on(const std::string& setting) const;      // the key of one
-};
 
 struct StagePlan {
   StageId id = {};

@@ -61,10 +61,7 @@ Owned owned_files(const fs::path& folder) {
 
 // What a killed process left of a file of ours.
 bool is_temporary_of(const Owned& owned, const fs::path& at, const fs::path& file) {
-  const std::string name = file.filename().string();
-  constexpr std::string_view kTail = ".tmp";
-  return is_own_temporary(at) && name.size() > kTail.size() &&
-         owned.files.contains(file.parent_path() / name.substr(1, name.size() - 1 - kTail.size()));
+  return is_own_temporary(at) && owned.files.contains(temporary_target(file));
 }
 
 void find_foreign(const fs::path& root, const fs::path& below, const Owned& owned,

@@ -70,14 +70,21 @@ void check_part(const StageRecord& score, const std::string& name, const std::st
   if (recorded == score.parts.end()) return;
   MLD_CHECK_AS(ErrorKind::model, recorded->second == content, file.string(), ": is not the ", name, " that ",
                score.file.string(), " was made with (content ", content, ", expected ", recorded->second,
-               "); put the right file back, or train the score network anew with --resume --retrain-score");
+               "); put the right file back, or ",
+               name.starts_with("classifier.")
+                   ? "remove this one and train it with --resume --stage classifier"
+                   : "train the score network anew with --resume --retrain-score");
 }
 
-void check_data(const StageRecord& record, const std::string& fingerprint,
+void add_seen(const StageRecord& record, std::set<std::string>& seen) {
+  if (!record.data.empty()) seen.insert(record.data);
+  seen.insert(record.other_data.begin(), record.other_data.end());
+}
+
+void check_data(const StageRecord& score, const std::set<std::string>& seen, const std::string& fingerprint,
                 const std::filesystem::path& dataset) {
-  const bool known = !record.data.empty() && !fingerprint.empty();
-  MLD_CHECK_AS(ErrorKind::model, !known || record.data == fingerprint || !record.other_data.empty(),
-               record.file.string(), ": was trained on data of fingerprint ", record.data, ", ",
+  MLD_CHECK_AS(ErrorKind::model, score.data.empty() || fingerprint.empty() || seen.contains(fingerprint),
+               score.file.string(), ": was trained on data of fingerprint ", score.data, ", ",
                dataset.string(), " describes data of fingerprint ", fingerprint,
                "; put the files of one run together");
 }
@@ -88,8 +95,9 @@ std::vector<std::string> remarks(const StageRecord& record, const std::string& s
     list.push_back(
         cat(stage, ": up to step ", until, " its learning rate followed the cosine of ", length, " steps"));
   if (!record.other_data.empty())
-    list.push_back(cat(stage, ": trained on more than one set of data (--other-data): ",
-                       record.data.empty() ? "unknown" : record.data, " after ",
+    list.push_back(cat(stage, ": trained on data of fingerprint ",
+                       record.data.empty() ? "unknown" : record.data,
+                       "; before, it or what it rests on was trained on others (--other-data): ",
                        record.entries().at(kOtherData)));
   return list;
 }

@@ -49,9 +49,11 @@ std::optional<StageRecord> read_stage_record(const std::filesystem::path& file);
 void check_part(const StageRecord& score, const std::string& name, const std::string& content,
                 const std::filesystem::path& file);
 
-// ErrorKind::model, naming both files, if the network was trained on other data than `dataset` describes and
-// does not say so. A fingerprint that is not known passes.
-void check_data(const StageRecord& record, const std::string& fingerprint,
+// Adds the fingerprints of all data that a checkpoint, or what it rests on, was trained on.
+void add_seen(const StageRecord& record, std::set<std::string>& seen);
+// ErrorKind::model, naming both files, unless `dataset`, the description of a run, is of data that one of its
+// networks was trained on (`seen`). Fingerprints that are not known pass.
+void check_data(const StageRecord& score, const std::set<std::string>& seen, const std::string& fingerprint,
                 const std::filesystem::path& dataset);
 
 // What must be said of a stage beside its configuration; empty if that tells all.

@@ -149,6 +149,8 @@ class Trainer {
       check_targets(reused_);
     const PlanOptions options{request_.stop_here, request_.retrain_score};
     plan_run(stages_, files_, config_, before, options);
+    MLD_CHECK_AS(ErrorKind::usage, !data_change_ || std::ranges::any_of(stages_, &StagePlan::trains),
+                 request_.out.string(), ": has no step left to train on other data; leave --other-data out");
     if (const auto& score = stages_.back().record)
       if (chosen(StageKind::score) && score->parts.empty() && !request_.retrain_score)
         note(cat(score->file.string(),
@@ -156,6 +158,7 @@ class Trainer {
                  "are its autoencoders was not checked"));
     prepare_run(stages_, files_, options, hooks_.note);
     if (request_.retrain_score) stages_.back().record.reset();
+    if (data_change_) mark_unknown_data();
   }
 
   void check_run_data() {
@@ -181,11 +184,20 @@ class Trainer {
       data::check_same_modality(store_.modality(store_.description().modality(m.name)),
                                 trained.modalities[static_cast<std::size_t>(trained.modality(m.name))],
                                 store_.path().string());
-    other_data_.insert(trained.fingerprint.empty() ? "unknown" : trained.fingerprint);
+    data_change_ = true;
   }
 
-  // Brings the folder to where training begins. config.json makes it a run; what is to be taken over is listed
-  // before, so that --resume completes a start that was killed.
+  // dataset.json is about to describe other data: what no fingerprint tells of those before is noted here.
+  void mark_unknown_data() {
+    for (StagePlan& plan : stages_) {
+      if (!plan.record || !plan.record->data.empty()) continue;
+      plan.record->other_data.insert("unknown");
+      write_record(*plan.record);
+    }
+  }
+
+  // Brings the folder to where training begins. config.json makes it a run; what is to be taken over is
+  // listed before, so that --resume completes a start that was killed.
   void start(RunFolder& folder) {
     const bool fresh = !folder.holds_run();
     std::vector<const ReusedFile*> missing;
@@ -196,7 +208,8 @@ class Trainer {
     else if (fresh)
       remove_if_there(files_.reused());  // of a start that was killed
     if (fresh || read_text(files_.config()) != config_text_) folder.write(files_.config(), config_text_);
-    if (!fs::exists(files_.dataset())) folder.write(files_.dataset(), to_json(store_.description()));
+    if (data_change_ || !fs::exists(files_.dataset()))
+      folder.write(files_.dataset(), to_json(store_.description()));
     for (const ReusedFile* f : missing) {
       const auto source = read_stage_record(f->source);
       MLD_CHECK_AS(ErrorKind::model, source && (f->content.empty() || source->content == f->content),
@@ -230,12 +243,12 @@ class Trainer {
     return plan.id.kind == StageKind::autoencoder ? autoencoder(plan, i) : classifier(plan, i);
   }
 
-  // A score network names the classifiers that it is measured by. One that is trained after it is taken out of
-  // the list before and put in afterwards, so that at no time another one stands there.
+  // A score network names the classifiers that it is measured by. One that is trained after it is taken out
+  // of the list before and put in afterwards, so that at no time another one stands there.
   void untie(const std::string& part) {
     std::optional<StageRecord>& score = stages_.back().record;
     if (!score || score->parts.erase(part) == 0) return;
-    write_parts(*score);
+    write_record(*score);
   }
 
   void tie_classifiers() {
@@ -245,12 +258,12 @@ class Trainer {
     for (const StagePlan& plan : stages_)
       if (plan.id.kind == StageKind::classifier && plan.record && plan.record->finished)
         score->parts[plan.id.part()] = plan.record->content;
-    if (score->parts != before) write_parts(*score);
+    if (score->parts != before) write_record(*score);
   }
 
-  static void write_parts(const StageRecord& score) {
-    nn::rewrite_notes(score.file, [&](Metadata& metadata) {
-      for (const auto& [key, value] : score.entries()) metadata[key] = value;
+  static void write_record(const StageRecord& record) {
+    nn::rewrite_notes(record.file, [&](Metadata& metadata) {
+      for (const auto& [key, value] : record.entries()) metadata[key] = value;
     });
   }
 
@@ -259,20 +272,14 @@ class Trainer {
     StageRecord record{.data = store_.description().fingerprint,
                        .earlier_schedules = plan.next.earlier_schedules};
     std::set<std::string>& others = record.other_data;
-    if (plan.record || plan.id.kind == StageKind::score) others = other_data_;
-    const auto add = [&](const StageRecord& from) {
-      others.insert(from.data);
-      others.insert(from.other_data.begin(), from.other_data.end());
-    };
-    if (plan.record) add(*plan.record);
+    if (plan.record) add_seen(*plan.record, others);
     if (plan.id.kind == StageKind::score)
       for (const StagePlan& part : stages_) {
         if (part.id.kind == StageKind::score || !part.record || !part.record->finished) continue;
         record.parts[part.id.part()] = part.record->content;
-        if (part.id.kind == StageKind::autoencoder) add(*part.record);
+        if (part.id.kind == StageKind::autoencoder) add_seen(*part.record, others);
       }
     others.erase(record.data);
-    others.erase("");
     return record;
   }
 
@@ -446,7 +453,7 @@ class Trainer {
   std::vector<int> index_;  // store's number of each configured modality
   std::vector<StagePlan> stages_;
   std::vector<ReusedFile> reused_;
-  std::set<std::string> other_data_;  // fingerprints of what the run was trained on before
+  bool data_change_ = false;  // the run goes on with other data than those of before
 };
 
 }  // namespace

@@ -11,6 +11,7 @@
 #include "engine/io/file_error.h"
 #include "engine/runtime/threads.h"
 #include "mld/generate.h"
+#include "mld/model_data.h"
 #include "mld/sample_folder.h"
 #include "mld/sample_io.h"
 #include "mld/sample_writer.h"
@@ -120,6 +121,7 @@ class Given {
     for (const std::string& name : o_.given_mods) info(name);
     store_ = data::Store::open(o_.from);
     note(store_->unchecked_note());
+    check_model_classes(model_, *store_);
     const data::Split& split = store_->split(o_.split);
     const auto [first, last] =
         o_.index.empty() ? std::pair<std::int64_t, std::int64_t>(0, o_.n) : parse_range(o_.index);

@@ -26,10 +26,11 @@ std::vector<std::string> settings_of(const Options& o) {
     if (!value.empty()) settings.push_back(key + "=" + value);
   };
   for (const char* stage : {"stage1", "classifier_training", "score"}) {
-    const std::string name = stage;
+    std::string name = stage;
     const bool chosen = o.stage == "all" || (o.stage == "ae" && name == "stage1") ||
                         (o.stage == "classifier" && name == "classifier_training") || o.stage == name;
-    if (!chosen) continue;
+    if (!chosen || (!o.modality.empty() && name == "score")) continue;
+    if (!o.modality.empty()) name = "modalities." + o.modality + "." + name;
     add(name + ".steps", o.steps);
     add(name + ".epochs", o.epochs);
     add(name + ".minutes", o.minutes);

@@ -1,4 +1,6 @@
 // mldctl: data, training, sampling and evaluation from the command line.
+#include <unistd.h>
+
 #include <cerrno>
 #include <cstdio>
 #include <exception>
@@ -92,6 +94,9 @@ int report(int code, const std::string& message) {
 
 int main(int argc, char** argv) {
   mld::tools::ignore_write_signals();
+  // One flush at the end, whose error tells why what was printed cannot be written.
+  static char output[1 << 20];
+  if (::isatty(STDOUT_FILENO) == 0) std::setvbuf(stdout, output, _IOFBF, sizeof output);
   try {
     run(argc, argv);
     return 0;

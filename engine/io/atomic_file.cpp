@@ -87,11 +87,6 @@ Descriptor make_temporary(const fs::path& path, const fs::path& temporary, mode_
   }
 }
 
-bool has_temporary_name(const fs::path& path) {
-  const std::string name = path.filename().string();
-  return name.size() > kTail.size() + 1 && name.starts_with('.') && name.ends_with(kTail);
-}
-
 }  // namespace
 
 AtomicFile::AtomicFile(const fs::path& path, Links links, Flush flush)
@@ -152,9 +147,15 @@ void write_file_atomically(const fs::path& path, std::string_view text) {
   write_file_atomically(path, std::as_bytes(std::span(text)));
 }
 
+fs::path temporary_target(const fs::path& path) {
+  const std::string name = path.filename().string();
+  if (name.size() <= kTail.size() + 1 || !name.starts_with('.') || !name.ends_with(kTail)) return {};
+  return path.parent_path() / name.substr(1, name.size() - 1 - kTail.size());
+}
+
 bool is_own_temporary(const fs::path& path) {
   struct stat status {};
-  return has_temporary_name(path) && ::lstat(path.c_str(), &status) == 0 && is_ours(status);
+  return !temporary_target(path).empty() && ::lstat(path.c_str(), &status) == 0 && is_ours(status);
 }
 
 void remove_own_temporaries(const fs::path& folder) {

@@ -52,6 +52,8 @@ class AtomicFile {
 void write_file_atomically(const std::filesystem::path& path, std::span<const std::byte> bytes);
 void write_file_atomically(const std::filesystem::path& path, std::string_view text);
 
+// The file that a temporary of this name grows for; empty if it is no such name.
+std::filesystem::path temporary_target(const std::filesystem::path& path);
 // Whether this is what a killed process left of an AtomicFile: by its name a temporary, and a regular file of
 // our user with one name.
 bool is_own_temporary(const std::filesystem::path& path);

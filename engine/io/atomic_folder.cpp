@@ -127,14 +127,16 @@ void AtomicFolder::clear() noexcept {
   std::error_code ignored;
   if (lock_) fs::remove_all(partial_, ignored);
   lock_.reset();
-  for (; !parents_.empty(); parents_.pop_back()) ::rmdir(parents_.back().c_str());
+  remove_folders(parents_);
 }
 
 void AtomicFolder::check_free() const {
-  if (!path_exists(destination_)) return;
+  struct stat status {};  // of a link to nothing as well, which weakly_canonical leaves as it is
+  if (::lstat(destination_.c_str(), &status) != 0 && (errno == ENOENT || errno == ENOTDIR)) return;
   if (if_exists_ == IfExists::replace) {
-    MLD_CHECK_AS(ErrorKind::io, is_folder(destination_), destination_.string(),
-                 ": exists and is not a folder; choose another name");
+    MLD_CHECK_AS(ErrorKind::io, is_folder(destination_), destination_.string(), ": exists and is ",
+                 S_ISLNK(status.st_mode) ? "a symbolic link to nothing" : "not a folder",
+                 "; choose another name");
     return;
   }
   MLD_CHECK_AS(ErrorKind::busy, is_empty_folder(destination_), destination_.string(),

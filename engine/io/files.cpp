@@ -100,8 +100,13 @@ bool is_empty_folder(const fs::path& path) { return is_folder(path) && list_fold
 
 fs::path parent_folder(const fs::path& path) { return path.has_parent_path() ? path.parent_path() : "."; }
 
+void remove_folders(std::vector<fs::path>& made) noexcept {
+  for (; !made.empty() && ::rmdir(made.back().c_str()) == 0; made.pop_back()) {
+  }
+}
+
 [[noreturn]] static void fail_folder(const fs::path& folder, int error, std::vector<fs::path>& made) {
-  for (; !made.empty(); made.pop_back()) ::rmdir(made.back().c_str());
+  remove_folders(made);
   fail_io(folder, "make the folder", error);
 }
 
@@ -113,8 +118,12 @@ std::vector<fs::path> make_folder(const fs::path& folder) {
     if (::mkdir(absent.back().c_str(), 0777) == 0) {
       flush_folder(parent_folder(absent.back()));
       made.push_back(absent.back());
-    } else if (errno != EEXIST) {  // somebody else may make it at the same time
+    } else if (errno != EEXIST) {
       fail_folder(folder, errno, made);
+    } else if (!path_exists(absent.back())) {  // or else somebody made it at the same time
+      remove_folders(made);
+      fail(ErrorKind::io, absent.back().string(),
+           ": cannot make the folder: it is a symbolic link to nothing; remove it or choose another name");
     }
   }
   if (!folder.empty() && !is_folder(folder)) fail_folder(folder, ENOTDIR, made);

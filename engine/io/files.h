@@ -51,6 +51,8 @@ bool is_empty_folder(const std::filesystem::path& path);  // false for what is n
 // Makes a folder with its parents unless it exists, and flushes the folder that each new one is named in.
 // Returns the new ones, the outermost first; a failure leaves none.
 std::vector<std::filesystem::path> make_folder(const std::filesystem::path& folder);
+// Removes what make_folder returned as far as it is empty, the innermost first, from the list too.
+void remove_folders(std::vector<std::filesystem::path>& made) noexcept;
 
 // Removes a file, link or folder with everything in it; links are not followed. Nothing there: nothing done.
 void remove_tree(const std::filesystem::path& path);

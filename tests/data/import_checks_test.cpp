@@ -184,6 +184,9 @@ TEST_CASE("import npy: masks and labels that belong to nothing are refused") {
   rejected("train/aa.labels.npy", {"aa.labels"});
   rejected("labels.npy", {"mine/labels.npy", "beside the arrays"});
   rejected("aa.mask.npy", {"mine/aa.mask.npy", "beside the arrays"});
+  rejected("train/aa.mask.npz", {"train/aa.mask.npz: is not read", "NAME.mask.npy"});
+  rejected("train/labels.NPY", {"train/labels.NPY: is not read", "labels.npy"});
+  rejected("test/labels.csv", {"test/labels.csv: is not read"});
 
   const Arrays a;  // with a spec, arrays may be left out, with their masks
   write_floats(a.in / "train/v.npy", {2, 2}, {1, 2, 3, 4});
@@ -231,9 +234,38 @@ TEST_CASE("import npy: what training will miss is said") {
   CHECK(mentions(a.notes, "train: modality 'once' has one item"));
   CHECK(mentions(a.notes, "test: modality 'once' has no items"));
   CHECK(mentions(a.notes, "only one of train and test has labels.npy"));
+  write_ints(a.in / "train/labels.npy", {2}, {0, 2});
+  write_floats(a.in / "test/v.npy", {4, 1}, {1, 1, 2, 2});
+  fs::remove(a.in / "train/once.npy");
+  fs::remove(a.in / "test/once.npy");
+  write_ints(a.in / "test/labels.npy", {4}, {1, -1, 3, 2});
+  fs::remove_all(a.out);
+  a.notes.clear();
+  CHECK(a.import().description().classes == 4);
+  CHECK(a.notes == std::vector<std::string>{"test: of classes that no sample of train has: 1, 3"});
+  write_ints(a.in / "train/labels.npy", {2}, {1, -2});
+  fs::remove_all(a.out);
+  a.check_rejected(ErrorKind::data,
+                   {"train/labels.npy: sample 1 is of class -2", "-1 stands for an unknown one"});
+  fs::remove(a.in / "train/labels.npy");
+  fs::remove(a.in / "test/labels.npy");
   write_floats(a.in / "test/v.npy", {0, 1}, {});
   fs::remove_all(a.out);
   a.check_rejected(ErrorKind::data, {"test/v.npy", "holds nothing", "split without samples"});
+}
+
+TEST_CASE("import npy: a constant of any size has a range") {
+  for (const float constant : {0.0F, -7.5F, 1.0F, 16777216.0F, -3e10F, 3e38F,
+                               std::numeric_limits<float>::max(), std::numeric_limits<float>::lowest()}) {
+    CAPTURE(constant);
+    const Arrays a;
+    write_floats(a.in / "train/v.npy", {2, 2}, {constant, constant, constant, constant});
+    const ValueRange range = a.import().modality(0).range;
+    CHECK(range.min <= constant);
+    CHECK(range.max >= constant);
+    CHECK(range.min < range.max);
+    CHECK(std::isfinite(range.max));
+  }
 }
 
 TEST_CASE("import npy: vocabularies of other systems are read") {

@@ -281,7 +281,9 @@ TEST_CASE("import npy: what is wrong with arrays is said with the file and the r
   });
   rejected({"labels.npy", "integers"},
            [](const Arrays& a) { write_floats(a.in / "train/labels.npy", {2}, Reals(2)); });
-  rejected({"label 1 is -2"}, [](const Arrays& a) { write_ints(a.in / "train/labels.npy", {2}, {0, -2}); });
+  rejected({"sample 1 is of class -2"}, [](const Arrays& a) {
+    write_ints(a.in / "train/labels.npy", {2}, {0, -2});
+  });
   rejected({"test", "other .npy files"}, [](const Arrays& a) {
     write_floats(a.in / "test/a.npy", {2, 2}, Reals(4));
   });

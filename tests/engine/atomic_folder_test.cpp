@@ -166,6 +166,19 @@ TEST_CASE("atomic folder: a link to a folder stays, permissions stay") {
   CHECK((status.st_mode & 0777) == 0700);
 }
 
+TEST_CASE("atomic folder: a link to nothing is found before there is work") {
+  const TempFolder at;
+  std::filesystem::create_directory_symlink("nothing", at / "link");
+  for (const IfExists if_exists : {IfExists::replace, IfExists::refuse}) {
+    const std::string message = error_of(if_exists == IfExists::replace ? ErrorKind::io : ErrorKind::busy,
+                                         [&] { AtomicFolder folder(at / "link", if_exists); });
+    CHECK(contains(message, "link: exists and is "));
+    CHECK(contains(error_of(ErrorKind::io, [&] { AtomicFolder folder(at / "link/below", if_exists); }),
+                   "a symbolic link to nothing"));
+  }
+  CHECK(at.listing() == "link ");
+}
+
 TEST_CASE("atomic folder: killed while writing and before every rename") {
   for (const bool exchanged : {true, false})
     for (const bool existed : {true, false})

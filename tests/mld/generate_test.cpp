@@ -11,7 +11,9 @@
 #include "mld/mld.h"
 #include "mld/train.h"
 #include "tests/expect_error.h"
+#include "tests/mld/vector_data.h"
 #include "tests/mld/workshop.h"
+#include "tests/temp_folder.h"
 
 namespace mld {
 namespace {
@@ -117,6 +119,21 @@ TEST_CASE("generate: what is no call of the model is refused before anything is 
   std::filesystem::remove(w.folder / "run/autoencoder.sound.safetensors");
   const Model less = Model::open(w.folder / "run");
   refused(ErrorKind::model, "autoencoder of 'sound'", [&] { check_generate(less, 1, {}, {}, settings); });
+}
+
+TEST_CASE("generate: values that are not finite are no samples") {
+  const mld_test::TempFolder folder;
+  mld_test::make_vectors(folder / "store");
+  train({.config = mld_test::vector_config(folder / "store"), .out = folder / "run"}, {});
+  const Model model = Model::open(folder / "run");
+  constexpr float kInfinity = std::numeric_limits<float>::infinity();
+  for (const float z : {kInfinity, -kInfinity, std::numeric_limits<float>::quiet_NaN()})
+    for (int i = 0; i < model.modalities(); ++i) {
+      const Tensor latents = Tensor::empty({2, model.layout().dims[static_cast<std::size_t>(i)]});
+      std::ranges::fill(latents.span<float>(), z);
+      refused(ErrorKind::diverged, "modality '" + model.modality(i).name + "'",
+              [&] { model.decode(i, latents); });
+    }
 }
 
 TEST_CASE("Generator: values of another scale, and schedules that do not fit, are refused") {

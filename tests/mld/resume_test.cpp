@@ -145,6 +145,28 @@ TEST_CASE("resume: a budget of less than what is done is refused with both numbe
   CHECK(everything(p.out) == before);
 }
 
+TEST_CASE("resume: a budget that would be written down but not used is refused, and nothing changes") {
+  Place p;
+  p.run(p.out, {});
+  const std::string before = everything(p.out);
+  for (const std::vector<std::string>& settings : {std::vector<std::string>{"score.minutes=30"},
+                                                   {"score.epochs=2"},
+                                                   {"score.steps=0", "score.epochs=2"},
+                                                   {"stage1.minutes=1"},
+                                                   {"modalities.a.classifier_training.epochs=1.3"},
+                                                   {"score.schedule_steps=5"}}) {
+    CAPTURE(settings.back());
+    const std::string message = error_of(ErrorKind::usage, [&] { p.resume(settings); });
+    CHECK(contains(message, " steps are made"));
+    CHECK(contains(message, "leave the budget as it is"));
+    CHECK(everything(p.out) == before);
+  }
+  // With more steps the limit of time is one that was used.
+  CHECK(p.resume({"score.steps=9", "score.minutes=30"}) == StageEnd::finished);
+  CHECK(record(p.out, "score").steps == 9);
+  Model::open(p.out);
+}
+
 TEST_CASE("resume: other settings are refused, wherever they are written") {
   Place p;
   p.run(p.out, {});
@@ -162,7 +184,9 @@ TEST_CASE("resume: other settings are refused, wherever they are written") {
   text.replace(at, text.find(',', at) - at, "\"lr\": 0.07");
   write_file_atomically(p.out / "config.json", text);
   const std::string message = error_of(ErrorKind::model, [&] { p.resume({"score.lr=0.07"}); });
-  CHECK(contains(message, "score.safetensors: was trained with another configuration"));
+  CHECK(contains(message, "score.safetensors: was trained with other settings"));
+  CHECK(contains(message, "score.lr: 0.001, not 0.07"));
+  CHECK(contains(error_of(ErrorKind::model, [&] { Model::open(p.out); }), "score.lr: 0.001, not 0.07"));
 }
 
 TEST_CASE(
@@ -314,29 +338,68 @@ TEST_CASE(
   }
 }
 
-TEST_CASE("data: others let in by name leave their mark, and not their description") {
+TEST_CASE("data: others let in by name leave their mark, and are those of the run from then on") {
   Place p;
   p.run(p.out, {}, {.stages = StageChoice::autoencoders});
-  const std::string described = read_text(p.out / "dataset.json");
   const std::string first = read_run_dataset({p.out}).fingerprint;
+  const fs::path before = p.store;
   p.store = p.folder / "other";
   make_vectors(p.store, {.swapped = true});
   const std::string second = data::Store::open(p.store).description().fingerprint;
   CHECK(first != second);
+  // Nothing to train, nothing to write down.
+  CHECK(contains(error_of(ErrorKind::usage,
+                          [&] { p.resume({}, {.stages = StageChoice::autoencoders, .other_data = true}); }),
+                 "no step left to train"));
+  CHECK(read_run_dataset({p.out}).fingerprint == first);
   CHECK(p.resume({}, {.other_data = true}) == StageEnd::finished);
-  CHECK(read_text(p.out / "dataset.json") == described);
+  CHECK(read_run_dataset({p.out}).fingerprint == second);
   CHECK(record(p.out, "score").data == second);
   CHECK(record(p.out, "score").other_data == std::set<std::string>{first});
   CHECK(record(p.out, "autoencoder.a").other_data.empty());
   const Model model = Model::open(p.out);
   REQUIRE_FALSE(model.remarks().empty());
-  CHECK(contains(model.remarks().back(), "score: trained on more than one set of data"));
+  CHECK(contains(model.remarks().back(), "score: trained on data of fingerprint " + second));
+  CHECK(contains(model.remarks().back(), "others (--other-data): " + first));
+
+  const std::string whole = everything(p.out);
+  CHECK(p.resume({}) == StageEnd::finished);
+  CHECK(everything(p.out) == whole);
+  p.store = before;
+  CHECK(contains(error_of(ErrorKind::busy, [&] { p.resume({}); }), "--other-data"));
+  p.store = p.folder / "other";
 
   const fs::path reused = p.folder / "reused";
+  CHECK(contains(error_of(ErrorKind::model, [&] { p.run(reused, {}, {.reuse = p.out}); }), first));
   CHECK(p.run(reused, {}, {.reuse = p.out, .other_data = true}) == StageEnd::finished);
   CHECK(record(reused, "score").other_data == std::set<std::string>{first});
   CHECK(contains(read_text(reused / "reused.json"), first));
   CHECK_FALSE(Model::open(reused).remarks().empty());
+}
+
+TEST_CASE("data: a network that saw only the later data says nothing of those before") {
+  Place p;
+  CHECK(p.run(p.out, {}, {.stages = StageChoice::classifiers}) == StageEnd::finished);
+  p.store = p.folder / "other";
+  make_vectors(p.store, {.swapped = true});
+  p.resume({}, {.other_data = true});
+  CHECK(record(p.out, "score").other_data.empty());
+  CHECK(Model::open(p.out).remarks().empty());
+}
+
+TEST_CASE("data: those before are marked where no fingerprint tells them, even if the training is killed") {
+  Place p;
+  p.run(p.out, {}, {.stages = StageChoice::autoencoders});
+  data::Description old = read_run_dataset({p.out});
+  old.fingerprint.clear();
+  old.provenance.seed += 1;
+  write_file_atomically(p.out / "dataset.json", data::to_json(old));
+  for (const char* name : {"autoencoder.a", "autoencoder.b"})
+    strip(p.out / (std::string(name) + ".safetensors"), {"data"});
+  p.stop_after(0, {}, {.other_data = true});
+  p.resume({});
+  CHECK(record(p.out, "score").other_data == std::set<std::string>{"unknown"});
+  CHECK_FALSE(Model::open(p.out).remarks().empty());
 }
 
 TEST_CASE("data: without a fingerprint descriptions are compared, and that is said once") {
@@ -400,6 +463,53 @@ TEST_CASE(
         1);
   p.resume({"score.steps=8"});  // from here on it is known
   CHECK(Model::open(p.out).unchecked().empty());
+}
+
+TEST_CASE("parts: a configuration that is not that of the networks is refused by whoever opens the run") {
+  Place p;
+  p.run(p.out, {});
+  const auto refused = [&](const std::string& config, const char* text) {
+    CAPTURE(text);
+    write_file_atomically(p.out / "config.json", config);
+    CHECK(contains(error_of(ErrorKind::model, [&] { Model::open(p.out); }), text));
+  };
+  const auto configured = [&](const std::vector<std::string>& settings) {
+    return to_json(vector_config(p.store, settings));
+  };
+  const std::string own = read_text(p.out / "config.json");
+  refused(configured({"seed=1"}), "seed: 0, not 1");
+  refused(configured({"score.lr=0.5"}), "score.lr");
+  refused(configured({"score.steps=7"}), "score.steps: 6, not 7");
+  refused(configured({"stage1.steps=5"}), "modalities.a.stage1.steps: 4, not 5");
+  refused(configured({"modalities.b.classifier_training.lr=0.5"}), "modalities.b.classifier_training.lr");
+  refused(configured({"modalities.b.weight=3"}), "modalities.b.weight");
+  Config turned = vector_config(p.store, {});
+  std::swap(turned.modalities[0], turned.modalities[1]);
+  refused(to_json(turned), "a, b, not b, a");
+  // How samples are drawn and where the data are is for whoever continues to say.
+  write_file_atomically(p.out / "config.json",
+                        configured({"sampler.steps=3", "run.log_every=1", "threads=1"}));
+  Model::open(p.out);
+  write_file_atomically(p.out / "config.json", own);
+  Model::open(p.out);
+  // Parts taken over from a run of another seed are no mistake.
+  p.run(p.folder / "next", {"seed=5"}, {.reuse = p.out});
+  Model::open(p.folder / "next");
+}
+
+TEST_CASE("parts: what is not a temporary of ours is found before anything changes") {
+  for (const char* name : {".score.safetensors.tmp", ".config.json.tmp", ".metrics.jsonl.tmp"}) {
+    CAPTURE(name);
+    Place p;
+    p.run(p.out, {});
+    write_file_atomically(p.out / "evaluation.json", "{}");
+    write_file_atomically(p.folder / "precious", "precious");
+    fs::create_hard_link(p.folder / "precious", p.out / name);
+    const std::string before = everything(p.out);
+    CHECK(contains(error_of(ErrorKind::io, [&] { p.resume({"score.steps=9"}); }), name));
+    CHECK(everything(p.out) == before);
+    CHECK(read_text(p.folder / "precious") == "precious");
+  }
 }
 
 TEST_CASE("parts: classifiers that are trained after the score network become its own") {

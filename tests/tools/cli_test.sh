@@ -265,6 +265,7 @@ check "eval: more samples than there are" grep -q '1000 samples were asked for' 
 works eval run --given-sets left --samples 8 --resample 1 --out sets.json
 check "eval --given-sets" eval "grep -q 'left -> right' out && ! grep -q 'right -> left' out"
 refuses 2 "'2' is none of sizes 1, loo (all but one), all, or names of left, right" eval run --given-sets 2
+refuses 2 "'left+left' names 'left' twice" eval run --given-sets left+left
 for empty in "eval run --out" "eval run --data" "eval run --given-sets" "report run --out" "report run --data" \
   "bench-samplers run --out" "compare run --out" "ablate score.d=1 --data store --out"; do
   refuses 2 "found '', which is no value" $empty ''
@@ -438,6 +439,9 @@ if [ -c /dev/full ]; then
   "$mldctl" data info store >/dev/full 2>err
   code=$? said="data info, with stdout on a full disk"
   : >out
+  ended 7 "standard output: cannot write: No space left on device"
+  "$mldctl" train --help-config >/dev/full 2>err  # longer than a buffer of the C library
+  code=$? said="train --help-config, with stdout on a full disk"
   ended 7 "standard output: cannot write: No space left on device"
 fi
 summary

@@ -47,6 +47,17 @@ for file in config.json dataset.json score.safetensors autoencoder.left.safetens
   in_place_of run/$file sample run -n 2 --out x --device cpu
 done
 in_place_of run/config.json train --resume --out run --device cpu
+for file in config.json dataset.json score.safetensors; do  # the same code as for a file that holds nonsense
+  rm -rf odd
+  cp -r run odd
+  rm odd/$file
+  echo '{"x": 1}' >odd/$file
+  run sample odd -n 2 --out x --device cpu
+  expected=$code
+  rm odd/$file && mkfifo odd/$file
+  bounded sample odd -n 2 --out x --device cpu
+  check "$said: exit code $code, $expected for nonsense" [ $code = $expected ]
+done
 in_place_of run/score.safetensors export run x.safetensors
 in_place_of run/score.safetensors inspect run/score.safetensors
 for file in picture.png sound.wav array.npy; do

@@ -44,6 +44,10 @@ other shape "modality 'left' has shape [2,3,1], the model was trained on [2,2,1]
 other kind "modality 'left' has kind vector, the model was trained on image"
 other range "modality 'left' has values from -1 to 1, the model was trained on 0 to 1"
 
+cp -r in in-classes
+values 32 '\x05' | npy in-classes/train/labels.npy '|u1' 32
+other classes "has 6 classes, the model was trained on"
+
 # --- options ----------------------------------------------------------------------------------------------------
 
 from=(sample run --from store --given-mods left --out refused)
@@ -52,6 +56,10 @@ for rows in -1 1:1 2:1 : 1: 1:2:3 a 99999999999999999999 9223372036854775807 0:9
 done
 refuses 2 "rows 0:9 of split 'test', which has 8" "${from[@]}" -n 9
 refuses 2 "rows 8:9 of split 'test', which has 8" "${from[@]}" --index 8
+ln -s nothing dangling
+refuses 7 "dangling: exists and is a symbolic link to nothing" sample run -n 2 --out dangling
+refuses 7 "a symbolic link to nothing" sample run -n 2 --out dangling/below
+check "a link to nothing was written through" [ ! -e nothing ]
 refuses 2 "--index: goes with --from" sample run --index 0:2 --out refused
 refuses 2 "--given-mods: 'left' is named twice" sample run --from store --given-mods left,left --out refused
 refuses 2 "--want: 'left' is named twice" sample run --want left,left --out refused

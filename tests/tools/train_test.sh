@@ -46,9 +46,15 @@ check "a continued stage is told" grep -qx 'score: continues from step 6 of 12 s
 works "${tiny[@]}" --data A --out straight --set score.steps=12
 same longer/score.safetensors straight/score.safetensors
 same longer/config.json straight/config.json
-refuses 2 "6 steps are made, more than the 3 steps that score now asks for" "${resume[@]}" --out run --steps 3 --stage score
-refuses 2 "4 steps are made, more than the 2 steps that modalities.a.stage1 now asks for" "${resume[@]}" --out run --set stage1.steps=2
-refuses 2 "4 steps are made, more than the 4 steps, 1 epochs (3 steps) that modalities.a.classifier_training now asks for" "${resume[@]}" --out run --set classifier_training.epochs=1
+refuses 2 "6 steps are made, more than the 3 that score now asks for (3 steps)" "${resume[@]}" --out run --steps 3 --stage score
+refuses 2 "4 steps are made, more than the 2 that modalities.a.stage1 now asks for (2 steps)" "${resume[@]}" --out run --set stage1.steps=2
+refuses 2 "4 steps are made, more than the 3 that modalities.a.classifier_training now asks for (4 steps, 1 epochs (3 steps))" "${resume[@]}" --out run --set classifier_training.epochs=1
+for budget in "--epochs 9 --stage score --set score.steps=6" "--minutes 5" "--minutes 5 --stage ae"; do
+  refuses 2 "leave the budget as it is or give a larger one" "${resume[@]}" --out run $budget
+done
+fresh shorter && rm shorter/score.safetensors
+works "${resume[@]}" --out shorter --modality a --steps 7
+check "the budget of another modality changed" [ "$(grep -c '"steps": 7,' shorter/config.json)" = 2 ]
 refuses 2 "--stop-here has no stage to end" "${resume[@]}" --out run --stop-here
 refuses 2 "--stop-here is of a run that is continued; add --resume" "${tiny[@]}" --data A --out x --stop-here
 refuses 2 "--retrain-score trains the score network anew" "${resume[@]}" --out run --set stage1.steps=9
@@ -70,9 +76,11 @@ for data in B wide; do
   check "a refused reuse left a folder" [ ! -e x ]
 done
 works "${resume[@]}" --out other --data B --other-data --set score.steps=9
-same other/dataset.json run/dataset.json
+same other/dataset.json B/dataset.json
 works report other
-check "other data are marked in the report" grep -q 'more than one set of data (--other-data)' other/report.html
+check "other data are marked in the report" grep -q 'was trained on others (--other-data)' other/report.html
+works "${resume[@]}" --out other --data B
+refuses 8 "other: was trained on other data than A holds" "${resume[@]}" --out other --data A
 refuses 2 "--other-data goes with --resume or --reuse" "${tiny[@]}" --data A --out x --other-data
 
 mkdir -p sub
@@ -99,6 +107,18 @@ for part in autoencoder.a autoencoder.b classifier.a; do
   refuses 4 "mixed/$part.safetensors: is not the $part" "${resume[@]}" --out mixed
   check "a refused command left something" [ ! -e x -a ! -e x.safetensors ]
 done
+fresh mixed && cp seed1/classifier.a.safetensors mixed/
+refuses 4 "remove this one and train it with --resume --stage classifier" sample mixed -n 2 --out x
+rm mixed/classifier.a.safetensors
+works "${resume[@]}" --out mixed --stage classifier
+works sample mixed -n 2 --out mixed-samples
+fresh mixed && cp seed1/config.json mixed/
+for command in "sample mixed -n 2 --out x" "eval mixed" "export mixed x.safetensors" "report mixed" "train --resume --out mixed"; do
+  run $command
+  check "$said: exit code $code, expected 4" [ $code = 4 ]
+  check "$said: the difference is not told" grep -qx '  seed: 0, not 1' err
+done
+check "a refused command left something" [ ! -e x -a ! -e x.safetensors ]
 works sample right.safetensors -n 2 --out right
 check "nothing is unchecked" [ "$(count 'was not checked')" = 0 ]
 

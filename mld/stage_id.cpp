@@ -1,0 +1,76 @@
+#include "mld/stage_id.h"
+
+#include <algorithm>
+
+#include "mld/budget.h"
+
+namespace mld {
+namespace {
+
+// In the order of the latents.
+std::string modality_names(const Config& config) {
+  std::string names;
+  for (const ModalityConfig& m : config.modalities) names += (names.empty() ? "" : ", ") + m.name;
+  return names;
+}
+
+}  // namespace
+
+std::string StageId::name() const {
+  if (kind == StageKind::score) return "score";
+  return (kind == StageKind::autoencoder ? "autoencoder/" : "classifier/") + modality;
+}
+
+std::string StageId::part() const {
+  std::string text = name();
+  std::ranges::replace(text, '/', '.');
+  return text;
+}
+
+std::string StageId::key() const {
+  if (kind == StageKind::score) return "score";
+  return "modalities." + modality + (kind == StageKind::autoencoder ? ".stage1" : ".classifier_training");
+}
+
+std::filesystem::path StageId::file(const RunFiles& run) const {
+  if (kind == StageKind::score) return run.score();
+  return kind == StageKind::autoencoder ? run.autoencoder(modality) : run.classifier(modality);
+}
+
+TrainConfig* StageId::settings(Config& config) const {
+  if (kind == StageKind::score) return &config.score;
+  const auto found = std::ranges::find(config.modalities, modality, &ModalityConfig::name);
+  if (found == config.modalities.end()) return nullptr;
+  return kind == StageKind::autoencoder ? &found->stage1 : &found->classifier_training;
+}
+
+bool StageId::depends_on(const std::string& setting) const {
+  if (kind == StageKind::score)
+    return setting.starts_with("score.") || setting.starts_with("model.") ||
+           (setting.starts_with("modalities.") && setting.ends_with(".weight"));
+  const std::string own = "modalities." + modality + ".";
+  if (!setting.starts_with(own)) return false;
+  const std::string rest = setting.substr(own.size());
+  if (rest == "name" || rest == "units") return true;
+  const bool of_classifier = rest.starts_with("classifier");  // and classifier_training
+  return (kind == StageKind::classifier) == of_classifier && rest != "weight";
+}
+
+Config check_settings(const StageId& id, const StageRecord& record, const Config& config,
+                      const std::filesystem::path& source, Budgets budgets) {
+  Config then = parse_config(record.config, record.file.string());
+  const bool of_score = id.kind == StageKind::score;
+  std::string other;
+  for (const SettingDifference& d : differences(then, config)) {
+    const bool counts = id.depends_on(d.key) || (of_score && d.key == "seed");
+    if (counts && (budgets == Budgets::equal || !is_budget_key(d.key))) other += "\n  " + d.str();
+  }
+  const std::string order = modality_names(then), order_now = modality_names(config);
+  if (of_score && order != order_now) other += "\n  modalities: " + order + ", not " + order_now;
+  MLD_CHECK_AS(ErrorKind::model, other.empty() && id.settings(then) != nullptr, record.file.string(),
+               ": was trained with other settings than ", source.string(),
+               " holds; put the files of one run together:", other);
+  return then;
+}
+
+}  // namespace mld
