@@ -27,6 +27,7 @@ namespace fs = std::filesystem;
 constexpr const char* kTrain = "train";
 constexpr const char* kTest = "test";
 constexpr const char* kSpec = "modalities.json";
+constexpr std::int64_t kMaxClasses = 1 << 16;  // where only the labels say how many there are
 
 // What is known of a modality before its arrays are opened.
 struct Wanted {
@@ -230,15 +231,18 @@ Column read_column(const fs::path& folder, const SplitFiles& files, const Modali
   return column;
 }
 
-std::vector<std::int32_t> read_labels(const fs::path& path, std::int64_t samples) {
+std::vector<std::int32_t> read_labels(const fs::path& path, std::int64_t samples, std::int64_t classes) {
   const NpyArray array(path);
   MLD_CHECK_AS(ErrorKind::data, array.shape() == Shape{samples}, array.name(), ": shape ", array.shape(),
                ", expected [", samples, "], one class per sample");
   std::vector<std::int32_t> labels(static_cast<std::size_t>(samples));
   array.copy<std::int32_t>(0, labels);
-  const auto bad = std::ranges::find_if(labels, [](std::int32_t label) { return label < -1; });
-  MLD_CHECK_AS(ErrorKind::data, bad == labels.end(), array.name(), ": sample ", bad - labels.begin(),
-               " is of class ", *bad, "; classes count from 0, -1 stands for an unknown one");
+  const std::int64_t last = (classes >= 0 ? classes : kMaxClasses) - 1;
+  const std::int64_t bad = first_outside(labels, -1, last);
+  MLD_CHECK_AS(ErrorKind::data, bad < 0, array.name(), ": sample ", bad, " is of class ",
+               labels[static_cast<std::size_t>(bad)], ", expected 0 to ", last,
+               " or -1 for an unknown one; number the classes from 0, or give their number as \"classes\" in "
+               "modalities.json");
   return labels;
 }
 
@@ -269,7 +273,7 @@ Part read_part(const fs::path& folder, const SplitFiles& files, Spec& spec) {
     if (part.columns.empty()) part.samples = values.shape()[0];
     part.columns.push_back(read_column(at, files, wanted.modality, std::move(values), part.samples));
   }
-  if (files.labels) part.labels = read_labels(at / "labels.npy", part.samples);
+  if (files.labels) part.labels = read_labels(at / "labels.npy", part.samples, spec.classes);
   return part;
 }
 
@@ -379,15 +383,26 @@ std::array<std::vector<std::int32_t>, 2> divide(std::int64_t samples, const NpyI
   return rows;
 }
 
-// Classes of other splits that no sample of the training split has.
-std::string untrained_classes(const Part& train, const Part& part) {
-  const std::set<std::int32_t> known(train.labels.begin(), train.labels.end());
-  std::set<std::int32_t> unknown;
-  for (const std::int32_t label : part.labels)
-    if (label >= 0 && !known.contains(label)) unknown.insert(label);
-  std::string text;
-  for (const std::int32_t label : unknown) text += (text.empty() ? "" : ", ") + std::to_string(label);
-  return text;
+std::set<std::int32_t> classes_of(const Part& part) {
+  std::set<std::int32_t> classes(part.labels.begin(), part.labels.end());
+  classes.erase(-1);
+  return classes;
+}
+
+void note_classes(const std::vector<Part>& parts, std::int64_t classes, std::vector<std::string>& notes) {
+  const Part& train = parts[0];
+  if (train.labels.empty()) return;
+  const std::set<std::int32_t> trained = classes_of(train);
+  for (const Part& part : std::span(parts).subspan(1)) {
+    std::vector<std::string> unknown;
+    for (const std::int32_t label : classes_of(part))
+      if (!trained.contains(label)) unknown.push_back(std::to_string(label));
+    if (!unknown.empty())
+      notes.push_back(cat(part.name, ": of classes that no sample of ", kTrain, " has: ", join(unknown)));
+  }
+  if (static_cast<std::int64_t>(trained.size()) < classes)
+    notes.push_back(cat(kTrain, ": has samples of ", trained.size(), " of the ", classes, " classes, 0 to ",
+                        classes - 1));
 }
 
 // What training and evaluation will miss.
@@ -401,9 +416,6 @@ void note_sizes(const std::vector<Part>& parts, const Spec& spec, std::vector<st
     }
     if (part.labels.empty() != parts[0].labels.empty())
       notes.push_back(cat("only one of ", kTrain, " and ", part.name, " has labels.npy"));
-    const std::string unknown = parts[0].labels.empty() ? "" : untrained_classes(parts[0], part);
-    if (!unknown.empty())
-      notes.push_back(cat(part.name, ": of classes that no sample of ", kTrain, " has: ", unknown));
   }
 }
 
@@ -456,7 +468,8 @@ std::vector<std::string> import_npy(const fs::path& folder, const fs::path& out,
                                : read_vocabulary(folder / m.vocabulary, m.categories, notes));
   }
 
-  writer.describe(describe(spec, input, parts, options.seed));
+  const Description description = describe(spec, input, parts, options.seed);
+  writer.describe(description);
   write_split(writer, kTrain, parts[0], spec, rows[0]);
   if (!rows[1].empty()) write_split(writer, kTest, parts[0], spec, rows[1]);
   for (const Part& part : std::span(parts).subspan(1)) {
@@ -468,6 +481,7 @@ std::vector<std::string> import_npy(const fs::path& folder, const fs::path& out,
     if (!spec.modalities[m].modality.vocabulary.empty())
       writer.set_vocabulary(static_cast<int>(m), vocabularies[m]);
   note_sizes(parts, spec, notes);
+  note_classes(parts, description.classes, notes);
   writer.commit();
   return notes;
 }

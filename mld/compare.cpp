@@ -6,8 +6,8 @@
 #include <set>
 
 #include "engine/core/error.h"
+#include "engine/core/names.h"
 #include "engine/io/file_error.h"
-#include "mld/names.h"
 #include "mld/tables/evaluation_file.h"
 #include "mld/tables/layout.h"
 

@@ -169,6 +169,12 @@ Config resolve(const FileLayer& file, const ConfigSources& sources) {
     }
   } else if (!named.data.store.empty() && sources.describe) {
     config = default_config(sources.describe(named.data.store));
+    if (sources.earlier)
+      for (ModalityConfig& modality : config.modalities) {
+        const auto& earlier = sources.earlier->modalities;
+        const auto found = std::ranges::find(earlier, modality.name, &ModalityConfig::name);
+        if (found != earlier.end()) modality.units = found->units;
+      }
   }
   config::Reader reader(config);
   apply_layers(reader, file, sources);

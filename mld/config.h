@@ -22,6 +22,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -51,9 +52,9 @@ struct TrainConfig {
   std::int64_t batch = 128;
   double lr = 1e-3;
   LearningRate schedule = LearningRate::constant;
-  double final_lr = 0;      // cosine: where the learning rate ends
+  double final_lr = 0;              // cosine: where the learning rate ends
   std::int64_t schedule_steps = 0;  // cosine: its length; 0: the budget
-  std::int64_t warmup = 0;  // steps
+  std::int64_t warmup = 0;          // steps
   double weight_decay = 0;
   bool decoupled_decay = false;
   double clip = 0;  // gradient norm; 0: no clipping
@@ -153,6 +154,9 @@ struct ConfigSources {
   // What the store `data.store` holds; asked where no preset is chosen and a store is named, so that data of
   // the user's own need no preset: default_config() is the lowest layer then. May be empty.
   std::function<data::Description(const std::string& store)> describe;
+  // A run that is continued, or whose networks are taken over: default_config() gives the units of its
+  // modalities, as earlier versions had others by default. May be empty.
+  std::optional<Config> earlier;
 };
 
 // The resolved configuration; see the head of this file.

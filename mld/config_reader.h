@@ -10,7 +10,7 @@
 
 #include "mld/config.h"
 #include "mld/config_fields.h"
-#include "mld/names.h"
+#include "engine/core/names.h"
 
 namespace mld::config {
 

@@ -5,6 +5,7 @@
 #include <numeric>
 #include <optional>
 
+#include "engine/core/names.h"
 #include "engine/io/file_error.h"
 #include "mld/evaluate_information.h"
 #include "mld/evaluation_rows.h"
@@ -15,7 +16,6 @@
 #include "mld/metrics/quality.h"
 #include "mld/metrics/weights.h"
 #include "mld/model_data.h"
-#include "mld/names.h"
 #include "mld/row_draw.h"
 #include "mld/stage.h"
 

@@ -5,8 +5,8 @@
 #include <string_view>
 
 #include "engine/core/error.h"
+#include "engine/core/names.h"
 #include "engine/io/file_error.h"
-#include "mld/names.h"
 
 namespace mld {
 namespace {

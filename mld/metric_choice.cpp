@@ -4,7 +4,7 @@
 #include <array>
 #include <string_view>
 
-#include "mld/names.h"
+#include "engine/core/names.h"
 
 namespace mld {
 namespace {

@@ -1,7 +1,6 @@
 #include "mld/model.h"
 
 #include <algorithm>
-#include <set>
 
 #include "engine/core/drivers.h"
 #include "engine/core/hash.h"
@@ -9,7 +8,8 @@
 #include "engine/io/files.h"
 #include "engine/io/safetensors.h"
 #include "engine/ops/ops.h"
-#include "mld/run_files.h"
+#include "mld/budget.h"
+#include "mld/run_parts.h"
 #include "mld/sde.h"
 #include "nn/checkpoint.h"
 
@@ -130,42 +130,42 @@ void Model::note_unchecked(const std::filesystem::path& path) {
                              "same data was not checked"));
 }
 
-void Model::check_together(const RunFiles& files,
-                           const std::vector<std::pair<StageId, StageRecord>>& records) const {
-  std::set<std::string> seen;  // fingerprints of data
-  for (const auto& [id, record] : records) {
-    add_seen(record, seen);
-    if (has_score() && id.kind != StageKind::score)
-      check_part(score_record_, id.part(), record.content, record.file);
-  }
-  if (has_score()) check_data(score_record_, seen, dataset_.fingerprint, files.dataset());
-  // Programs of before such records wrote down budgets that were not used.
-  const Budgets budgets = score_record_.parts.empty() ? Budgets::may_differ : Budgets::equal;
-  for (const auto& [id, record] : records) check_settings(id, record, config_, files.config(), budgets);
-}
-
 Model Model::open_run(const std::filesystem::path& folder, Device device) {
   const RunFiles files{folder};
-  Model model(read_run_config(files), read_run_dataset(files), device);
-  std::vector<std::pair<StageId, StageRecord>> records;
-  const auto load = [&](const StageId& id, auto& slot, auto make) {
-    if (!path_exists(id.file(files))) return;
-    slot = std::make_unique<typename std::decay_t<decltype(slot)>::element_type>(make(), device);
-    records.emplace_back(id, load_finished(id.file(files), slot->store));
-    for (const std::string& line : mld::remarks(records.back().second, id.part()))
-      model.remarks_.push_back(line);
-  };
-  for (int i = 0; i < model.modalities(); ++i) {
-    const ModalityConfig& m = model.modality(i);
-    Nets& nets = model.nets_[static_cast<std::size_t>(i)];
-    load({StageKind::autoencoder, m.name}, nets.autoencoder,
-         [&] { return make_autoencoder(m, model.info(i)); });
-    load({StageKind::classifier, m.name}, nets.classifier,
-         [&] { return make_classifier(m, model.info(i), model.dataset_.classes); });
+  Config config = read_run_config(files);
+  data::Description dataset = read_run_dataset(files);
+  const std::vector<RunPart> parts = open_parts(files, config, dataset.fingerprint);
+  std::vector<std::string> corrected;
+  for (const RunPart& part : parts) {
+    TrainConfig& named = *part.id.settings(config);
+    const TrainConfig& used = *part.id.settings(part.made_with);
+    if (same_budget(named, used)) continue;
+    corrected.push_back(cat(files.config().string(), ": names another budget than ",
+                            part.record.file.string(), " was trained with, which counts: ", budget_text(used),
+                            ", not ", budget_text(named)));
+    named = used;
   }
-  load({StageKind::score, {}}, model.score_, [&] { return ScoreModel(model.config_); });
-  if (model.has_score()) model.score_record_ = records.back().second;
-  model.check_together(files, records);
+  Model model(std::move(config), std::move(dataset), device);
+  model.unchecked_ = std::move(corrected);
+  for (const RunPart& part : parts) {
+    for (const std::string& line : mld::remarks(part.record, part.id.part())) model.remarks_.push_back(line);
+    const auto load = [&](auto& slot, auto network) {
+      slot =
+          std::make_unique<typename std::decay_t<decltype(slot)>::element_type>(std::move(network), device);
+      part.load(slot->store);
+    };
+    if (part.id.kind == StageKind::score) {
+      load(model.score_, ScoreModel(model.config_));
+      model.score_record_ = part.record;
+      continue;
+    }
+    const int i = model.modality(part.id.modality);
+    Nets& nets = model.nets_[static_cast<std::size_t>(i)];
+    if (part.id.kind == StageKind::autoencoder)
+      load(nets.autoencoder, make_autoencoder(model.modality(i), model.info(i)));
+    else
+      load(nets.classifier, make_classifier(model.modality(i), model.info(i), model.dataset_.classes));
+  }
   model.note_unchecked(folder);
   return model;
 }

@@ -9,14 +9,12 @@
 #include <optional>
 #include <span>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "data/description.h"
 #include "mld/sampler.h"
 #include "mld/score_model.h"
 #include "mld/stage1.h"
-#include "mld/stage_id.h"
 #include "mld/stage_record.h"
 #include "mld/subsets.h"
 
@@ -42,8 +40,8 @@ class Model {
   // What must be said of the model beside its configuration: data that changed during the training, cosines
   // of several lengths. Belongs into every record of results.
   const std::vector<std::string>& remarks() const { return remarks_; }
-  // What could not be checked when it was opened, as it is older than the records that say it; for users,
-  // once.
+  // What could not be checked when it was opened, as it is older than the records that say it, or had to be
+  // put right; for users, once.
   const std::vector<std::string>& unchecked() const { return unchecked_; }
 
   const Config& config() const { return config_; }
@@ -99,8 +97,6 @@ class Model {
   Model(Config config, data::Description dataset, Device device);
   static Model open_run(const std::filesystem::path& folder, Device device);
   static Model open_file(const std::filesystem::path& file, Device device);
-  void check_together(const RunFiles& files,
-                      const std::vector<std::pair<StageId, StageRecord>>& records) const;
   void note_unchecked(const std::filesystem::path& path);
   // f on chunks of x, moved to the networks' device and back.
   Tensor on_device(const Tensor& x, const std::function<Tensor(const Tensor&)>& f) const;

@@ -3,8 +3,8 @@
 #include <algorithm>
 
 #include "data/modality_check.h"
+#include "engine/core/names.h"
 #include "engine/io/file_error.h"
-#include "mld/names.h"
 
 namespace mld {
 

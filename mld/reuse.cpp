@@ -1,11 +1,12 @@
 #include "mld/reuse.h"
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 
 #include "mld/run_data.h"
+#include "mld/run_parts.h"
 #include "mld/stage1.h"
-#include "mld/stage_record.h"
+#include "mld/stage_id.h"
+#include "nn/checkpoint.h"
 
 namespace mld {
 namespace {
@@ -15,16 +16,12 @@ namespace fs = std::filesystem;
 constexpr const char* kAllTheSame =
     "; --other-data takes its networks all the same, and the record then says so";
 
-void check_data(const fs::path& from, const data::Store& store, bool other_data,
-                const std::function<void(const std::string&)>& note) {
-  const DataComparison data = compare_data(read_run_dataset(RunFiles{from}), store.description());
-  MLD_CHECK_AS(ErrorKind::model, data.difference.empty() || other_data, from.string(),
-               ": was trained on other data than ", store.path().string(), " holds: ", data.difference,
-               kAllTheSame);
-  if (data.difference.empty() && !data.by_content && note)
-    note(
-        cat("reuse: ", from.string(), " or ", store.path().string(),
-            " has no fingerprint; that both are of the same data was not checked beyond their descriptions"));
+void check_recipe(const RunPart& part, const Config& config) {
+  std::string other;
+  for (const SettingDifference& d : differences(part.made_with, config))
+    if (part.id.depends_on(d.key)) other += "\n  " + d.str();
+  MLD_CHECK_AS(ErrorKind::model, other.empty(), part.record.file.string(),
+               ": was trained with another network or recipe than this configuration asks for:", other);
 }
 
 }  // namespace
@@ -34,70 +31,51 @@ std::vector<ReusedFile> reusable_files(const fs::path& from, const RunFiles& int
                                        const std::function<void(const std::string&)>& note) {
   const RunFiles source{from};
   const Config theirs = read_run_config(source);
-  check_data(from, store, other_data, note);
+  const bool others = trained_on_other_data(
+      source, store, {.kind = ErrorKind::model, .remedy = kAllTheSame, .allowed = other_data, .note = note});
+  const std::vector<ReusedFile> taken = recorded_files(source);
   std::vector<ReusedFile> files;
   // `make` gives the network that the file must fit.
-  const auto add = [&](const fs::path& file, const fs::path& target, const std::string& ours,
-                       const std::string& hash, const auto& make) {
-    MLD_CHECK_AS(ErrorKind::model, ours == hash, file.string(),
-                 ": was trained with another network or recipe than this configuration asks for (", hash,
-                 ", not ", ours, ")");
-    if (!fs::exists(file)) return;
+  const auto add = [&](const StageId& id, const std::string& recipe, const auto& make) {
+    const auto part = open_part(source, id, theirs, taken);
+    if (!part) return;
+    check_recipe(*part, config);
     auto net = make();
     nn::ParameterStore parameters(net, {.training = false});
-    const StageRecord record = load_finished(file, parameters);
-    const std::string& data = store.description().fingerprint;
-    MLD_CHECK_AS(ErrorKind::model, other_data || record.data.empty() || data.empty() || record.data == data,
-                 file.string(), ": was trained on data of fingerprint ", record.data, ", ",
+    part->load(parameters);
+    const std::string &trained_on = part->record.data, &data = store.description().fingerprint;
+    MLD_CHECK_AS(ErrorKind::model, other_data || trained_on.empty() || data.empty() || trained_on == data,
+                 part->record.file.string(), ": was trained on data of fingerprint ", trained_on, ", ",
                  store.path().string(), " holds those of fingerprint ", data, kAllTheSame);
-    files.push_back({file, target, hash, record.content, record.data});
+    files.push_back({part->record.file, id.file(into), recipe, part->record.content,
+                     others && trained_on.empty() ? kUnknownData : trained_on});
   };
   for (const ModalityConfig& m : config.modalities) {
-    const auto it = std::ranges::find(theirs.modalities, m.name, &ModalityConfig::name);
-    MLD_CHECK_AS(ErrorKind::model, it != theirs.modalities.end(), from.string(), ": has no modality '",
-                 m.name, "'");
+    MLD_CHECK_AS(
+        ErrorKind::model,
+        std::ranges::find(theirs.modalities, m.name, &ModalityConfig::name) != theirs.modalities.end(),
+        from.string(), ": has no modality '", m.name, "'");
     const data::Modality& info = store.modality(store.description().modality(m.name));
-    add(source.autoencoder(m.name), into.autoencoder(m.name), stage1_hash(m), stage1_hash(*it),
-        [&] { return make_autoencoder(m, info); });
+    add({StageKind::autoencoder, m.name}, stage1_hash(m), [&] { return make_autoencoder(m, info); });
     if (m.classifier != ClassifierKind::none)
-      add(source.classifier(m.name), into.classifier(m.name), classifier_hash(m), classifier_hash(*it),
+      add({StageKind::classifier, m.name}, classifier_hash(m),
           [&] { return make_classifier(m, info, store.description().classes); });
   }
+  MLD_CHECK_AS(ErrorKind::model, !files.empty(), from.string(),
+               ": has neither an autoencoder nor a classifier to take over");
   return files;
 }
 
-std::vector<ReusedFile> recorded_files(const RunFiles& run) {
-  std::vector<ReusedFile> files;
-  if (!fs::exists(run.reused())) return files;
-  try {
-    const auto record = nlohmann::json::parse(read_text(run.reused()));
-    for (const auto& [name, entry] : record.items())
-      files.push_back({entry.at("from").get<std::string>(), run.folder / fs::path(name).filename(),
-                       entry.at("recipe").get<std::string>(), entry.value("content", ""),
-                       entry.value("data", "")});
-  } catch (const nlohmann::json::exception& error) {
-    fail(ErrorKind::model, run.reused().string(), ": is damaged: ", error.what());
-  }
-  return files;
-}
-
-std::string to_json(const std::vector<ReusedFile>& files) {
-  nlohmann::json record = nlohmann::json::object();
-  for (const ReusedFile& f : files) {
-    auto& entry = record[f.target.filename().string()];
-    entry = {{"from", fs::absolute(f.source).lexically_normal().string()}, {"recipe", f.recipe}};
-    if (!f.content.empty()) entry["content"] = f.content;
-    if (!f.data.empty()) entry["data"] = f.data;
-  }
-  return record.dump(2) + "\n";
-}
-
-void check_targets(const std::vector<ReusedFile>& files) {
-  for (const ReusedFile& f : files)
-    if (const auto found = read_stage_record(f.target))
-      MLD_CHECK_AS(ErrorKind::busy, f.content.empty() || found->content == f.content, f.target.string(),
-                   ": is not the one of ", f.source.string(), " (content ", found->content, ", not ",
-                   f.content, "); leave --reuse out or choose another folder");
+void take_over(const ReusedFile& file, const fs::path& record) {
+  const auto source = read_stage_record(file.source);
+  MLD_CHECK_AS(ErrorKind::model, source && (file.content.empty() || source->content == file.content),
+               file.source.string(), ": is gone or has changed since ", record.string(),
+               " named it; name a run with --reuse, or remove reused.json to train this part here");
+  StageRecord copy = *source;
+  if (file.data == kUnknownData) copy.other_data.insert(kUnknownData);
+  nn::copy_with_notes(file.source, file.target, [&](Metadata& metadata) {
+    for (const auto& [key, value] : copy.entries()) metadata[key] = value;
+  });
 }
 
 }  // namespace mld

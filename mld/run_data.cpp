@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "engine/core/error.h"
 #include "engine/io/file_error.h"
 
 namespace mld {
@@ -69,6 +68,18 @@ DataComparison compare_data(const data::Description& trained, const data::Descri
     result.difference = "imported from other sources, or with another seed";
   }
   return result;
+}
+
+bool trained_on_other_data(const RunFiles& run, const data::Store& store, const OtherData& other) {
+  const DataComparison data = compare_data(read_run_dataset(run), store.description());
+  MLD_CHECK_AS(other.kind, data.difference.empty() || other.allowed, run.folder.string(),
+               ": was trained on other data than ", store.path().string(), " holds: ", data.difference,
+               other.remedy);
+  if (data.difference.empty() && !data.by_content && other.note)
+    other.note(
+        cat(run.folder.string(), " or ", store.path().string(),
+            " has no fingerprint: that they are of the same data was checked by their descriptions alone"));
+  return !data.difference.empty();
 }
 
 std::optional<fs::path> locate_store(const std::string& store, const fs::path& run) {

@@ -17,8 +17,6 @@
 
 #include "data/description.h"
 #include "mld/config.h"
-#include "mld/stage_record.h"
-#include "nn/parameter.h"
 
 namespace mld {
 
@@ -45,10 +43,6 @@ struct RunFiles {
 // The saved configuration and description. ErrorKind::model if the folder holds no run.
 Config read_run_config(const RunFiles& files);
 data::Description read_run_dataset(const RunFiles& files);
-
-// Fills a store with a stage's final weights (EMA where it has them) and returns what the file says. ErrorKind::model
-// if the file is missing or the stage has not finished.
-StageRecord load_finished(const std::filesystem::path& checkpoint, nn::ParameterStore& store);
 
 std::string read_text(const std::filesystem::path& path);  // ErrorKind::io
 

@@ -62,8 +62,12 @@ void RunFolder::check() const {
 }
 
 void RunFolder::write(const fs::path& file, std::string_view text) {
+  write(file, [&] { write_file_atomically(file, text); });
+}
+
+void RunFolder::write(const fs::path& file, const std::function<void()>& make) {
   written_.push_back(file);
-  write_file_atomically(file, text);
+  make();
 }
 
 // What a failed training must not take away: checkpoints, and lines of metrics.

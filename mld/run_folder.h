@@ -3,6 +3,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <string_view>
 #include <vector>
@@ -25,6 +26,7 @@ class RunFolder {
   bool holds_run() const { return holds_run_; }  // as it was found
   // A file of the start of a run; removed if that fails.
   void write(const std::filesystem::path& file, std::string_view text);
+  void write(const std::filesystem::path& file, const std::function<void()>& make);
   // The start is complete. What is there stays unless nothing was trained.
   void started() { starting_ = false; }
   // Whatever is there stays.

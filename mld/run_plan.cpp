@@ -11,10 +11,13 @@ namespace {
 
 namespace fs = std::filesystem;
 
-void plan_stage(StagePlan& plan, const RunFiles& run, Config& config, Config before,
+void plan_stage(StagePlan& plan, const RunFiles& run, Config& config, const Config& before,
                 const PlanOptions& options, bool& stopped) {
   TrainConfig& now = *plan.id.settings(config);
-  Config made_with = check_settings(plan.id, *plan.record, config, run.config(), Budgets::may_differ);
+  const Config made_with = check_settings(plan.id, *plan.record, config,
+                                          {.source = run.config(),
+                                           .budgets = Budgets::may_differ,
+                                           .taken_over = was_taken_over(options.reused, *plan.record)});
   const TrainConfig& then = *plan.id.settings(made_with);
   const TrainConfig* named = plan.id.settings(before);
   const bool changed = named != nullptr && !same_budget(*named, now);
@@ -33,7 +36,8 @@ void plan_stage(StagePlan& plan, const RunFiles& run, Config& config, Config bef
                ": no step is made yet, so there is nothing to stop at");
   now = stopped_here(*plan.record, then, plan.steps_per_epoch);
   plan.next = {.work = true,
-               .note = cat("ends here, at step ", plan.record->steps),
+               .note = cat("ends here, at step ", plan.record->steps,
+                           plan.id.kind == StageKind::score ? "" : "; the stages after it get their budgets"),
                .earlier_schedules = plan.record->earlier_schedules};
   stopped = true;
 }
@@ -46,8 +50,12 @@ void check_fits(const std::vector<StagePlan>& stages, const PlanOptions& options
     if (plan.record) check_part(*score.record, plan.id.part(), plan.record->content, plan.record->file);
     if (plan.id.kind == StageKind::autoencoder)
       MLD_CHECK_AS(ErrorKind::usage, !plan.trains(), plan.id.name(), ": would be trained ",
-                   plan.record ? "on" : "anew", ", but ", score.record->file.string(),
-                   " was trained on its latents; --retrain-score trains the score network anew afterwards");
+                   plan.record ? "on" : "anew", plan.next.note.empty() ? "" : " (" + plan.next.note + ")",
+                   ", but ", score.record->file.string(), " was trained on its latents; ",
+                   plan.record ? "give the budget that it was trained with, or train the score network anew "
+                                 "afterwards with --retrain-score"
+                               : "put the right file back, or train the score network anew afterwards with "
+                                 "--retrain-score");
   }
 }
 

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "mld/budget.h"
+#include "mld/reused_files.h"
 #include "mld/run_files.h"
 #include "mld/stage_id.h"
 
@@ -26,12 +27,13 @@ struct StagePlan {
 
 struct PlanOptions {
   bool stop_here = false, retrain_score = false;
+  std::vector<ReusedFile> reused = {};  // what the run took over from others
 };
 
 // Completes `stages` (in the order in which they are trained, the score network last) from the checkpoints in
 // the run, and, with stop_here, changes the budgets in `config` to what was done. `before`: the run's own
 // configuration. ErrorKind::usage for a budget or an option that cannot be, ErrorKind::model for a checkpoint
-// that was trained with other settings or does not belong to the score network.
+// that was trained with other settings or another seed, or does not belong to the score network.
 void plan_run(std::vector<StagePlan>& stages, const RunFiles& run, Config& config, const Config& before,
               const PlanOptions& options);
 

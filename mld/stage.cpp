@@ -111,6 +111,7 @@ class Runner {
     nn::FileNotes notes{.config = stage_.config, .training = train_.state(), .extra = stage_.record};
     notes.extra["stage"] = stage_.name;
     notes.extra["finished"] = finished ? "1" : "0";
+    notes.extra["steps_per_epoch"] = std::to_string(stage_.steps_per_epoch);
     notes.extra["interval_loss"] = number(sum_);
     notes.extra["interval_steps"] = std::to_string(count_);
     if (stage_.train.minutes > 0) notes.extra["seconds"] = number(spent_ + seconds_since(start_));

@@ -1,7 +1,10 @@
 #include "mld/stage_id.h"
 
 #include <algorithm>
+#include <utility>
+#include <vector>
 
+#include "engine/core/names.h"
 #include "mld/budget.h"
 
 namespace mld {
@@ -9,9 +12,9 @@ namespace {
 
 // In the order of the latents.
 std::string modality_names(const Config& config) {
-  std::string names;
-  for (const ModalityConfig& m : config.modalities) names += (names.empty() ? "" : ", ") + m.name;
-  return names;
+  std::vector<std::string> names;
+  for (const ModalityConfig& m : config.modalities) names.push_back(m.name);
+  return join(names);
 }
 
 }  // namespace
@@ -38,6 +41,10 @@ std::filesystem::path StageId::file(const RunFiles& run) const {
 }
 
 TrainConfig* StageId::settings(Config& config) const {
+  return const_cast<TrainConfig*>(settings(std::as_const(config)));
+}
+
+const TrainConfig* StageId::settings(const Config& config) const {
   if (kind == StageKind::score) return &config.score;
   const auto found = std::ranges::find(config.modalities, modality, &ModalityConfig::name);
   if (found == config.modalities.end()) return nullptr;
@@ -57,19 +64,20 @@ bool StageId::depends_on(const std::string& setting) const {
 }
 
 Config check_settings(const StageId& id, const StageRecord& record, const Config& config,
-                      const std::filesystem::path& source, Budgets budgets) {
+                      const SettingsCheck& check) {
   Config then = parse_config(record.config, record.file.string());
   const bool of_score = id.kind == StageKind::score;
   std::string other;
   for (const SettingDifference& d : differences(then, config)) {
-    const bool counts = id.depends_on(d.key) || (of_score && d.key == "seed");
-    if (counts && (budgets == Budgets::equal || !is_budget_key(d.key))) other += "\n  " + d.str();
+    if (is_budget_key(d.key) && check.budgets == Budgets::may_differ) continue;
+    if (id.depends_on(d.key) || (d.key == "seed" && !check.taken_over)) other += "\n  " + d.str();
   }
   const std::string order = modality_names(then), order_now = modality_names(config);
   if (of_score && order != order_now) other += "\n  modalities: " + order + ", not " + order_now;
   MLD_CHECK_AS(ErrorKind::model, other.empty() && id.settings(then) != nullptr, record.file.string(),
-               ": was trained with other settings than ", source.string(),
-               " holds; put the files of one run together:", other);
+               ": was trained with other settings than ", check.source.string(),
+               " holds; put the files of one run together",
+               of_score ? ":" : " (a new run takes over those of another with --reuse):", other);
   return then;
 }
 

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "mld/run_files.h"
+#include "mld/stage_record.h"
 
 namespace mld {
 
@@ -18,17 +19,24 @@ struct StageId {
   std::string part() const;  // "autoencoder.image"
   std::string key() const;   // "modalities.image.stage1": its training's settings
   std::filesystem::path file(const RunFiles& run) const;  // its checkpoint
-  TrainConfig* settings(Config& config) const;            // null if the configuration lacks the modality
-  bool depends_on(const std::string& setting) const;      // the key of one, whatever stage 1 made of it
+  // Null if the configuration lacks the modality.
+  TrainConfig* settings(Config& config) const;
+  const TrainConfig* settings(const Config& config) const;
+  bool depends_on(const std::string& setting) const;  // the key of one, whatever stage 1 made of it
 };
 
 enum class Budgets { equal, may_differ };  // may_differ: while a run is continued with another one
 
+struct SettingsCheck {
+  std::filesystem::path source;  // of the configuration, for messages
+  Budgets budgets = Budgets::equal;
+  bool taken_over = false;  // from another run (--reuse), which may be of another seed
+};
+
 // The configuration that the checkpoint was made with. ErrorKind::model, listing what differs, if the stage
-// was trained with other settings, the score network also with another seed, than those of `config`, which
-// `source` holds: then one of the two files is of another run, or was edited. Stage 1 may be of another seed,
-// as it can be taken over.
+// was trained with other settings or another seed than those of `config`: then one of the two files is of
+// another run, or was edited.
 Config check_settings(const StageId& id, const StageRecord& record, const Config& config,
-                      const std::filesystem::path& source, Budgets budgets);
+                      const SettingsCheck& check);
 
 }  // namespace mld

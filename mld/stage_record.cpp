@@ -44,6 +44,7 @@ StageRecord stage_record(const std::filesystem::path& file, const nn::FileNotes&
   for (std::string one; std::getline(others, one, ',');) record.other_data.insert(one);
   if (notes.training) record.steps = notes.training->step + 1;
   record.finished = entry("finished") != "0";
+  record.steps_per_epoch = std::strtoll(entry("steps_per_epoch").c_str(), nullptr, 10);
   record.seconds = std::strtod(entry("seconds").c_str(), nullptr);
   if (!notes.content.empty()) record.content = notes.content.front();
   try {
@@ -95,10 +96,11 @@ std::vector<std::string> remarks(const StageRecord& record, const std::string& s
     list.push_back(
         cat(stage, ": up to step ", until, " its learning rate followed the cosine of ", length, " steps"));
   if (!record.other_data.empty())
-    list.push_back(cat(stage, ": trained on data of fingerprint ",
-                       record.data.empty() ? "unknown" : record.data,
-                       "; before, it or what it rests on was trained on others (--other-data): ",
-                       record.entries().at(kOtherData)));
+    list.push_back(cat(
+        stage, ": ",
+        record.data.empty() ? std::string()
+                            : cat("trained on data of fingerprint ", record.data, "; before, "),
+        "it or what it rests on was trained on others (--other-data): ", record.entries().at(kOtherData)));
   return list;
 }
 

@@ -25,8 +25,9 @@ struct EarlierSchedule {
 
 struct StageRecord {
   std::filesystem::path file = {};
-  std::string config = {};  // verbatim; of the run as it was when the file was written
-  std::int64_t steps = 0;   // made
+  std::string config = {};           // verbatim; of the run as it was when the file was written
+  std::int64_t steps = 0;            // made
+  std::int64_t steps_per_epoch = 0;  // of the data trained on; 0: written before this was recorded
   bool finished = true;
   double seconds = 0;                     // spent; 0: not known, as without a budget of minutes
   std::string content = {};               // nn::content_hash
@@ -39,6 +40,9 @@ struct StageRecord {
 
   Metadata entries() const;  // data, other_data, earlier_schedules and parts, for the file's metadata
 };
+
+// In the place of a fingerprint: other data, which had none.
+inline constexpr const char* kUnknownData = "unknown";
 
 StageRecord stage_record(const std::filesystem::path& file, const nn::FileNotes& notes);
 // Reads the file, all checksums verified; none if it is missing. ErrorKind::model if it is damaged.

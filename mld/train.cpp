@@ -14,6 +14,7 @@
 #include "mld/reuse.h"
 #include "mld/run_data.h"
 #include "mld/run_folder.h"
+#include "mld/run_parts.h"
 #include "mld/run_plan.h"
 #include "mld/score_batch.h"
 #include "mld/score_model.h"
@@ -119,7 +120,10 @@ class Trainer {
                            .steps_per_epoch = steps_per_epoch(train_, index_[i], training, labelled)});
       };
       add(StageKind::autoencoder, m.stage1);
-      if (m.classifier == ClassifierKind::none) continue;
+      if (m.classifier == ClassifierKind::none) {  // nor may one lie there, of another configuration
+        stages_.push_back({.id = {StageKind::classifier, m.name}, .chosen = false});
+        continue;
+      }
       const std::string none = why_no_classifier(m, store_);
       if (none.empty())
         add(StageKind::classifier, m.classifier_training);
@@ -147,7 +151,10 @@ class Trainer {
       reused_ = recorded_files(files_);
     else
       check_targets(reused_);
-    const PlanOptions options{request_.stop_here, request_.retrain_score};
+    MLD_CHECK_AS(ErrorKind::usage, !data_change_ || !request_.stop_here, request_.out.string(),
+                 ": --stop-here ends a stage that has not seen the other data; end it on those of before, or "
+                 "leave --stop-here out");
+    const PlanOptions options{request_.stop_here, request_.retrain_score, reused_};
     plan_run(stages_, files_, config_, before, options);
     MLD_CHECK_AS(ErrorKind::usage, !data_change_ || std::ranges::any_of(stages_, &StagePlan::trains),
                  request_.out.string(), ": has no step left to train on other data; leave --other-data out");
@@ -163,20 +170,15 @@ class Trainer {
 
   void check_run_data() {
     if (!fs::exists(files_.dataset())) return;  // killed before it was written
+    data_change_ = trained_on_other_data(
+        files_, store_,
+        {.kind = ErrorKind::busy,
+         .remedy = "; name the right store with --data, or go on with these under --other-data, which the "
+                   "record then says",
+         .allowed = request_.other_data,
+         .note = hooks_.note});
+    if (!data_change_) return;
     const data::Description trained = read_run_dataset(files_);
-    const DataComparison data = compare_data(trained, store_.description());
-    if (data.difference.empty()) {
-      if (!data.by_content)
-        note(cat(
-            request_.out.string(), " or ", store_.path().string(),
-            " has no fingerprint: that they are of the same data was checked by their descriptions alone"));
-      return;
-    }
-    MLD_CHECK_AS(
-        ErrorKind::busy, request_.other_data, request_.out.string(), ": was trained on other data than ",
-        store_.path().string(), " holds: ", data.difference,
-        "; name the right store with --data, or go on with these under --other-data, which the record "
-        "then says");
     MLD_CHECK_AS(ErrorKind::data, trained.classes == store_.description().classes, store_.path().string(),
                  ": has ", store_.description().classes, " classes, the run ", trained.classes,
                  "; a run cannot go on with such data");
@@ -184,14 +186,13 @@ class Trainer {
       data::check_same_modality(store_.modality(store_.description().modality(m.name)),
                                 trained.modalities[static_cast<std::size_t>(trained.modality(m.name))],
                                 store_.path().string());
-    data_change_ = true;
   }
 
   // dataset.json is about to describe other data: what no fingerprint tells of those before is noted here.
   void mark_unknown_data() {
     for (StagePlan& plan : stages_) {
       if (!plan.record || !plan.record->data.empty()) continue;
-      plan.record->other_data.insert("unknown");
+      plan.record->other_data.insert(kUnknownData);
       write_record(*plan.record);
     }
   }
@@ -210,13 +211,7 @@ class Trainer {
     if (fresh || read_text(files_.config()) != config_text_) folder.write(files_.config(), config_text_);
     if (data_change_ || !fs::exists(files_.dataset()))
       folder.write(files_.dataset(), to_json(store_.description()));
-    for (const ReusedFile* f : missing) {
-      const auto source = read_stage_record(f->source);
-      MLD_CHECK_AS(ErrorKind::model, source && (f->content.empty() || source->content == f->content),
-                   f->source.string(), ": is gone or has changed since ", files_.reused().string(),
-                   " named it; name a run with --reuse, or remove reused.json to train this part here");
-      folder.write(f->target, read_text(f->source));
-    }
+    for (const ReusedFile* f : missing) folder.write(f->target, [&] { take_over(*f, files_.reused()); });
     for (StagePlan& plan : stages_) {
       if (plan.record) continue;
       plan.record = read_stage_record(plan.id.file(files_));
@@ -431,7 +426,7 @@ class Trainer {
                    ": missing; train the autoencoders first (--stage ae)");
       Autoencoder net = make_autoencoder(m, store_.modality(index_[i]));
       nn::ParameterStore parameters(net, {.device = request_.device, .training = false});
-      load_finished(files_.autoencoder(m.name), parameters);
+      open_part(files_, {StageKind::autoencoder, m.name}, config_, reused_)->load(parameters);
       latents.push_back(encode_items(net, train_, index_[i], store_.modality(index_[i]), request_.device));
     }
     const std::int64_t columns = store_.num_modalities();

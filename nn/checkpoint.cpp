@@ -168,7 +168,10 @@ void save_weights(const std::filesystem::path& path, std::span<const StoredModel
 }
 
 FileNotes load_weights(const std::filesystem::path& path, std::span<const StoredModel> models) {
-  const SafetensorsFile file(path);
+  return load_weights(SafetensorsFile(path), models);
+}
+
+FileNotes load_weights(const SafetensorsFile& file, std::span<const StoredModel> models) {
   FileNotes notes = notes_of(file);
   std::vector<Part> parts;
   std::vector<TensorInfo> found;
@@ -207,15 +210,21 @@ std::string content_hash(const SafetensorsFile& file, const std::string& prefix)
   return hex(hash, 16);
 }
 
-FileNotes read_notes(const std::filesystem::path& path) {
-  const SafetensorsFile file(path);
+FileNotes read_notes(const std::filesystem::path& path) { return read_notes(SafetensorsFile(path)); }
+
+FileNotes read_notes(const SafetensorsFile& file) {
   FileNotes notes = notes_of(file);
   notes.content.push_back(content_hash(file, ""));
   return notes;
 }
 
 void rewrite_notes(const std::filesystem::path& path, const std::function<void(Metadata&)>& change) {
-  const SafetensorsFile file(path);
+  copy_with_notes(path, path, change);
+}
+
+void copy_with_notes(const std::filesystem::path& from, const std::filesystem::path& to,
+                     const std::function<void(Metadata&)>& change) {
+  const SafetensorsFile file(from);
   Metadata metadata = file.metadata();
   change(metadata);
   std::vector<TensorSource> sources;
@@ -225,7 +234,7 @@ void rewrite_notes(const std::filesystem::path& path, const std::function<void(M
          .dtype = tensor.dtype,
          .shape = tensor.shape,
          .bytes = [&file, &tensor](std::span<std::byte> bytes) { file.read(tensor.name, bytes); }});
-  save_safetensors(path, sources, metadata);
+  save_safetensors(to, sources, metadata);
 }
 
 }  // namespace mld::nn

@@ -49,15 +49,20 @@ void save_weights(const std::filesystem::path& path, std::span<const StoredModel
 // Fills values and buffers, from ema/ where the file has it, else from model/; accepts both kinds of files.
 // Tensors under other prefixes are left alone. Afterwards the EMA is a copy of the values and the moments are
 // zero.
+FileNotes load_weights(const SafetensorsFile& file, std::span<const StoredModel> models);
 FileNotes load_weights(const std::filesystem::path& path, std::span<const StoredModel> models);
 
-// Fingerprint (16 hex digits) of the weights and buffers that inference with the model of this prefix uses: the
-// same for a checkpoint, for its copy and for what save_weights() made of it.
+// Fingerprint (16 hex digits) of the weights and buffers that inference with the model of this prefix uses:
+// the same for a checkpoint, for its copy and for what save_weights() made of it.
 std::string content_hash(const SafetensorsFile& file, const std::string& prefix);
 
-// What a file of one model says, all checksums verified, no tensor kept.
+// What a file of one model says; no tensor is kept.
+FileNotes read_notes(const SafetensorsFile& file);
 FileNotes read_notes(const std::filesystem::path& path);
-// Changes entries of a file's metadata (FileNotes::extra); the tensors stay. The file is replaced atomically.
+// Writes the file once more, atomically, with other entries in its metadata (FileNotes::extra); the tensors
+// stay.
+void copy_with_notes(const std::filesystem::path& from, const std::filesystem::path& to,
+                     const std::function<void(Metadata&)>& change);
 void rewrite_notes(const std::filesystem::path& path, const std::function<void(Metadata&)>& change);
 
 }  // namespace mld::nn

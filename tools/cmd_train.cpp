@@ -51,6 +51,9 @@ Config configuration(const Options& o) {
   if (continues)
     MLD_CHECK_AS(ErrorKind::usage, path_exists(sources.file), o.out,
                  ": holds no run to resume; start one with --preset or --config");
+  if (const RunFiles earlier{o.resume ? o.out : o.reuse};
+      !continues && !earlier.folder.empty() && path_exists(earlier.config()))
+    sources.earlier = read_run_config(earlier);
   sources.environment = mld_environment();
   sources.settings = settings_of(o);
   // A run of before may name its store relative to where it was trained.
@@ -140,8 +143,10 @@ void add_train_command(CLI::App& app) {
   c->add_flag("--resume", o->resume,
               "Continue the run in --out, with its own configuration unless --preset or --config is given; a "
               "larger budget trains on what has finished");
-  c->add_flag("--stop-here", o->stop_here,
-              "With --resume: an unfinished stage ends at the steps made, which the configuration then says");
+  c->add_flag(
+      "--stop-here", o->stop_here,
+      "With --resume: the stage that is unfinished ends at the steps made, which the configuration then "
+      "says; those after it are trained to their budgets");
   c->add_flag("--retrain-score", o->retrain_score,
               "With --resume: train the score network anew, as is due where an autoencoder is trained on");
   c->add_flag(

@@ -9,7 +9,7 @@
 
 #include "engine/core/error.h"
 #include "engine/io/file_error.h"
-#include "mld/names.h"
+#include "engine/core/names.h"
 #include "mld/sampler.h"
 #include "tools/commands.h"
 #include "tools/option_checks.h"

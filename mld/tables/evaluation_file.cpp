@@ -9,7 +9,7 @@
 #include "engine/io/file_error.h"
 #include "engine/io/files.h"
 #include "mld/evaluation.h"
-#include "mld/names.h"
+#include "engine/core/names.h"
 #include "mld/run_files.h"
 #include "mld/sampling_record.h"
 

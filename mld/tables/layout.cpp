@@ -6,7 +6,7 @@
 
 #include "data/json_fields.h"
 #include "engine/core/error.h"
-#include "mld/names.h"
+#include "engine/core/names.h"
 #include "mld/tables/evaluation_file.h"
 
 namespace mld::tables {

@@ -12,7 +12,7 @@
 
 #include "engine/core/error.h"
 #include "engine/io/file_error.h"
-#include "mld/names.h"
+#include "engine/core/names.h"
 
 namespace mld::tables {
 namespace {

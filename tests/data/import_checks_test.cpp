@@ -242,11 +242,21 @@ TEST_CASE("import npy: what training will miss is said") {
   fs::remove_all(a.out);
   a.notes.clear();
   CHECK(a.import().description().classes == 4);
-  CHECK(a.notes == std::vector<std::string>{"test: of classes that no sample of train has: 1, 3"});
+  CHECK(a.notes == std::vector<std::string>{"test: of classes that no sample of train has: 1, 3",
+                                            "train: has samples of 2 of the 4 classes, 0 to 3"});
   write_ints(a.in / "train/labels.npy", {2}, {1, -2});
   fs::remove_all(a.out);
-  a.check_rejected(ErrorKind::data,
-                   {"train/labels.npy: sample 1 is of class -2", "-1 stands for an unknown one"});
+  a.check_rejected(ErrorKind::data, {"train/labels.npy: sample 1 is of class -2", "-1 for an unknown one"});
+  for (const std::int32_t far : {65536, 1'000'000, INT32_MAX}) {
+    write_ints(a.in / "train/labels.npy", {2}, {1, far});
+    a.check_rejected(ErrorKind::data, {cat("train/labels.npy: sample 1 is of class ", far),
+                                       "expected 0 to 65535", "number the classes from 0"});
+  }
+  write_ints(a.in / "train/labels.npy", {2}, {1, 65535});
+  a.notes.clear();
+  CHECK(a.import().description().classes == 65536);
+  CHECK(mentions(a.notes, "train: has samples of 2 of the 65536 classes, 0 to 65535"));
+  fs::remove_all(a.out);
   fs::remove(a.in / "train/labels.npy");
   fs::remove(a.in / "test/labels.npy");
   write_floats(a.in / "test/v.npy", {0, 1}, {});

@@ -168,8 +168,7 @@ check "what differs is named" grep -q '^  score.lr: .*, not 0.5$' err
 refuses 2 "nowhere: holds no run to resume" train --resume --out nowhere
 refuses 7 "cannot make the folder" "${tiny[@]}" --out /dev/null/x
 refuses 4 "nowhere: is not a run" "${tiny[@]}" --out x --reuse nowhere
-refuses 4 "was trained with another network or recipe" \
-  "${tiny[@]}" --out x --reuse run --set modalities.left.latent=3
+tells 4 "  modalities.left.latent: 16, not 3" "${tiny[@]}" --out x --reuse run --set modalities.left.latent=3
 refuses 2 "no modality 'lefft'; it has left, right" "${tiny[@]}" --out x --modality lefft
 refuses 2 "leave it out with --stage score" "${tiny[@]}" --out x --modality left --stage score
 check "a refused training made its folder" [ ! -e x ]

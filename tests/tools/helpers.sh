@@ -63,6 +63,15 @@ refuses() {
   check "$said: stderr is not one line" [ "$(wc -l <err)" = 1 ]
 }
 
+# tells CODE LINE ARGS...: an error of several lines, of which one is LINE.
+tells() {
+  local expected=$1 line=$2
+  shift 2
+  run "$@"
+  check "$said: exit code $code, expected $expected" [ $code = "$expected" ]
+  check "$said: lacks '$line'" grep -qxF -- "$line" err
+}
+
 same() { check "$1 and $2 differ" cmp -s "$1" "$2"; }
 
 # npy FILE TYPE SHAPE: an array whose values come from stdin.

@@ -1,3 +1,0 @@
-#pragma once
-
-#include "engine/core/names.h"  // IWYU pragma: export
