@@ -168,11 +168,14 @@ void save_weights(const std::filesystem::path& path, std::span<const StoredModel
 }
 
 FileNotes load_weights(const std::filesystem::path& path, std::span<const StoredModel> models) {
-  return load_weights(SafetensorsFile(path), models);
+  const SafetensorsFile file(path);
+  FileNotes notes = notes_of(file);
+  load_weights(file, models);
+  for (const auto& [prefix, store] : models) notes.content.push_back(content_hash(file, prefix));
+  return notes;
 }
 
-FileNotes load_weights(const SafetensorsFile& file, std::span<const StoredModel> models) {
-  FileNotes notes = notes_of(file);
+void load_weights(const SafetensorsFile& file, std::span<const StoredModel> models) {
   std::vector<Part> parts;
   std::vector<TensorInfo> found;
   for (const auto& [prefix, store] : models) {
@@ -184,12 +187,10 @@ FileNotes load_weights(const SafetensorsFile& file, std::span<const StoredModel>
         found.push_back(tensor);
   }
   load(file, "weights for inference", parts, found);
-  for (const auto& [prefix, store] : models) notes.content.push_back(content_hash(file, prefix));
   for (const auto& [prefix, store] : models) {
     store->reset_training();
     store->mark_filled();
   }
-  return notes;
 }
 
 std::string content_hash(const SafetensorsFile& file, const std::string& prefix) {

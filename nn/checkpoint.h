@@ -49,7 +49,7 @@ void save_weights(const std::filesystem::path& path, std::span<const StoredModel
 // Fills values and buffers, from ema/ where the file has it, else from model/; accepts both kinds of files.
 // Tensors under other prefixes are left alone. Afterwards the EMA is a copy of the values and the moments are
 // zero.
-FileNotes load_weights(const SafetensorsFile& file, std::span<const StoredModel> models);
+void load_weights(const SafetensorsFile& file, std::span<const StoredModel> models);
 FileNotes load_weights(const std::filesystem::path& path, std::span<const StoredModel> models);
 
 // Fingerprint (16 hex digits) of the weights and buffers that inference with the model of this prefix uses:
