@@ -180,10 +180,7 @@ interrupted() {
   shift 2
   "$mldctl" "$@" --out $out --set run.log_every=50 --set score.steps=1000000000 >out1 2>err1 &
   local pid=$!
-  for _ in $(seq 1200); do
-    grep -qs '"stage":"score","step":50,' $out/metrics.jsonl && break
-    sleep 0.05
-  done
+  wait_for grep -qs '"stage":"score","step":50,' $out/metrics.jsonl
   refuses 8 "$out: in use by process $pid" train --resume --out $out --threads 1
   kill -$signal $pid
   wait $pid

@@ -172,10 +172,7 @@ check "what a picture's link points to is kept" [ "$(cat victim)" = precious ]
 
 "$mldctl" data make digits --train 400 --test 0 --out twice >/dev/null 2>&1 &
 first=$!
-for _ in $(seq 3000); do
-  [ -e .twice.partial ] && break
-  sleep 0.02
-done
+wait_for test -e .twice.partial
 if kill -STOP $first 2>/dev/null && [ -e .twice.partial ]; then
   refuses 8 "twice: another process is writing this folder" data make digits --train 1 --test 0 --out twice
   kill -CONT $first
@@ -218,10 +215,7 @@ for signal in HUP TERM INT; do
   rm -rf stopped
   "$mldctl" "${tiny[@]}" --out stopped --set score.steps=1000000000 >out 2>err &
   pid=$!
-  for _ in $(seq 600); do
-    grep -qs '"stage":"score","step":2,' stopped/metrics.jsonl && break
-    sleep 0.05
-  done
+  wait_for grep -qs '"stage":"score","step":2,' stopped/metrics.jsonl
   kill -$signal $pid
   wait $pid
   code=$? said="training stopped by SIG$signal"
@@ -231,10 +225,7 @@ done
 rm -rf stopped
 (trap '' HUP && exec "$mldctl" "${tiny[@]}" --out stopped --set score.steps=1000000000 >out 2>err) &
 pid=$!
-for _ in $(seq 600); do
-  grep -qs '"stage":"score","step":2,' stopped/metrics.jsonl && break
-  sleep 0.05
-done
+wait_for grep -qs '"stage":"score","step":2,' stopped/metrics.jsonl
 kill -HUP $pid
 sleep 0.3
 check "under nohup SIGHUP does nothing" kill -0 $pid

@@ -72,6 +72,15 @@ tells() {
   check "$said: lacks '$line'" grep -qxF -- "$line" err
 }
 
+# wait_for COMMAND...: until it succeeds, for up to 100 seconds.
+wait_for() {
+  local i
+  for ((i = 0; i < 2000; ++i)); do
+    "$@" && return
+    sleep 0.05
+  done
+}
+
 same() { check "$1 and $2 differ" cmp -s "$1" "$2"; }
 
 # npy FILE TYPE SHAPE: an array whose values come from stdin.

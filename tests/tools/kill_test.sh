@@ -119,6 +119,7 @@ again() {
   }
 }
 scenario run 20 3 "${tiny[@]}" --out out
+scenario run 8 1 "${tiny[@]}" --reuse "$work/run" --out out
 
 works sample run -n 3 --seed 5 --threads 1 --device cpu --out old
 prepare() { cp -r old t/out; }

@@ -129,10 +129,7 @@ for signal in KILL INT KILL TERM; do
   rm -rf .folder.partial  # of the one killed before, which is not to be taken for that of the next
   "$mldctl" "${endless[@]}" >out1 2>err1 </dev/null &
   pid=$!
-  for _ in $(seq 2000); do
-    [ -s .folder.partial/.right.npy.tmp ] && break
-    sleep 0.05
-  done
+  wait_for test -s .folder.partial/.right.npy.tmp
   refuses 8 "folder: another process is writing this folder" sample run -n 1 --out folder
   kill -$signal $pid
   wait $pid 2>/dev/null
@@ -143,10 +140,7 @@ done
 check "a stopped sampling leaves its temporary" [ ! -e .folder.partial ]
 "$mldctl" "${endless[@]}" >out1 2>err1 </dev/null &
 pid=$!
-for _ in $(seq 2000); do
-  [ -s .folder.partial/.right.npy.tmp ] && break
-  sleep 0.05
-done
+wait_for test -s .folder.partial/.right.npy.tmp
 kill -KILL $pid
 wait $pid 2>/dev/null
 works sample run -n 4 --out folder

@@ -159,10 +159,7 @@ check "a failed start left a folder" [ ! -e x ]
 "$mldctl" "${tiny[@]}" --data A --out busy --reuse run --set score.steps=1000000000 --set run.checkpoint_every=50 \
   "${on_cpu[@]}" >out1 2>err1 &
 pid=$!
-for _ in $(seq 600); do
-  [ -e busy/score.safetensors ] && break
-  sleep 0.05
-done
+wait_for test -e busy/score.safetensors
 refuses 4 "this stage is being trained, by process $pid; wait until it has finished" sample busy -n 1 --out x
 kill -TERM $pid
 wait $pid
