@@ -23,7 +23,6 @@ constexpr std::array kDTypes{DType::u8, DType::f32, DType::i32};
 constexpr std::int64_t kMaxCount = INT32_MAX;  // items are named by int32 indices
 constexpr std::int64_t kMaxItemSize = std::int64_t{1} << 28;
 constexpr std::size_t kMaxModalities = 32;
-constexpr std::int64_t kMaxClasses = std::int64_t{1} << 20;
 
 void check_vocabulary(const std::string& name, const std::string& place) {
   const bool plain = name.find_first_of("/\\") == std::string::npos && !name.starts_with('.');
@@ -191,7 +190,8 @@ void check(const Modality& m, const std::string& place) {
 void check(const Description& d, const std::string& place) {
   MLD_CHECK_AS(ErrorKind::data, !d.modalities.empty() && d.modalities.size() <= kMaxModalities, place,
                ": modalities: ", d.modalities.size(), ", expected 1 to ", kMaxModalities);
-  MLD_CHECK_AS(ErrorKind::data, d.classes >= 0 && d.classes <= kMaxClasses, place, ": classes: ", d.classes);
+  MLD_CHECK_AS(ErrorKind::data, d.classes >= 0 && d.classes <= Description::kMaxClasses, place,
+               ": classes: ", d.classes);
   for (std::size_t i = 0; i < d.modalities.size(); ++i) {
     const std::string here = cat(place, ": modalities[", i, "]");
     check(d.modalities[i], here);
@@ -220,7 +220,7 @@ Description parse_description(std::string_view text, const std::string& file) {
                  quote(d.fingerprint), ", expected ", kFingerprint, " hexadecimal digits");
   }
   d.name = f.string("name");
-  d.classes = f.integer("classes", 0, kMaxClasses);
+  d.classes = f.integer("classes", 0, Description::kMaxClasses);
   for (JsonFields& modality : f.objects("modalities")) d.modalities.push_back(parse_modality(modality));
   check(d, file);  // the splits name the modalities, so these come first
   JsonFields splits = f.object("splits");

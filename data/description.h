@@ -65,6 +65,7 @@ struct Provenance {
 };
 
 struct Description {
+  static constexpr std::int64_t kMaxClasses = std::int64_t{1} << 20;
   std::string name;
   std::int64_t classes = 0;  // labels are -1 (unknown) or 0 .. classes-1
   std::vector<Modality> modalities;

@@ -27,7 +27,7 @@ namespace fs = std::filesystem;
 constexpr const char* kTrain = "train";
 constexpr const char* kTest = "test";
 constexpr const char* kSpec = "modalities.json";
-constexpr std::int64_t kMaxClasses = 1 << 16;  // where only the labels say how many there are
+constexpr std::int64_t kMaxUndeclared = 1 << 16;  // classes, where only the labels say how many there are
 
 // What is known of a modality before its arrays are opened.
 struct Wanted {
@@ -63,7 +63,7 @@ Spec read_spec(const fs::path& path) {
   JsonFields f(json, path.string());
   Spec spec;
   if (f.has("name")) spec.name = f.string("name");
-  if (f.has("classes")) spec.classes = f.integer("classes", 0, INT32_MAX);
+  if (f.has("classes")) spec.classes = f.integer("classes", 0, Description::kMaxClasses);
   for (JsonFields& entry : f.objects("modalities")) {
     Wanted wanted;
     wanted.modality.name = entry.string("name");
@@ -237,11 +237,12 @@ std::vector<std::int32_t> read_labels(const fs::path& path, std::int64_t samples
                ", expected [", samples, "], one class per sample");
   std::vector<std::int32_t> labels(static_cast<std::size_t>(samples));
   array.copy<std::int32_t>(0, labels);
-  const std::int64_t last = (classes >= 0 ? classes : kMaxClasses) - 1;
+  const std::int64_t last = (classes >= 0 ? classes : kMaxUndeclared) - 1;
   const std::int64_t bad = first_outside(labels, -1, last);
   MLD_CHECK_AS(ErrorKind::data, bad < 0, array.name(), ": sample ", bad, " is of class ",
-               labels[static_cast<std::size_t>(bad)], ", expected 0 to ", last,
-               " or -1 for an unknown one; number the classes from 0, or give their number as \"classes\" in "
+               labels[static_cast<std::size_t>(bad)], ", expected ",
+               last < 0 ? "" : cat("0 to ", last, " or "),
+               "-1 for an unknown one; number the classes from 0, or give their number as \"classes\" in "
                "modalities.json");
   return labels;
 }
@@ -393,6 +394,10 @@ void note_classes(const std::vector<Part>& parts, std::int64_t classes, std::vec
   const Part& train = parts[0];
   if (train.labels.empty()) return;
   const std::set<std::int32_t> trained = classes_of(train);
+  if (trained.empty()) {
+    notes.push_back(cat(kTrain, ": labels.npy names no class, all are -1"));
+    return;
+  }
   for (const Part& part : std::span(parts).subspan(1)) {
     std::vector<std::string> unknown;
     for (const std::int32_t label : classes_of(part))

@@ -32,7 +32,8 @@ std::vector<ReusedFile> reusable_files(const fs::path& from, const RunFiles& int
   const RunFiles source{from};
   const Config theirs = read_run_config(source);
   const bool others = trained_on_other_data(
-      source, store, {.kind = ErrorKind::model, .remedy = kAllTheSame, .allowed = other_data, .note = note});
+      source, config, store,
+      {.kind = ErrorKind::model, .remedy = kAllTheSame, .allowed = other_data, .note = note});
   const std::vector<ReusedFile> taken = recorded_files(source);
   std::vector<ReusedFile> files;
   // `make` gives the network that the file must fit.
@@ -47,8 +48,8 @@ std::vector<ReusedFile> reusable_files(const fs::path& from, const RunFiles& int
     MLD_CHECK_AS(ErrorKind::model, other_data || trained_on.empty() || data.empty() || trained_on == data,
                  part->record.file.string(), ": was trained on data of fingerprint ", trained_on, ", ",
                  store.path().string(), " holds those of fingerprint ", data, kAllTheSame);
-    files.push_back({part->record.file, id.file(into), recipe, part->record.content,
-                     others && trained_on.empty() ? kUnknownData : trained_on});
+    files.push_back({part->record.file, id.file(into), recipe, part->record.content, trained_on,
+                     others || (!trained_on.empty() && !data.empty() && trained_on != data)});
   };
   for (const ModalityConfig& m : config.modalities) {
     MLD_CHECK_AS(
@@ -66,13 +67,13 @@ std::vector<ReusedFile> reusable_files(const fs::path& from, const RunFiles& int
   return files;
 }
 
-void take_over(const ReusedFile& file, const fs::path& record) {
+void take_over(const ReusedFile& file, const std::string& fingerprint) {
   const auto source = read_stage_record(file.source);
   MLD_CHECK_AS(ErrorKind::model, source && (file.content.empty() || source->content == file.content),
-               file.source.string(), ": is gone or has changed since ", record.string(),
-               " named it; name a run with --reuse, or remove reused.json to train this part here");
+               file.source.string(), ": is gone or has changed since the start of this run, which took ",
+               file.target.filename().string(), " over from there; put it back, or start a new run");
   StageRecord copy = *source;
-  if (file.data == kUnknownData) copy.other_data.insert(kUnknownData);
+  if (file.others) let_in(copy, fingerprint);
   nn::copy_with_notes(file.source, file.target, [&](Metadata& metadata) {
     for (const auto& [key, value] : copy.entries()) metadata[key] = value;
   });

@@ -19,8 +19,8 @@ std::vector<ReusedFile> reusable_files(const std::filesystem::path& from, const 
                                        const Config& config, const data::Store& store, bool other_data,
                                        const std::function<void(const std::string&)>& note);
 
-// Copies one of them, which must still be what was recorded (ErrorKind::model). Where its data are not those
-// of the new run and have no fingerprint, the copy says so.
-void take_over(const ReusedFile& file, const std::filesystem::path& record);
+// Copies one of them into a run on data of this fingerprint; it must still be what was recorded
+// (ErrorKind::model).
+void take_over(const ReusedFile& file, const std::string& fingerprint);
 
 }  // namespace mld

@@ -18,7 +18,7 @@ std::vector<ReusedFile> recorded_files(const RunFiles& run) {
     for (const auto& [name, entry] : record.items())
       files.push_back({entry.at("from").get<std::string>(), run.folder / fs::path(name).filename(),
                        entry.at("recipe").get<std::string>(), entry.value("content", ""),
-                       entry.value("data", "")});
+                       entry.value("data", ""), entry.value("other_data", false)});
   } catch (const nlohmann::json::exception& error) {
     fail(ErrorKind::model, run.reused().string(), ": is damaged: ", error.what());
   }
@@ -32,6 +32,7 @@ std::string to_json(const std::vector<ReusedFile>& files) {
     entry = {{"from", fs::absolute(f.source).lexically_normal().string()}, {"recipe", f.recipe}};
     if (!f.content.empty()) entry["content"] = f.content;
     if (!f.data.empty()) entry["data"] = f.data;
+    if (f.others) entry["other_data"] = true;
   }
   return record.dump(2) + "\n";
 }

@@ -15,7 +15,8 @@ struct ReusedFile {
   std::filesystem::path source, target;
   std::string recipe;   // hash of the settings
   std::string content;  // nn::content_hash; empty: recorded before there was one
-  std::string data;     // fingerprint of the data it was trained on, or kUnknownData; empty: not known
+  std::string data;     // fingerprint of the data it was trained on; empty: not known
+  bool others = false;  // they are not the new run's (--other-data)
 };
 
 // Those that reused.json of a run names; none without such a file.

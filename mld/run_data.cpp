@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "data/modality_check.h"
 #include "engine/io/file_error.h"
 
 namespace mld {
@@ -42,6 +43,20 @@ std::string described_difference(const data::Description& a, const data::Descrip
   return {};
 }
 
+// ErrorKind::data unless networks trained on such data can work on those of the store.
+void check_usable(const data::Store& store, const data::Description& trained, const Config& config) {
+  const std::string place = store.path().string();
+  const bool classifies = std::ranges::any_of(
+      config.modalities, [](const ModalityConfig& m) { return m.classifier != ClassifierKind::none; });
+  MLD_CHECK_AS(ErrorKind::data, !classifies || trained.classes == store.description().classes, place,
+               ": has ", store.description().classes, " classes, the run was trained on ", trained.classes);
+  for (const ModalityConfig& m : config.modalities) {
+    const auto found = std::ranges::find(trained.modalities, m.name, &data::Modality::name);
+    if (found == trained.modalities.end()) continue;  // of the configuration alone
+    data::check_same_modality(store.modality(store.description().modality(m.name)), *found, place);
+  }
+}
+
 // Sources of one name that differ. Importers of other versions may list more files, or fewer.
 bool other_sources(const data::Provenance& a, const data::Provenance& b) {
   for (const data::SourceFile& source : a.sources) {
@@ -70,16 +85,26 @@ DataComparison compare_data(const data::Description& trained, const data::Descri
   return result;
 }
 
-bool trained_on_other_data(const RunFiles& run, const data::Store& store, const OtherData& other) {
-  const DataComparison data = compare_data(read_run_dataset(run), store.description());
-  MLD_CHECK_AS(other.kind, data.difference.empty() || other.allowed, run.folder.string(),
-               ": was trained on other data than ", store.path().string(), " holds: ", data.difference,
-               other.remedy);
+bool trained_on_other_data(const RunFiles& run, const Config& config, const data::Store& store,
+                           const OtherData& other) {
+  const data::Description trained = read_run_dataset(run);
+  const DataComparison data = compare_data(trained, store.description());
   if (data.difference.empty() && !data.by_content && other.note)
     other.note(
         cat(run.folder.string(), " or ", store.path().string(),
             " has no fingerprint: that they are of the same data was checked by their descriptions alone"));
-  return !data.difference.empty();
+  if (data.difference.empty()) return false;
+  std::string unusable;
+  try {
+    check_usable(store, trained, config);
+  } catch (const Error& error) {
+    if (other.allowed) throw;
+    unusable = "; its networks cannot work on these";
+  }
+  MLD_CHECK_AS(other.kind, other.allowed, run.folder.string(), ": was trained on other data than ",
+               store.path().string(), " holds: ", data.difference,
+               unusable.empty() ? other.remedy : unusable);
+  return true;
 }
 
 std::optional<fs::path> locate_store(const std::string& store, const fs::path& run) {

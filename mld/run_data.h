@@ -21,14 +21,16 @@ struct DataComparison {
 // Names, folders and sources do not count where both have a fingerprint.
 DataComparison compare_data(const data::Description& trained, const data::Description& store);
 // Whether a run was trained on other data than `store` holds. That is an error of this kind, which names the
-// remedy, unless it is allowed; where the two are alike but have no fingerprint to tell, a note says so.
+// remedy, unless it is allowed; ErrorKind::data if the networks of `config` cannot work on such data. Where
+// the two are alike but have no fingerprint to tell, a note says so.
 struct OtherData {
   ErrorKind kind = ErrorKind::model;
   std::string remedy;
   bool allowed = false;
   std::function<void(const std::string&)> note;  // may be empty
 };
-bool trained_on_other_data(const RunFiles& run, const data::Store& store, const OtherData& other);
+bool trained_on_other_data(const RunFiles& run, const Config& config, const data::Store& store,
+                           const OtherData& other);
 // As it is told to users: the fingerprint, or that there is none.
 std::string data_name(const data::Description& description);
 

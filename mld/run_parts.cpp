@@ -1,6 +1,5 @@
 #include "mld/run_parts.h"
 
-#include <set>
 #include <span>
 
 #include "engine/io/files.h"
@@ -44,23 +43,29 @@ std::optional<RunPart> open_part(const RunFiles& run, const StageId& id, const C
 std::vector<RunPart> open_parts(const RunFiles& run, const Config& config, const std::string& fingerprint) {
   const std::vector<ReusedFile> reused = recorded_files(run);
   std::vector<RunPart> parts;
-  std::set<std::string> seen;  // fingerprints of data
   const auto add = [&](const StageId& id) {
-    auto part = open_part(run, id, config, reused);
-    if (!part) return;
-    add_seen(part->record, seen);
-    parts.push_back(std::move(*part));
+    if (auto part = open_part(run, id, config, reused)) parts.push_back(std::move(*part));
   };
   for (const ModalityConfig& m : config.modalities) {
     add({StageKind::autoencoder, m.name});
     add({StageKind::classifier, m.name});
   }
   add({StageKind::score, {}});
-  if (parts.empty() || parts.back().id.kind != StageKind::score) return parts;
-  const StageRecord& score = parts.back().record;
-  for (const RunPart& part : std::span(parts).first(parts.size() - 1))
+  const bool whole = !parts.empty() && parts.back().id.kind == StageKind::score;
+  const StageRecord score = whole ? parts.back().record : StageRecord();
+  for (const RunPart& part : parts) {
     check_part(score, part.id.part(), part.record.content, part.record.file);
-  check_data(score, seen, fingerprint, run.dataset());
+    // What the score network names is as much of this run as that.
+    MLD_CHECK_AS(ErrorKind::model,
+                 fits_data(part.record, fingerprint) || score.parts.contains(part.id.part()),
+                 part.record.file.string(), ": was trained on data of fingerprint ", part.record.data, ", ",
+                 run.dataset().string(), " describes data of fingerprint ", fingerprint,
+                 "; put the files of one run together");
+  }
+  for (const ModalityConfig& m : config.modalities)
+    MLD_CHECK_AS(ErrorKind::model, !whole || path_exists(run.autoencoder(m.name)),
+                 run.autoencoder(m.name).string(), ": is missing, and ", score.file.string(),
+                 " was trained on its latents; put it back");
   return parts;
 }
 

@@ -33,8 +33,8 @@ std::optional<RunPart> open_part(const RunFiles& run, const StageId& id, const C
                                  const std::vector<ReusedFile>& reused);
 
 // All of them, the score network last. ErrorKind::model also if one is not of those that the score network
-// was trained on and is measured by, or `fingerprint`, that of the data in dataset.json, is of data that none
-// saw.
+// was trained on and is measured by, or was trained on other data than those of `fingerprint`, which
+// dataset.json names, without having been let in; or if there is a score network without its autoencoders.
 std::vector<RunPart> open_parts(const RunFiles& run, const Config& config, const std::string& fingerprint);
 
 }  // namespace mld

@@ -42,21 +42,34 @@ void plan_stage(StagePlan& plan, const RunFiles& run, Config& config, const Conf
   stopped = true;
 }
 
-void check_fits(const std::vector<StagePlan>& stages, const PlanOptions& options) {
+// Whether what is there, and what is to come, belongs together.
+void check_fits(const std::vector<StagePlan>& stages, const RunFiles& run, const PlanOptions& options) {
   const StagePlan& score = stages.back();
-  if (!score.record || options.retrain_score) return;
   for (const StagePlan& plan : stages) {
-    if (plan.id.kind == StageKind::score) continue;
-    if (plan.record) check_part(*score.record, plan.id.part(), plan.record->content, plan.record->file);
-    if (plan.id.kind == StageKind::autoencoder)
-      MLD_CHECK_AS(ErrorKind::usage, !plan.trains(), plan.id.name(), ": would be trained ",
-                   plan.record ? "on" : "anew", plan.next.note.empty() ? "" : " (" + plan.next.note + ")",
-                   ", but ", score.record->file.string(), " was trained on its latents; ",
-                   plan.record ? "give the budget that it was trained with, or train the score network anew "
-                                 "afterwards with --retrain-score"
-                               : "put the right file back, or train the score network anew afterwards with "
-                                 "--retrain-score");
+    const fs::path file = plan.id.file(run);
+    const bool comes = plan.record || plan.trains() ||
+                       std::ranges::any_of(options.reused, [&](const auto& f) { return f.target == file; });
+    MLD_CHECK_AS(ErrorKind::model, plan.id.kind != StageKind::autoencoder || comes || !score.trains(),
+                 file.string(), ": missing; train the autoencoders first (--stage ae)");
+    if (!plan.record) continue;
+    MLD_CHECK_AS(ErrorKind::model, plan.record->resumable || !plan.trains(), file.string(),
+                 ": holds weights but no state of a training, so it cannot be trained on; put the checkpoint "
+                 "back");
+    if (score.record) check_part(*score.record, plan.id.part(), plan.record->content, file);
+    const bool known = score.record && score.record->other_data.contains(plan.record->data);
+    MLD_CHECK_AS(ErrorKind::busy, options.other_data || known || fits_data(*plan.record, options.fingerprint),
+                 file.string(), ": was trained on data of fingerprint ", plan.record->data, ", ",
+                 options.store.string(), " holds those of fingerprint ", options.fingerprint,
+                 "; put the run's own file back, name the right store with --data, or go on with these under "
+                 "--other-data, which the record then says");
   }
+  for (const StagePlan& plan : stages)
+    MLD_CHECK_AS(ErrorKind::usage, plan.id.kind != StageKind::autoencoder || !score.record || !plan.trains(),
+                 plan.id.name(), ": would be trained ", plan.record ? "on" : "anew",
+                 plan.next.note.empty() ? "" : " (" + plan.next.note + ")", ", but ",
+                 score.id.file(run).string(), " was trained on its latents; ",
+                 plan.record ? "give the budget that it was trained with" : "put the right file back",
+                 ", or train the score network anew afterwards with --retrain-score");
 }
 
 void set_aside(const fs::path& file, const fs::path& as,
@@ -74,13 +87,13 @@ void plan_run(std::vector<StagePlan>& stages, const RunFiles& run, Config& confi
               const PlanOptions& options) {
   bool stopped = false;
   for (StagePlan& plan : stages) {
+    if (plan.id.kind == StageKind::score && options.retrain_score) continue;
     plan.record = read_stage_record(plan.id.file(run));
-    if (plan.id.kind == StageKind::score && options.retrain_score && plan.record) continue;
     if (plan.record) plan_stage(plan, run, config, before, options, stopped);
   }
   MLD_CHECK_AS(ErrorKind::usage, stopped || !options.stop_here, run.folder.string(),
                ": --stop-here has no stage to end: every checkpoint there is of one that has finished");
-  check_fits(stages, options);
+  check_fits(stages, run, options);
 }
 
 void prepare_run(const std::vector<StagePlan>& stages, const RunFiles& run, const PlanOptions& options,
@@ -88,7 +101,7 @@ void prepare_run(const std::vector<StagePlan>& stages, const RunFiles& run, cons
   if (std::ranges::none_of(stages, &StagePlan::trains) && !options.retrain_score) return;
   set_aside(run.evaluation(), run.old_evaluation(), note);
   set_aside(run.samplers(), run.old_samplers(), note);
-  if (options.retrain_score && stages.back().record) {
+  if (options.retrain_score && path_exists(run.score())) {
     std::error_code error;
     fs::remove(run.score(), error);
     if (error) fail_io(run.score(), "remove", error.value());

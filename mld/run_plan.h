@@ -27,13 +27,17 @@ struct StagePlan {
 
 struct PlanOptions {
   bool stop_here = false, retrain_score = false;
+  bool other_data = false;
+  std::string fingerprint = {};         // of the data to train on,
+  std::filesystem::path store = {};     // which lie there
   std::vector<ReusedFile> reused = {};  // what the run took over from others
 };
 
 // Completes `stages` (in the order in which they are trained, the score network last) from the checkpoints in
 // the run, and, with stop_here, changes the budgets in `config` to what was done. `before`: the run's own
-// configuration. ErrorKind::usage for a budget or an option that cannot be, ErrorKind::model for a checkpoint
-// that was trained with other settings or another seed, or does not belong to the score network.
+// configuration. ErrorKind::usage for a budget or an option that cannot be, ErrorKind::busy for a checkpoint
+// of other data that was not let in, ErrorKind::model for one of other settings, another seed or another
+// stage, or that does not belong to the score network.
 void plan_run(std::vector<StagePlan>& stages, const RunFiles& run, Config& config, const Config& before,
               const PlanOptions& options);
 

@@ -17,6 +17,15 @@ std::string modality_names(const Config& config) {
   return join(names);
 }
 
+Config read_config(const StageRecord& record) {
+  try {
+    return parse_config(record.config, record.file.string());
+  } catch (const Error& error) {
+    fail(ErrorKind::model, record.file.string(),
+         ": the configuration in its metadata is damaged: ", error.what());
+  }
+}
+
 }  // namespace
 
 std::string StageId::name() const {
@@ -65,7 +74,9 @@ bool StageId::depends_on(const std::string& setting) const {
 
 Config check_settings(const StageId& id, const StageRecord& record, const Config& config,
                       const SettingsCheck& check) {
-  Config then = parse_config(record.config, record.file.string());
+  MLD_CHECK_AS(ErrorKind::model, record.stage.empty() || record.stage == id.name(), record.file.string(),
+               ": holds ", record.stage, ", not ", id.name(), "; put the right file in its place");
+  Config then = read_config(record);
   const bool of_score = id.kind == StageKind::score;
   std::string other;
   for (const SettingDifference& d : differences(then, config)) {

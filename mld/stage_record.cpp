@@ -12,18 +12,30 @@ namespace {
 
 constexpr const char* kData = "data";
 constexpr const char* kOtherData = "other_data";
+constexpr const char* kBeside = "beside";
 constexpr const char* kSchedules = "earlier_schedules";
 constexpr const char* kParts = "parts";
+
+std::set<std::string> parse_list(const std::string& text) {
+  std::set<std::string> list;
+  std::istringstream stream(text);
+  for (std::string one; std::getline(stream, one, ',');) list.insert(one);
+  return list;
+}
+
+std::string list_text(const std::set<std::string>& list) {
+  std::string text;
+  for (const std::string& one : list) text += (text.empty() ? "" : ",") + one;
+  return text;
+}
 
 }  // namespace
 
 Metadata StageRecord::entries() const {
   Metadata entries;
   if (!data.empty()) entries[kData] = data;
-  for (const std::string& one : other_data) {
-    std::string& list = entries[kOtherData];
-    list += (list.empty() ? "" : ",") + one;
-  }
+  if (!other_data.empty()) entries[kOtherData] = list_text(other_data);
+  if (!beside.empty()) entries[kBeside] = list_text(beside);
   if (!parts.empty()) entries[kParts] = nlohmann::json(parts).dump();
   if (!earlier_schedules.empty()) {
     auto list = nlohmann::json::array();
@@ -39,9 +51,13 @@ StageRecord stage_record(const std::filesystem::path& file, const nn::FileNotes&
     const auto found = notes.extra.find(key);
     return found == notes.extra.end() ? std::string() : found->second;
   };
-  StageRecord record{.file = file, .config = notes.config, .data = entry(kData)};
-  std::istringstream others(entry(kOtherData));
-  for (std::string one; std::getline(others, one, ',');) record.other_data.insert(one);
+  StageRecord record{.file = file,
+                     .stage = notes.extra.contains("dataset") ? "an exported model" : entry("stage"),
+                     .config = notes.config,
+                     .resumable = notes.training.has_value(),
+                     .data = entry(kData),
+                     .other_data = parse_list(entry(kOtherData)),
+                     .beside = parse_list(entry(kBeside))};
   if (notes.training) record.steps = notes.training->step + 1;
   record.finished = entry("finished") != "0";
   record.steps_per_epoch = std::strtoll(entry("steps_per_epoch").c_str(), nullptr, 10);
@@ -77,17 +93,25 @@ void check_part(const StageRecord& score, const std::string& name, const std::st
                    : "train the score network anew with --resume --retrain-score");
 }
 
-void add_seen(const StageRecord& record, std::set<std::string>& seen) {
-  if (!record.data.empty()) seen.insert(record.data);
-  seen.insert(record.other_data.begin(), record.other_data.end());
+bool fits_data(const StageRecord& record, const std::string& fingerprint) {
+  return record.data.empty() || fingerprint.empty() || record.data == fingerprint ||
+         record.beside.contains(fingerprint);
 }
 
-void check_data(const StageRecord& score, const std::set<std::string>& seen, const std::string& fingerprint,
-                const std::filesystem::path& dataset) {
-  MLD_CHECK_AS(ErrorKind::model, score.data.empty() || fingerprint.empty() || seen.contains(fingerprint),
-               score.file.string(), ": was trained on data of fingerprint ", score.data, ", ",
-               dataset.string(), " describes data of fingerprint ", fingerprint,
-               "; put the files of one run together");
+void let_in(StageRecord& record, const std::string& fingerprint) {
+  if (record.data.empty())
+    record.other_data.insert(kUnknownData);
+  else if (record.data != fingerprint)
+    record.beside.insert(fingerprint.empty() ? kUnknownData : fingerprint);
+}
+
+std::set<std::string> other_data(const StageRecord& record, const std::string& fingerprint) {
+  std::set<std::string> others = record.other_data;
+  // Data without fingerprint are others than the record's only where they were let in as such.
+  const bool known = !fingerprint.empty() || record.beside.contains(kUnknownData);
+  if (known && !record.data.empty() && record.data != fingerprint) others.insert(record.data);
+  others.erase(fingerprint);
+  return others;
 }
 
 std::vector<std::string> remarks(const StageRecord& record, const std::string& stage) {

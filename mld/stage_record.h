@@ -25,20 +25,23 @@ struct EarlierSchedule {
 
 struct StageRecord {
   std::filesystem::path file = {};
+  std::string stage = {};            // "autoencoder/image"; empty: not recorded
   std::string config = {};           // verbatim; of the run as it was when the file was written
   std::int64_t steps = 0;            // made
   std::int64_t steps_per_epoch = 0;  // of the data trained on; 0: written before this was recorded
   bool finished = true;
+  bool resumable = true;                  // holds the state of its training
   double seconds = 0;                     // spent; 0: not known, as without a budget of minutes
   std::string content = {};               // nn::content_hash
   std::string data = {};                  // fingerprint of the data trained on; empty: not known
   std::set<std::string> other_data = {};  // fingerprints of other data that it, or what it rests on, has seen
+  std::set<std::string> beside = {};      // fingerprints of other data whose run it was let into
   std::vector<EarlierSchedule> earlier_schedules = {};
   // Of a score network: the content of what it rests on and is measured by, as "autoencoder.NAME" and
   // "classifier.NAME". Empty: written before there were such records.
   std::map<std::string, std::string> parts = {};
 
-  Metadata entries() const;  // data, other_data, earlier_schedules and parts, for the file's metadata
+  Metadata entries() const;  // from data on, for the file's metadata
 };
 
 // In the place of a fingerprint: other data, which had none.
@@ -53,12 +56,13 @@ std::optional<StageRecord> read_stage_record(const std::filesystem::path& file);
 void check_part(const StageRecord& score, const std::string& name, const std::string& content,
                 const std::filesystem::path& file);
 
-// Adds the fingerprints of all data that a checkpoint, or what it rests on, was trained on.
-void add_seen(const StageRecord& record, std::set<std::string>& seen);
-// ErrorKind::model, naming both files, unless `dataset`, the description of a run, is of data that one of its
-// networks was trained on (`seen`). Fingerprints that are not known pass.
-void check_data(const StageRecord& score, const std::set<std::string>& seen, const std::string& fingerprint,
-                const std::filesystem::path& dataset);
+// Whether a checkpoint belongs into a run on data of this fingerprint: it was trained on them or let in
+// beside them. What is not known passes.
+bool fits_data(const StageRecord& record, const std::string& fingerprint);
+// Marks it as let into a run on such data, which are others than its own (--other-data).
+void let_in(StageRecord& record, const std::string& fingerprint);
+// The other data that what is trained on such data and rests on `record` has seen through it.
+std::set<std::string> other_data(const StageRecord& record, const std::string& fingerprint);
 
 // What must be said of a stage beside its configuration; empty if that tells all.
 std::vector<std::string> remarks(const StageRecord& record, const std::string& stage);

@@ -151,11 +151,19 @@ class Trainer {
       reused_ = recorded_files(files_);
     else
       check_targets(reused_);
+    const std::string& fingerprint = store_.description().fingerprint;
+    const PlanOptions options{.stop_here = request_.stop_here,
+                              .retrain_score = request_.retrain_score,
+                              .other_data = request_.other_data,
+                              .fingerprint = fingerprint,
+                              .store = store_.path(),
+                              .reused = reused_};
+    plan_run(stages_, files_, config_, before, options);
+    for (const StagePlan& plan : stages_)
+      data_change_ = data_change_ || (plan.record && !fits_data(*plan.record, fingerprint));
     MLD_CHECK_AS(ErrorKind::usage, !data_change_ || !request_.stop_here, request_.out.string(),
                  ": --stop-here ends a stage that has not seen the other data; end it on those of before, or "
                  "leave --stop-here out");
-    const PlanOptions options{request_.stop_here, request_.retrain_score, reused_};
-    plan_run(stages_, files_, config_, before, options);
     MLD_CHECK_AS(ErrorKind::usage, !data_change_ || std::ranges::any_of(stages_, &StagePlan::trains),
                  request_.out.string(), ": has no step left to train on other data; leave --other-data out");
     if (const auto& score = stages_.back().record)
@@ -164,35 +172,25 @@ class Trainer {
                  ": made before score networks recorded what they rest on; that these "
                  "are its autoencoders was not checked"));
     prepare_run(stages_, files_, options, hooks_.note);
-    if (request_.retrain_score) stages_.back().record.reset();
-    if (data_change_) mark_unknown_data();
+    if (data_change_) let_in_checkpoints();
   }
 
   void check_run_data() {
     if (!fs::exists(files_.dataset())) return;  // killed before it was written
     data_change_ = trained_on_other_data(
-        files_, store_,
+        files_, config_, store_,
         {.kind = ErrorKind::busy,
          .remedy = "; name the right store with --data, or go on with these under --other-data, which the "
                    "record then says",
          .allowed = request_.other_data,
          .note = hooks_.note});
-    if (!data_change_) return;
-    const data::Description trained = read_run_dataset(files_);
-    MLD_CHECK_AS(ErrorKind::data, trained.classes == store_.description().classes, store_.path().string(),
-                 ": has ", store_.description().classes, " classes, the run ", trained.classes,
-                 "; a run cannot go on with such data");
-    for (const ModalityConfig& m : config_.modalities)
-      data::check_same_modality(store_.modality(store_.description().modality(m.name)),
-                                trained.modalities[static_cast<std::size_t>(trained.modality(m.name))],
-                                store_.path().string());
   }
 
-  // dataset.json is about to describe other data: what no fingerprint tells of those before is noted here.
-  void mark_unknown_data() {
+  // dataset.json is about to describe other data than those of the checkpoints there are.
+  void let_in_checkpoints() {
     for (StagePlan& plan : stages_) {
-      if (!plan.record || !plan.record->data.empty()) continue;
-      plan.record->other_data.insert(kUnknownData);
+      if (!plan.record) continue;
+      let_in(*plan.record, store_.description().fingerprint);
       write_record(*plan.record);
     }
   }
@@ -211,7 +209,8 @@ class Trainer {
     if (fresh || read_text(files_.config()) != config_text_) folder.write(files_.config(), config_text_);
     if (data_change_ || !fs::exists(files_.dataset()))
       folder.write(files_.dataset(), to_json(store_.description()));
-    for (const ReusedFile* f : missing) folder.write(f->target, [&] { take_over(*f, files_.reused()); });
+    for (const ReusedFile* f : missing)
+      folder.write(f->target, [&] { take_over(*f, store_.description().fingerprint); });
     for (StagePlan& plan : stages_) {
       if (plan.record) continue;
       plan.record = read_stage_record(plan.id.file(files_));
@@ -266,15 +265,16 @@ class Trainer {
   StageRecord record_of(const StagePlan& plan) const {
     StageRecord record{.data = store_.description().fingerprint,
                        .earlier_schedules = plan.next.earlier_schedules};
-    std::set<std::string>& others = record.other_data;
-    if (plan.record) add_seen(*plan.record, others);
+    const auto add_others = [&](const StageRecord& of) {
+      record.other_data.merge(other_data(of, record.data));
+    };
+    if (plan.record) add_others(*plan.record);
     if (plan.id.kind == StageKind::score)
       for (const StagePlan& part : stages_) {
         if (part.id.kind == StageKind::score || !part.record || !part.record->finished) continue;
         record.parts[part.id.part()] = part.record->content;
-        if (part.id.kind == StageKind::autoencoder) add_seen(*part.record, others);
+        if (part.id.kind == StageKind::autoencoder) add_others(*part.record);
       }
-    others.erase(record.data);
     return record;
   }
 

@@ -20,6 +20,13 @@ void add_export(CLI::App& app) {
   c->callback([o] {
     const Model model = open_model(o->run);
     model.save(o->file);
+    for (int i = 0; i < model.modalities(); ++i)
+      if (!model.has_autoencoder(i))
+        std::fprintf(stderr, "note: the autoencoder of '%s' is not trained yet and not in the file\n",
+                     model.modality(i).name.c_str());
+    if (!model.has_score())
+      std::fprintf(stderr,
+                   "note: the score network is not trained yet and not in the file: it draws no samples\n");
     std::fprintf(stderr, "wrote %s, %lld parameters\n", o->file.c_str(),
                  static_cast<long long>(model.parameters()));
   });

@@ -256,6 +256,12 @@ TEST_CASE("import npy: what training will miss is said") {
   a.notes.clear();
   CHECK(a.import().description().classes == 65536);
   CHECK(mentions(a.notes, "train: has samples of 2 of the 65536 classes, 0 to 65535"));
+  write_ints(a.in / "train/labels.npy", {2}, {-1, -1});
+  write_ints(a.in / "test/labels.npy", {4}, {-1, -1, -1, -1});
+  fs::remove_all(a.out);
+  a.notes.clear();
+  CHECK(a.import().description().classes == 0);
+  CHECK(mentions(a.notes, "train: labels.npy names no class, all are -1"));
   fs::remove_all(a.out);
   fs::remove(a.in / "train/labels.npy");
   fs::remove(a.in / "test/labels.npy");

@@ -10,8 +10,8 @@ namespace mld {
 namespace {
 
 namespace fs = std::filesystem;
-using mld_test::contains, mld_test::error_of, mld_test::everything, mld_test::make_vectors, mld_test::Place,
-    mld_test::record, mld_test::strip, mld_test::VectorData;
+using mld_test::contains, mld_test::error_of, mld_test::everything, mld_test::make_vectors, mld_test::More,
+    mld_test::Place, mld_test::record, mld_test::strip, mld_test::VectorData;
 
 }  // namespace
 
@@ -21,22 +21,24 @@ TEST_CASE(
   p.run(p.out, {}, {.stages = StageChoice::autoencoders});
   const std::string before = everything(p.out);
   const fs::path first = p.store;
-  const auto other = [&](const char* name, const VectorData& data) {
+  const auto other = [&](const char* name, const VectorData& data, const char* remedy = "--other-data") {
     p.use_data(name, data);
     CAPTURE(name);
-    CHECK(contains(error_of(ErrorKind::busy, [&] { p.resume({}); }), "--other-data"));
+    CHECK(contains(error_of(ErrorKind::busy, [&] { p.resume({}); }), remedy));
     CHECK(everything(p.out) == before);
-    CHECK(contains(error_of(ErrorKind::model, [&] { p.run(p.folder / "new", {}, {.reuse = p.out}); }),
-                   "other data"));
+    CHECK(
+        contains(error_of(ErrorKind::model, [&] { p.run(p.folder / "new", {}, {.reuse = p.out}); }), remedy));
     CHECK_FALSE(fs::exists(p.folder / "new"));
   };
   other("range", {.shift = 0.25f});
   other("values", {.swapped = true});
-  other("labels", {.classes = 3});
+  other("labels", {.classes = 3}, "cannot work on these");
   other("rows", {.n = 30});
   other("holes", {.without_b = [](std::int64_t row) { return row == 5; }});
-  other("shape", {.width_b = 5});
-  error_of(ErrorKind::model, [&] { p.run(p.folder / "new", {}, {.reuse = p.out, .other_data = true}); });
+  other("shape", {.width_b = 5}, "cannot work on these");
+  CHECK(contains(
+      error_of(ErrorKind::data, [&] { p.run(p.folder / "new", {}, {.reuse = p.out, .other_data = true}); }),
+      "modality 'b' has shape [5], the model was trained on [4]"));
   CHECK_FALSE(fs::exists(p.folder / "new"));  // no network of theirs fits
 
   fs::copy(first, p.folder / "moved", fs::copy_options::recursive);
@@ -133,6 +135,91 @@ TEST_CASE(
     p.run(p.folder / "third", {}, {.reuse = p.out});
     CHECK(record(p.folder / "third", "score").other_data == std::set<std::string>{kUnknownData});
   }
+}
+
+TEST_CASE("data: checkpoints of other data are found by what they say themselves") {
+  Place p;
+  p.run(p.out, {});
+  const std::string own = read_run_dataset({p.out}).fingerprint;
+  const std::string other = p.use_data("other", {.swapped = true});
+  p.run(p.folder / "of-other", {});
+  const std::vector<std::string> all{"autoencoder.a", "autoencoder.b", "classifier.a", "classifier.b",
+                                     "score"};
+  const auto mixed = [&](const char* name, const std::vector<std::string>& foreign, bool without_score) {
+    p.out = p.folder / name;
+    fs::copy(p.folder / "run", p.out);
+    if (without_score) fs::remove(p.out / "score.safetensors");
+    for (const std::string& part : foreign)
+      fs::copy_file(p.folder / "of-other" / (part + ".safetensors"), p.out / (part + ".safetensors"),
+                    fs::copy_options::overwrite_existing);
+  };
+  const auto refused = [&](const More& more = {}) {
+    const std::string before = everything(p.out);
+    const std::string message = error_of(ErrorKind::busy, [&] { p.resume({}, more); });
+    CHECK_MESSAGE(contains(message, "was trained on data of fingerprint " + other), message);
+    CHECK_MESSAGE(contains(message, "holds those of fingerprint " + own), message);
+    CHECK(everything(p.out) == before);
+  };
+  p.store = p.folder / "store";
+  mixed("all", all, false);
+  refused();
+  CHECK(contains(error_of(ErrorKind::model, [&] { Model::open(p.out); }), other));
+  mixed("encoders", {"autoencoder.a", "autoencoder.b"}, true);
+  refused();
+  CHECK(contains(error_of(ErrorKind::model, [&] { Model::open(p.out); }), other));
+  mixed("encoder", {"autoencoder.b"}, false);
+  refused({.retrain_score = true});
+  mixed("classifier", {"classifier.a"}, false);
+  refused({.retrain_score = true});
+  // By name they are let in, which a killed training does not forget.
+  mixed("let-in", {"autoencoder.b"}, true);
+  p.stop_after(0, {}, {.other_data = true});
+  fs::remove(p.out / "score.safetensors");
+  Model::open(p.out);
+  p.resume({});
+  CHECK(record(p.out, "score").data == own);
+  CHECK(record(p.out, "score").other_data == std::set<std::string>{other});
+  Model::open(p.out);
+  // A run without its description is known by its checkpoints.
+  mixed("undescribed", {}, false);
+  fs::remove(p.out / "dataset.json");
+  p.store = p.folder / "other";
+  const std::string message = error_of(ErrorKind::busy, [&] { p.resume({}); });
+  CHECK(contains(message, own));
+  CHECK_FALSE(fs::exists(p.out / "dataset.json"));
+  p.store = p.folder / "store";
+  p.resume({});
+  Model::open(p.out);
+}
+
+TEST_CASE("data: what was compared by descriptions alone is not called other data") {
+  Place p;
+  p.run(p.out, {});
+  const std::string own = read_run_dataset({p.out}).fingerprint;
+  // The same store as of version 1, and another.
+  fs::copy(p.store, p.folder / "v1", fs::copy_options::recursive);
+  const auto to_version_1 = [&](const char* name) {
+    data::Description described = data::Store::open(p.folder / name).description();
+    described.fingerprint.clear();
+    write_file_atomically(p.folder / name / "dataset.json", data::to_json(described));
+    fs::remove(p.folder / name / "checksums.json");
+    return data::Store::open(p.folder / name).description();
+  };
+  REQUIRE(to_version_1("v1").fingerprint.empty());
+  fs::copy(p.out, p.folder / "copy");
+  p.store = p.folder / "v1";
+  p.resume({"score.steps=9"});
+  CHECK(record(p.out, "score").other_data.empty());
+  p.run(p.folder / "reused", {}, {.reuse = p.folder / "copy"});
+  CHECK(record(p.folder / "reused", "score").other_data.empty());
+
+  p.use_data("w1", {.swapped = true});
+  to_version_1("w1");
+  p.out = p.folder / "copy";
+  error_of(ErrorKind::busy, [&] { p.resume({"score.steps=9"}); });
+  p.stop_after(0, {"score.steps=9"}, {.other_data = true});
+  p.resume({"score.steps=9"});
+  CHECK(record(p.out, "score").other_data == std::set<std::string>{own});
 }
 
 TEST_CASE("data: epochs of another length are another cosine, which log and record say") {

@@ -158,6 +158,64 @@ TEST_CASE("parts: a budget that a program of before wrote down and did not use i
   CHECK(Model::open(p.out).config().modalities[0].stage1.steps == 4);
 }
 
+TEST_CASE("parts: a file in the place of another is told, and nothing changes") {
+  Place p;
+  p.run(p.out, {});
+  write_file_atomically(p.out / "evaluation.json", "{}");
+  Model::open(p.out).save(p.folder / "export.safetensors");
+  fs::copy(p.out, p.folder / "whole");
+  struct Variant {
+    fs::path from;
+    std::string to, says;
+  };
+  for (const Variant& v :
+       {Variant{p.folder / "export.safetensors", "score", "holds an exported model, not score"},
+        Variant{p.folder / "export.safetensors", "autoencoder.a", "an exported model, not autoencoder/a"},
+        Variant{p.out / "autoencoder.a.safetensors", "score", "holds autoencoder/a, not score"},
+        Variant{p.out / "autoencoder.b.safetensors", "autoencoder.a", "autoencoder/b, not autoencoder/a"},
+        Variant{p.out / "classifier.b.safetensors", "classifier.a", "classifier/b, not classifier/a"},
+        Variant{p.out / "classifier.a.safetensors", "autoencoder.a", "classifier/a, not autoencoder/a"}})
+    for (const bool with_score : {true, false}) {
+      CAPTURE(v.says);
+      const fs::path mixed = p.folder / "mixed";
+      fs::remove_all(mixed);
+      fs::copy(p.folder / "whole", mixed);
+      if (!with_score) fs::remove(mixed / "score.safetensors");
+      fs::copy_file(v.from, mixed / (v.to + ".safetensors"), fs::copy_options::overwrite_existing);
+      Place q;
+      q.store = p.store;
+      q.out = mixed;
+      const std::string before = everything(mixed);
+      CHECK(contains(error_of(ErrorKind::model, [&] { Model::open(mixed); }), v.says));
+      for (const char* steps : {"score.steps=6", "score.steps=12"})
+        CHECK(contains(error_of(ErrorKind::model, [&] { q.resume({steps}); }), v.says));
+      CHECK(everything(mixed) == before);
+      if (v.to == "score") continue;
+      CHECK(contains(error_of(ErrorKind::model, [&] { p.run(p.folder / "next", {}, {.reuse = mixed}); }),
+                     v.says));
+    }
+  // Weights alone can be used but not trained on; a damaged score network is no obstacle to a new one.
+  p.out = p.folder / "whole";
+  strip(p.out / "score.safetensors", {"training"});
+  const std::string before = everything(p.out);
+  CHECK(
+      contains(error_of(ErrorKind::model, [&] { p.resume({"score.steps=12"}); }), "no state of a training"));
+  strip(p.out / "score.safetensors", {"config"});
+  CHECK(contains(error_of(ErrorKind::model, [&] { Model::open(p.out); }),
+                 "score.safetensors: the configuration in its metadata is damaged"));
+  write_file_atomically(p.out / "score.safetensors", "short");
+  p.resume({}, {.retrain_score = true});
+  CHECK(record(p.out, "score").content == record(p.folder / "run", "score").content);
+  fs::remove(p.out / "autoencoder.a.safetensors");
+  CHECK(contains(error_of(ErrorKind::model, [&] { Model::open(p.out); }),
+                 "autoencoder.a.safetensors: is missing"));
+  fs::remove(p.out / "score.safetensors");
+  const std::string without = everything(p.out);
+  CHECK(contains(error_of(ErrorKind::model, [&] { p.resume({}, {.stages = StageChoice::score}); }),
+                 "train the autoencoders first"));
+  CHECK(everything(p.out) == without);
+}
+
 TEST_CASE("parts: a run whose files are not of one run is none to take over from") {
   Place p;
   p.run(p.out, {}, {.stages = StageChoice::autoencoders});
