@@ -43,9 +43,9 @@ void plan_stage(StagePlan& plan, const RunFiles& run, Config& config, const Conf
 }
 
 // Whether what is there, and what is to come, belongs together.
-void check_fits(const std::vector<StagePlan>& stages, const RunFiles& run, const PlanOptions& options) {
+void check_fits(std::vector<StagePlan>& stages, const RunFiles& run, const PlanOptions& options) {
   const StagePlan& score = stages.back();
-  for (const StagePlan& plan : stages) {
+  for (StagePlan& plan : stages) {
     const fs::path file = plan.id.file(run);
     const bool comes = plan.record || plan.trains() ||
                        std::ranges::any_of(options.reused, [&](const auto& f) { return f.target == file; });
@@ -57,9 +57,10 @@ void check_fits(const std::vector<StagePlan>& stages, const RunFiles& run, const
                  "back");
     if (score.record) check_part(*score.record, plan.id.part(), plan.record->content, file);
     const bool known = score.record && score.record->other_data.contains(plan.record->data);
-    MLD_CHECK_AS(ErrorKind::busy, options.other_data || known || fits_data(*plan.record, options.fingerprint),
-                 file.string(), ": was trained on data of fingerprint ", plan.record->data, ", ",
-                 options.store.string(), " holds those of fingerprint ", options.fingerprint,
+    plan.other_data = !known && !fits_data(*plan.record, options.fingerprint);
+    MLD_CHECK_AS(ErrorKind::busy, options.other_data || !plan.other_data, file.string(),
+                 ": was trained on data of fingerprint ", plan.record->data, ", ", options.store.string(),
+                 " holds those of fingerprint ", options.fingerprint,
                  "; put the run's own file back, name the right store with --data, or go on with these under "
                  "--other-data, which the record then says");
   }

@@ -20,6 +20,7 @@ struct StagePlan {
   bool chosen = true;  // this call is to train it
   std::int64_t steps_per_epoch = 1;
   std::optional<StageRecord> record = {};  // of its checkpoint, if there is one
+  bool other_data = false;                 // which was trained on other data than those at hand
   Continuation next = {.work = true, .note = {}, .earlier_schedules = {}};
 
   bool trains() const { return chosen && next.work; }

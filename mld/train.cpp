@@ -147,20 +147,18 @@ class Trainer {
     MLD_CHECK_AS(ErrorKind::busy, other.empty(), request_.out.string(),
                  ": holds a run of another configuration:", other);
     check_run_data();
-    if (request_.reuse.empty())
-      reused_ = recorded_files(files_);
-    else
-      check_targets(reused_);
-    const std::string& fingerprint = store_.description().fingerprint;
+    check_targets(reused_);
+    for (ReusedFile& earlier : recorded_files(files_))
+      if (std::ranges::find(reused_, earlier.target, &ReusedFile::target) == reused_.end())
+        reused_.push_back(std::move(earlier));
     const PlanOptions options{.stop_here = request_.stop_here,
                               .retrain_score = request_.retrain_score,
                               .other_data = request_.other_data,
-                              .fingerprint = fingerprint,
+                              .fingerprint = store_.description().fingerprint,
                               .store = store_.path(),
                               .reused = reused_};
     plan_run(stages_, files_, config_, before, options);
-    for (const StagePlan& plan : stages_)
-      data_change_ = data_change_ || (plan.record && !fits_data(*plan.record, fingerprint));
+    data_change_ = data_change_ || std::ranges::any_of(stages_, &StagePlan::other_data);
     MLD_CHECK_AS(ErrorKind::usage, !data_change_ || !request_.stop_here, request_.out.string(),
                  ": --stop-here ends a stage that has not seen the other data; end it on those of before, or "
                  "leave --stop-here out");

@@ -180,6 +180,11 @@ TEST_CASE("data: checkpoints of other data are found by what they say themselves
   CHECK(record(p.out, "score").data == own);
   CHECK(record(p.out, "score").other_data == std::set<std::string>{other});
   Model::open(p.out);
+  // As the program did before it marked what is let in.
+  strip(p.out / "autoencoder.b.safetensors", {"beside"});
+  p.resume({});
+  p.resume({"score.steps=9"});
+  Model::open(p.out);
   // A run without its description is known by its checkpoints.
   mixed("undescribed", {}, false);
   fs::remove(p.out / "dataset.json");

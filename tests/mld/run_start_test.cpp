@@ -60,6 +60,18 @@ TEST_CASE("start: a reuse that was killed is completed by resume, with the same 
     for (const char* name : {"autoencoder.a.safetensors", "autoencoder.b.safetensors", "score.safetensors"})
       CHECK_MESSAGE(read_text(p.out / name) == read_text(p.folder / "whole" / name), name);
   }
+  // Taking over from two runs, of which the first is not forgotten.
+  p.out = p.folder / "two";
+  p.run(p.folder / "only-a", {"seed=4"}, {.stages = StageChoice::autoencoders});
+  fs::copy(p.folder / "only-a", p.folder / "only-b");
+  fs::remove(p.folder / "only-a/autoencoder.b.safetensors");
+  fs::remove(p.folder / "only-b/autoencoder.a.safetensors");
+  const fs::path first = p.folder / "only-a";
+  p.run(p.out, {}, {.stages = StageChoice::classifiers, .reuse = first});
+  p.resume({}, {.reuse = p.folder / "only-b"});
+  for (const char* name : {"autoencoder.a.safetensors", "autoencoder.b.safetensors"})
+    CHECK(contains(read_text(p.out / "reused.json"), name));
+  Model::open(p.out);
   // What is there already and is not theirs is not passed off as theirs.
   p.out = p.folder / "own";
   p.run(p.out, {}, {.stages = StageChoice::autoencoders});
