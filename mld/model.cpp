@@ -148,7 +148,8 @@ Model Model::open_run(const std::filesystem::path& folder, Device device) {
   Model model(std::move(config), std::move(dataset), device);
   model.unchecked_ = std::move(corrected);
   for (const RunPart& part : parts) {
-    for (const std::string& line : mld::remarks(part.record, part.id.part())) model.remarks_.push_back(line);
+    for (const std::string& line : mld::remarks(part.record, part.id.part(), model.dataset_.fingerprint))
+      model.remarks_.push_back(line);
     const auto load = [&](auto& slot, auto network) {
       slot =
           std::make_unique<typename std::decay_t<decltype(slot)>::element_type>(std::move(network), device);

@@ -60,7 +60,7 @@ std::vector<RunPart> open_parts(const RunFiles& run, const Config& config, const
                  fits_data(part.record, fingerprint) || score.parts.contains(part.id.part()),
                  part.record.file.string(), ": was trained on data of fingerprint ", part.record.data, ", ",
                  run.dataset().string(), " describes data of fingerprint ", fingerprint,
-                 "; put the files of one run together");
+                 "; put the files of one run together (--resume --other-data lets others in)");
   }
   for (const ModalityConfig& m : config.modalities)
     MLD_CHECK_AS(ErrorKind::model, !whole || path_exists(run.autoencoder(m.name)),

@@ -42,8 +42,17 @@ void plan_stage(StagePlan& plan, const RunFiles& run, Config& config, const Conf
   stopped = true;
 }
 
-// Whether what is there, and what is to come, belongs together.
-void check_fits(std::vector<StagePlan>& stages, const RunFiles& run, const PlanOptions& options) {
+// What a score network on the data at hand was made with is as much of this run as that.
+bool named(const std::optional<StageRecord>& score, const StagePlan& plan, const PlanOptions& options) {
+  if (!score || !fits_data(*score, options.fingerprint)) return false;
+  const auto found = score->parts.find(plan.id.part());
+  return found != score->parts.end() && found->second == plan.record->content;
+}
+
+// Whether what is there, and what is to come, belongs together. `score_before`: also one that is to be
+// replaced.
+void check_fits(std::vector<StagePlan>& stages, const RunFiles& run,
+                const std::optional<StageRecord>& score_before, const PlanOptions& options) {
   const StagePlan& score = stages.back();
   for (StagePlan& plan : stages) {
     const fs::path file = plan.id.file(run);
@@ -56,8 +65,7 @@ void check_fits(std::vector<StagePlan>& stages, const RunFiles& run, const PlanO
                  ": holds weights but no state of a training, so it cannot be trained on; put the checkpoint "
                  "back");
     if (score.record) check_part(*score.record, plan.id.part(), plan.record->content, file);
-    const bool known = score.record && score.record->other_data.contains(plan.record->data);
-    plan.other_data = !known && !fits_data(*plan.record, options.fingerprint);
+    plan.other_data = !fits_data(*plan.record, options.fingerprint) && !named(score_before, plan, options);
     MLD_CHECK_AS(ErrorKind::busy, options.other_data || !plan.other_data, file.string(),
                  ": was trained on data of fingerprint ", plan.record->data, ", ", options.store.string(),
                  " holds those of fingerprint ", options.fingerprint,
@@ -71,6 +79,15 @@ void check_fits(std::vector<StagePlan>& stages, const RunFiles& run, const PlanO
                  score.id.file(run).string(), " was trained on its latents; ",
                  plan.record ? "give the budget that it was trained with" : "put the right file back",
                  ", or train the score network anew afterwards with --retrain-score");
+}
+
+// None if it cannot be read: it may be damaged.
+std::optional<StageRecord> score_to_replace(const RunFiles& run) {
+  try {
+    return read_stage_record(run.score());
+  } catch (const Error&) {
+    return {};
+  }
 }
 
 void set_aside(const fs::path& file, const fs::path& as,
@@ -94,7 +111,7 @@ void plan_run(std::vector<StagePlan>& stages, const RunFiles& run, Config& confi
   }
   MLD_CHECK_AS(ErrorKind::usage, stopped || !options.stop_here, run.folder.string(),
                ": --stop-here has no stage to end: every checkpoint there is of one that has finished");
-  check_fits(stages, run, options);
+  check_fits(stages, run, options.retrain_score ? score_to_replace(run) : stages.back().record, options);
 }
 
 void prepare_run(const std::vector<StagePlan>& stages, const RunFiles& run, const PlanOptions& options,

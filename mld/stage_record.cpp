@@ -23,6 +23,8 @@ std::set<std::string> parse_list(const std::string& text) {
   return list;
 }
 
+std::string known(const std::string& fingerprint) { return fingerprint.empty() ? kUnknownData : fingerprint; }
+
 std::string list_text(const std::set<std::string>& list) {
   std::string text;
   for (const std::string& one : list) text += (text.empty() ? "" : ",") + one;
@@ -99,32 +101,28 @@ bool fits_data(const StageRecord& record, const std::string& fingerprint) {
 }
 
 void let_in(StageRecord& record, const std::string& fingerprint) {
-  if (record.data.empty())
-    record.other_data.insert(kUnknownData);
-  else if (record.data != fingerprint)
-    record.beside.insert(fingerprint.empty() ? kUnknownData : fingerprint);
+  if (record.data.empty() || record.data != fingerprint) record.beside.insert(known(fingerprint));
 }
 
 std::set<std::string> other_data(const StageRecord& record, const std::string& fingerprint) {
   std::set<std::string> others = record.other_data;
-  // Data without fingerprint are others than the record's only where they were let in as such.
-  const bool known = !fingerprint.empty() || record.beside.contains(kUnknownData);
-  if (known && !record.data.empty() && record.data != fingerprint) others.insert(record.data);
+  // Where one of the two has no fingerprint, its data are others only if they were let in as such.
+  const bool both = !record.data.empty() && !fingerprint.empty();
+  if (both ? record.data != fingerprint : record.beside.contains(known(fingerprint)))
+    others.insert(known(record.data));
   others.erase(fingerprint);
   return others;
 }
 
-std::vector<std::string> remarks(const StageRecord& record, const std::string& stage) {
+std::vector<std::string> remarks(const StageRecord& record, const std::string& stage,
+                                 const std::string& fingerprint) {
   std::vector<std::string> list;
   for (const auto& [until, length] : record.earlier_schedules)
     list.push_back(
         cat(stage, ": up to step ", until, " its learning rate followed the cosine of ", length, " steps"));
-  if (!record.other_data.empty())
-    list.push_back(cat(
-        stage, ": ",
-        record.data.empty() ? std::string()
-                            : cat("trained on data of fingerprint ", record.data, "; before, "),
-        "it or what it rests on was trained on others (--other-data): ", record.entries().at(kOtherData)));
+  if (const auto others = other_data(record, fingerprint); !others.empty())
+    list.push_back(cat(stage, ": in a run on data of fingerprint ", known(fingerprint),
+                       ", it or what it rests on was trained on others (--other-data): ", list_text(others)));
   return list;
 }
 

@@ -64,8 +64,10 @@ void let_in(StageRecord& record, const std::string& fingerprint);
 // The other data that what is trained on such data and rests on `record` has seen through it.
 std::set<std::string> other_data(const StageRecord& record, const std::string& fingerprint);
 
-// What must be said of a stage beside its configuration; empty if that tells all.
-std::vector<std::string> remarks(const StageRecord& record, const std::string& stage);
+// What must be said of a stage beside its configuration, in a run on data of this fingerprint; empty if that
+// tells all.
+std::vector<std::string> remarks(const StageRecord& record, const std::string& stage,
+                                 const std::string& fingerprint);
 // Remarks as one entry of an exported file, and back; what is no such text holds none.
 std::string remarks_text(const std::vector<std::string>& remarks);
 std::vector<std::string> remarks_of_text(const std::string& text);

@@ -59,7 +59,8 @@ class Trainer {
         hooks_(hooks),
         files_{request.out},
         store_(data::Store::open(request.config.data.store)),
-        train_(store_.split("train")) {
+        train_(store_.split("train")),
+        fingerprint_(store_.description().fingerprint) {
     for (const ModalityConfig& m : config_.modalities)
       index_.push_back(store_.description().modality(m.name));
     if (!request_.modality.empty()) wanted(request_.modality);
@@ -154,7 +155,7 @@ class Trainer {
     const PlanOptions options{.stop_here = request_.stop_here,
                               .retrain_score = request_.retrain_score,
                               .other_data = request_.other_data,
-                              .fingerprint = store_.description().fingerprint,
+                              .fingerprint = fingerprint_,
                               .store = store_.path(),
                               .reused = reused_};
     plan_run(stages_, files_, config_, before, options);
@@ -182,13 +183,15 @@ class Trainer {
                    "record then says",
          .allowed = request_.other_data,
          .note = hooks_.note});
+    // Data that are the same as far as descriptions tell go by the name that the run has for them.
+    if (!data_change_) fingerprint_ = read_run_dataset(files_).fingerprint;
   }
 
   // dataset.json is about to describe other data than those of the checkpoints there are.
   void let_in_checkpoints() {
     for (StagePlan& plan : stages_) {
       if (!plan.record) continue;
-      let_in(*plan.record, store_.description().fingerprint);
+      let_in(*plan.record, fingerprint_);
       write_record(*plan.record);
     }
   }
@@ -207,8 +210,7 @@ class Trainer {
     if (fresh || read_text(files_.config()) != config_text_) folder.write(files_.config(), config_text_);
     if (data_change_ || !fs::exists(files_.dataset()))
       folder.write(files_.dataset(), to_json(store_.description()));
-    for (const ReusedFile* f : missing)
-      folder.write(f->target, [&] { take_over(*f, store_.description().fingerprint); });
+    for (const ReusedFile* f : missing) folder.write(f->target, [&] { take_over(*f, fingerprint_); });
     for (StagePlan& plan : stages_) {
       if (plan.record) continue;
       plan.record = read_stage_record(plan.id.file(files_));
@@ -261,8 +263,7 @@ class Trainer {
 
   // What the checkpoint of a stage is to say of its data, its schedule and what it rests on.
   StageRecord record_of(const StagePlan& plan) const {
-    StageRecord record{.data = store_.description().fingerprint,
-                       .earlier_schedules = plan.next.earlier_schedules};
+    StageRecord record{.data = fingerprint_, .earlier_schedules = plan.next.earlier_schedules};
     const auto add_others = [&](const StageRecord& of) {
       record.other_data.merge(other_data(of, record.data));
     };
@@ -442,6 +443,7 @@ class Trainer {
   RunFiles files_;
   data::Store store_;
   const data::Split& train_;
+  std::string fingerprint_;  // of the data of the run
   std::string config_text_;
   std::vector<int> index_;  // store's number of each configured modality
   std::vector<StagePlan> stages_;

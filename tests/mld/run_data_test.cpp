@@ -2,6 +2,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
 #include <set>
 
 #include "tests/mld/run_place.h"
@@ -71,7 +72,7 @@ TEST_CASE("data: others let in by name leave their mark, and are those of the ru
   CHECK(record(p.out, "autoencoder.a").other_data.empty());
   const Model model = Model::open(p.out);
   REQUIRE_FALSE(model.remarks().empty());
-  CHECK(contains(model.remarks().back(), "score: trained on data of fingerprint " + second));
+  CHECK(contains(model.remarks().back(), "score: in a run on data of fingerprint " + second));
   CHECK(contains(model.remarks().back(), "others (--other-data): " + first));
 
   const std::string whole = everything(p.out);
@@ -95,7 +96,19 @@ TEST_CASE("data: a network that saw only the later data says nothing of those be
   p.use_data("other", {.swapped = true});
   p.resume({}, {.other_data = true});
   CHECK(record(p.out, "score").other_data.empty());
-  CHECK(Model::open(p.out).remarks().empty());
+  const Model model = Model::open(p.out);
+  REQUIRE(model.remarks().size() == 2);
+  CHECK(contains(model.remarks()[0], "classifier.a: in a run on data of "));
+  // Programs of before did not mark what they let in; the score network names it.
+  for (const char* part : {"classifier.a", "classifier.b"})
+    strip(p.out / (std::string(part) + ".safetensors"), {"beside"});
+  Model::open(p.out);
+  const std::string whole = everything(p.out);
+  p.resume({});
+  CHECK(everything(p.out) == whole);
+  p.resume({"score.steps=9"});
+  p.resume({"score.steps=9"}, {.retrain_score = true});
+  Model::open(p.out);
 }
 
 namespace {
@@ -128,9 +141,11 @@ TEST_CASE(
       fs::remove(p.out / "score.safetensors");
       p.resume({});
     }
-    for (const char* part : {"autoencoder.a", "autoencoder.b", "score"})
-      CHECK_MESSAGE(record(p.out, part).other_data == std::set<std::string>{kUnknownData}, part);
-    CHECK(record(p.out, "classifier.a").other_data.empty());
+    const std::string own = read_run_dataset({p.out}).fingerprint;
+    for (const char* part : {"autoencoder.a", "autoencoder.b", "score", "classifier.a"}) {
+      const bool marked = std::string(part) != "classifier.a";
+      CHECK_MESSAGE(other_data(record(p.out, part), own).contains(kUnknownData) == marked, part);
+    }
     CHECK(Model::open(p.out).remarks().size() == 3);
     p.run(p.folder / "third", {}, {.reuse = p.out});
     CHECK(record(p.folder / "third", "score").other_data == std::set<std::string>{kUnknownData});
@@ -180,6 +195,19 @@ TEST_CASE("data: checkpoints of other data are found by what they say themselves
   CHECK(record(p.out, "score").data == own);
   CHECK(record(p.out, "score").other_data == std::set<std::string>{other});
   Model::open(p.out);
+  // What the score network saw of other data excuses no other file of them.
+  fs::copy_file(p.folder / "of-other/classifier.a.safetensors", p.out / "classifier.a.safetensors",
+                fs::copy_options::overwrite_existing);
+  refused({.retrain_score = true});
+  nn::rewrite_notes(p.out / "score.safetensors", [](Metadata& entries) {
+    auto parts = nlohmann::json::parse(entries["parts"]);
+    parts.erase("classifier.a");
+    entries["parts"] = parts.dump();
+  });
+  refused();
+  refused({.stages = StageChoice::classifiers});
+  fs::remove(p.out / "classifier.a.safetensors");
+  p.resume({});
   // As the program did before it marked what is let in.
   strip(p.out / "autoencoder.b.safetensors", {"beside"});
   p.resume({});
@@ -218,8 +246,20 @@ TEST_CASE("data: what was compared by descriptions alone is not called other dat
   p.run(p.folder / "reused", {}, {.reuse = p.folder / "copy"});
   CHECK(record(p.folder / "reused", "score").other_data.empty());
 
+  // Nor what is imported again, of a run that went over to such data.
   p.use_data("w1", {.swapped = true});
+  fs::copy(p.folder / "w1", p.folder / "w2", fs::copy_options::recursive);
   to_version_1("w1");
+  p.out = p.folder / "again";
+  fs::copy(p.folder / "copy", p.out);
+  p.resume({"score.steps=9"}, {.other_data = true});
+  p.store = p.folder / "w2";
+  p.resume({"score.steps=9"});
+  p.resume({"score.steps=12"});
+  p.resume({"score.steps=12"}, {.retrain_score = true});
+  CHECK(record(p.out, "score").other_data == std::set<std::string>{own});
+  Model::open(p.out);
+  p.store = p.folder / "w1";
   p.out = p.folder / "copy";
   error_of(ErrorKind::busy, [&] { p.resume({"score.steps=9"}); });
   p.stop_after(0, {"score.steps=9"}, {.other_data = true});
