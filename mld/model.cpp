@@ -262,7 +262,17 @@ const ScoreModel& Model::score() const {
 }
 
 Tensor Model::on_device(const Tensor& x, const std::function<Tensor(const Tensor&)>& f) const {
-  return map_rows(x, kDecodeChunk, [&](const Tensor& part) { return f(part.to(device_)).to(kCpu); });
+  // On a GPU every new shape is planned anew by its libraries, so the last chunk is filled up.
+  const bool fill = device_.kind == DeviceKind::cuda && x.shape()[0] > kDecodeChunk;
+  return map_rows(x, kDecodeChunk, [&](const Tensor& part) {
+    const std::int64_t rows = part.shape()[0];
+    if (!fill || rows == kDecodeChunk) return f(part.to(device_)).to(kCpu);
+    Shape whole = part.shape();
+    whole[0] = kDecodeChunk;
+    const Tensor filled = Tensor::zeros(whole, part.dtype());
+    filled.rows(0, rows).copy_from(part);
+    return f(filled.to(device_)).to(kCpu).rows(0, rows).clone();
+  });
 }
 
 Tensor Model::encode(int i, const Tensor& x) const {

@@ -102,7 +102,7 @@ void run() {
   if constexpr (kCudaBuilt) {
     line("CUDA toolkit", version_text(cuda::runtime_version()));
     line("architectures", MLD_CUDA_ARCHS);
-#if MLD_CUDNN
+#if MLD_CUDA
     line("cuDNN", cuda::by_cudnn::version());
 #endif
     line("NVIDIA driver", cuda::driver_version() > 0

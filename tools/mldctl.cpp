@@ -10,6 +10,7 @@
 #include "engine/core/error.h"
 #include "engine/io/file_error.h"
 #include "engine/core/names.h"
+#include "engine/runtime/notes.h"
 #include "mld/sampler.h"
 #include "tools/commands.h"
 #include "tools/option_checks.h"
@@ -94,6 +95,7 @@ int report(int code, const std::string& message) {
 
 int main(int argc, char** argv) {
   mld::tools::ignore_write_signals();
+  mld::set_note_handler([](const std::string& line) { mld::tools::note("note: " + line); });
   // One flush at the end, whose error tells why what was printed cannot be written.
   static char output[1 << 20];
   if (::isatty(STDOUT_FILENO) == 0) std::setvbuf(stdout, output, _IOFBF, sizeof output);

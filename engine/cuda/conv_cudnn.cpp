@@ -5,6 +5,7 @@
 #include <array>
 #include <map>
 #include <mutex>
+#include <span>
 #include <tuple>
 
 #include "engine/core/error.h"
@@ -72,22 +73,31 @@ Plan describe(const ConvDims& s) {
                                           narrow(s.in), narrow(s.kh), narrow(s.kw)));
   MLD_DNN_CALL(cudnnSetConvolution2dDescriptor(p.conv, narrow(s.ph), narrow(s.pw), narrow(s.sh), narrow(s.sw),
                                                1, 1, CUDNN_CROSS_CORRELATION, CUDNN_DATA_FLOAT));
-  // The default allows TF32; bf16 is not offered for f32 tensors, and TF32 is finer.
+  // For the ranking. The default allows TF32; bf16 is not offered for f32 tensors, and TF32 is finer.
   const bool exact = precision() == Precision::fp32;
   MLD_DNN_CALL(cudnnSetConvolutionMathType(p.conv, exact ? CUDNN_FMA_MATH : CUDNN_DEFAULT_MATH));
   return p;
 }
 
-// The first of the ranked algorithms that is deterministic and modest.
-template <class Perf>
-void take_first(Plan& plan, const Perf* ranked, int count) {
-  for (int i = 0; i < count; ++i) {
-    if (ranked[i].status != CUDNN_STATUS_SUCCESS || ranked[i].determinism != CUDNN_DETERMINISTIC ||
-        ranked[i].memory > kWorkspaceBytes)
-      continue;
+// Of the ranked variants of the algorithms the first that is deterministic, modest, and in the arithmetic
+// asked for. A variant is an algorithm with a math type, and only that pair does what the library promises
+// for it.
+template <class Algorithm, class Perf>
+void take_first(cudnnHandle_t h, Plan& plan, const Perf* ranked, int count,
+                cudnnStatus_t (*workspace)(cudnnHandle_t, const Plan&, Algorithm, std::size_t*)) {
+  const bool exact = precision() == Precision::fp32;
+  for (const Perf& variant : std::span(ranked, static_cast<std::size_t>(count))) {
+    if (variant.status != CUDNN_STATUS_SUCCESS || variant.determinism != CUDNN_DETERMINISTIC) continue;
+    if (variant.mathType == CUDNN_TENSOR_OP_MATH_ALLOW_CONVERSION) continue;  // to half
+    if (exact && variant.mathType == CUDNN_TENSOR_OP_MATH) continue;
+    // Under the default type f32 may be rounded to TF32.
+    const cudnnMathType_t math = exact ? CUDNN_FMA_MATH : variant.mathType;
+    if (cudnnSetConvolutionMathType(plan.conv, math) != CUDNN_STATUS_SUCCESS) continue;
+    std::size_t bytes = 0;
+    if (workspace(h, plan, variant.algo, &bytes) != CUDNN_STATUS_SUCCESS || bytes > kWorkspaceBytes) continue;
     plan.supported = true;
-    plan.algorithm = static_cast<int>(ranked[i].algo);
-    plan.workspace = ranked[i].memory;
+    plan.algorithm = static_cast<int>(variant.algo);
+    plan.workspace = bytes;
     return;
   }
 }
@@ -100,21 +110,36 @@ void choose(cudnnHandle_t h, ConvKind kind, Plan& plan) {
       cudnnConvolutionFwdAlgoPerf_t ranked[kMost];
       if (cudnnGetConvolutionForwardAlgorithm_v7(h, plan.x, plan.w, plan.conv, plan.y, kMost, &count,
                                                  ranked) == CUDNN_STATUS_SUCCESS)
-        take_first(plan, ranked, count);
+        take_first<cudnnConvolutionFwdAlgo_t>(
+            h, plan, ranked, count,
+            [](cudnnHandle_t on, const Plan& p, cudnnConvolutionFwdAlgo_t algorithm, std::size_t* bytes) {
+              return cudnnGetConvolutionForwardWorkspaceSize(on, p.x, p.w, p.conv, p.y, algorithm, bytes);
+            });
       break;
     }
     case ConvKind::data: {
       cudnnConvolutionBwdDataAlgoPerf_t ranked[kMost];
       if (cudnnGetConvolutionBackwardDataAlgorithm_v7(h, plan.w, plan.y, plan.conv, plan.x, kMost, &count,
                                                       ranked) == CUDNN_STATUS_SUCCESS)
-        take_first(plan, ranked, count);
+        take_first<cudnnConvolutionBwdDataAlgo_t>(
+            h, plan, ranked, count,
+            [](cudnnHandle_t on, const Plan& p, cudnnConvolutionBwdDataAlgo_t algorithm, std::size_t* bytes) {
+              return cudnnGetConvolutionBackwardDataWorkspaceSize(on, p.w, p.y, p.conv, p.x, algorithm,
+                                                                  bytes);
+            });
       break;
     }
     case ConvKind::weights: {
       cudnnConvolutionBwdFilterAlgoPerf_t ranked[kMost];
       if (cudnnGetConvolutionBackwardFilterAlgorithm_v7(h, plan.x, plan.y, plan.conv, plan.w, kMost, &count,
                                                         ranked) == CUDNN_STATUS_SUCCESS)
-        take_first(plan, ranked, count);
+        take_first<cudnnConvolutionBwdFilterAlgo_t>(
+            h, plan, ranked, count,
+            [](cudnnHandle_t on, const Plan& p, cudnnConvolutionBwdFilterAlgo_t algorithm,
+               std::size_t* bytes) {
+              return cudnnGetConvolutionBackwardFilterWorkspaceSize(on, p.x, p.y, p.conv, p.w, algorithm,
+                                                                    bytes);
+            });
       break;
     }
   }
@@ -148,15 +173,16 @@ bool supported(Device device, ConvKind kind, const ConvDims& s) {
   return plan_of(l, device, kind, s).supported;
 }
 
-void run(Device device, ConvKind kind, const ConvDims& s, const float* first, const float* second, bool add,
-         float* out) {
+std::string run(Device device, ConvKind kind, const ConvDims& s, const float* first, const float* second,
+                float* out) {
   Library& l = library();
   const std::lock_guard lock(l.mutex);
   const Plan& p = plan_of(l, device, kind, s);
   const cudnnHandle_t h = handle(l, device);
   const std::shared_ptr<Pool> pool = active_pool(device);
   void* const memory = p.workspace > 0 ? pool->allocate(p.workspace) : nullptr;
-  const float alpha = 1, beta = add ? 1 : 0;
+  // The heuristics know nothing of a result that is added to: that is the caller's work.
+  const float alpha = 1, beta = 0;
   cudnnStatus_t status{};
   switch (kind) {
     case ConvKind::forward:
@@ -176,7 +202,10 @@ void run(Device device, ConvKind kind, const ConvDims& s, const float* first, co
       break;
   }
   if (memory) pool->release(memory, p.workspace);  // the next user comes after on the stream
-  check_dnn(status, "cudnn convolution");
+  if (status == CUDNN_STATUS_SUCCESS) return {};
+  // From here on the library has begun to work on the device, and nobody knows what it left.
+  if (status >= CUDNN_STATUS_INTERNAL_ERROR) check_dnn(status, "cudnn convolution");
+  return cudnnGetErrorString(status);
 }
 
 }  // namespace mld::cuda::by_cudnn

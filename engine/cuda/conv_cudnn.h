@@ -1,6 +1,8 @@
 // The cuDNN caller of engine/cuda/conv.h: f32, channels-last, deterministic algorithms only.
 #pragma once
 
+#include <string>
+
 #include "engine/core/device.h"
 #include "engine/ops/conv_dims.h"
 
@@ -15,9 +17,10 @@ const char* version();  // of the library that is loaded
 
 // Whether there is an algorithm; the answer and the algorithm are kept.
 bool supported(Device device, ConvKind kind, const ConvDims& s);
-// out (+)= the result. Only if supported.
-void run(Device device, ConvKind kind, const ConvDims& s, const float* first, const float* second, bool add,
-         float* out);
+// out = the result. Only if supported. What the library promised and then refuses to do is returned as its
+// reason, and `out` is as it was; empty if it is done. ErrorKind::device if it failed at work.
+std::string run(Device device, ConvKind kind, const ConvDims& s, const float* first, const float* second,
+                float* out);
 
 }  // namespace by_cudnn
 }  // namespace mld::cuda

@@ -2,12 +2,17 @@
 
 #include <cublasLt.h>
 
+#include <array>
 #include <compare>
 #include <map>
 #include <mutex>
+#include <span>
+#include <string>
+#include <vector>
 
 #include "engine/cuda/drivers.h"
 #include "engine/cuda/runtime.h"
+#include "engine/runtime/notes.h"
 #include "engine/runtime/precision.h"
 
 namespace mld::cuda {
@@ -28,7 +33,7 @@ struct Key {
   bool is_double, transpose_a, transpose_b, bias, add, in_place;
   Precision precision;
   std::int64_t batch, m, n, k, lda, ldb, ldc, stride_a, stride_b, stride_c;
-  std::int64_t align_a, align_b, align_c, align_add;
+  std::int64_t align_a, align_b, align_c, align_add, align_bias;
   auto operator<=>(const Key&) const = default;
 };
 
@@ -38,10 +43,18 @@ std::int64_t alignment(const void* p) {
   return static_cast<std::int64_t>(address & (~address + 1));
 }
 
+// What is asked of the library, the best first: what it has no algorithm for is done in another way.
+struct Way {
+  bool with_bias;  // as the product's epilogue, instead of by a kernel after it
+  Precision precision;
+};
+
 struct Plan {
   cublasLtMatmulDesc_t op = nullptr;
   cublasLtMatrixLayout_t a = nullptr, b = nullptr, c = nullptr;
   cublasLtMatmulAlgo_t algo{};
+  std::size_t way = 0;  // number in ways()
+  bool with_bias = false;
 };
 
 cublasLtMatrixLayout_t layout(cudaDataType_t type, std::int64_t rows, std::int64_t columns, std::int64_t ld,
@@ -77,9 +90,18 @@ Library& library(Device device) {
   return l;
 }
 
-cublasComputeType_t compute_type(const Key& key) {
+std::vector<Way> ways(const Key& key) {
+  std::vector<Way> all{{key.bias, key.precision}};
+  if (key.bias) all.push_back({false, key.precision});
+  if (key.is_double || key.precision == Precision::fp32) return all;
+  all.push_back({key.bias, Precision::fp32});
+  if (key.bias) all.push_back({false, Precision::fp32});
+  return all;
+}
+
+cublasComputeType_t compute_type(const Key& key, Precision precision) {
   if (key.is_double) return CUBLAS_COMPUTE_64F;
-  switch (key.precision) {
+  switch (precision) {
     case Precision::fp32:
       return CUBLAS_COMPUTE_32F;
     case Precision::tf32:
@@ -90,7 +112,13 @@ cublasComputeType_t compute_type(const Key& key) {
   return CUBLAS_COMPUTE_32F;
 }
 
-void choose_algorithm(const Library& l, const Key& key, Plan& plan) {
+std::string text(const Key& key) {
+  return cat("a product of [", key.m, ",", key.k, "] and [", key.k, ",", key.n, "]",
+             key.bias ? " with a bias" : "", " in ", key.is_double ? "f64" : precision_name(key.precision));
+}
+
+// Whether there is an algorithm for the plan.
+cublasStatus_t choose_algorithm(const Library& l, const Key& key, Plan& plan) {
   cublasLtMatmulPreference_t preference = nullptr;
   MLD_BLAS_CALL(cublasLtMatmulPreferenceCreate(&preference));
   const auto set = [&](cublasLtMatmulPreferenceAttributes_t what, auto value) {
@@ -101,35 +129,65 @@ void choose_algorithm(const Library& l, const Key& key, Plan& plan) {
   set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, static_cast<std::uint32_t>(key.align_a));
   set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, static_cast<std::uint32_t>(key.align_add));
   set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, static_cast<std::uint32_t>(key.align_c));
-  cublasLtMatmulHeuristicResult_t found{};
+  std::array<cublasLtMatmulHeuristicResult_t, 8> found{};
   int count = 0;
-  const cublasStatus_t status = cublasLtMatmulAlgoGetHeuristic(l.handle, plan.op, plan.a, plan.b, plan.c,
-                                                               plan.c, preference, 1, &found, &count);
+  const cublasStatus_t status =
+      cublasLtMatmulAlgoGetHeuristic(l.handle, plan.op, plan.a, plan.b, plan.c, plan.c, preference,
+                                     static_cast<int>(found.size()), found.data(), &count);
   (void)cublasLtMatmulPreferenceDestroy(preference);
-  MLD_CHECK_AS(ErrorKind::device, status == CUBLAS_STATUS_SUCCESS && count == 1,
-               "cuda: cuBLASLt has no algorithm for a product of [", key.m, ",", key.k, "] and [", key.k, ",",
-               key.n, "]: ", cublasLtGetStatusString(status));
-  plan.algo = found.algo;
+  if (status != CUBLAS_STATUS_SUCCESS) return status;
+  for (const auto& candidate : std::span(found).first(static_cast<std::size_t>(count)))
+    if (candidate.state == CUBLAS_STATUS_SUCCESS) {
+      plan.algo = candidate.algo;
+      return CUBLAS_STATUS_SUCCESS;
+    }
+  return CUBLAS_STATUS_NOT_SUPPORTED;
 }
 
-Plan make_plan(const Library& l, const Key& key) {
+// The best plan from way number `first` on. The bias is asked for with the product, as its alignment counts.
+Plan make_plan(const Library& l, const Key& key, const void* bias, std::size_t first) {
   Plan plan;
   const cudaDataType_t type = key.is_double ? CUDA_R_64F : CUDA_R_32F;
-  MLD_BLAS_CALL(cublasLtMatmulDescCreate(&plan.op, compute_type(key), type));
-  const auto set = [&](cublasLtMatmulDescAttributes_t what, auto value) {
-    MLD_BLAS_CALL(cublasLtMatmulDescSetAttribute(plan.op, what, &value, sizeof value));
-  };
-  set(CUBLASLT_MATMUL_DESC_TRANSA, key.transpose_b ? CUBLAS_OP_T : CUBLAS_OP_N);
-  set(CUBLASLT_MATMUL_DESC_TRANSB, key.transpose_a ? CUBLAS_OP_T : CUBLAS_OP_N);
-  if (key.bias) set(CUBLASLT_MATMUL_DESC_EPILOGUE, CUBLASLT_EPILOGUE_BIAS);
   // A row-major [R,C] is a column-major [C,R]; our b, as it is stored, is the first operand.
   plan.a = layout(type, key.transpose_b ? key.k : key.n, key.transpose_b ? key.n : key.k, key.ldb, key.batch,
                   key.stride_b);
   plan.b = layout(type, key.transpose_a ? key.m : key.k, key.transpose_a ? key.k : key.m, key.lda, key.batch,
                   key.stride_a);
   plan.c = layout(type, key.n, key.m, key.ldc, key.batch, key.stride_c);
-  choose_algorithm(l, key, plan);
-  return plan;
+  const std::vector<Way> all = ways(key);
+  cublasStatus_t status = CUBLAS_STATUS_NOT_SUPPORTED;
+  for (plan.way = first; plan.way < all.size(); ++plan.way) {
+    const Way& way = all[plan.way];
+    MLD_BLAS_CALL(cublasLtMatmulDescCreate(&plan.op, compute_type(key, way.precision), type));
+    const auto set = [&](cublasLtMatmulDescAttributes_t what, auto value) {
+      MLD_BLAS_CALL(cublasLtMatmulDescSetAttribute(plan.op, what, &value, sizeof value));
+    };
+    set(CUBLASLT_MATMUL_DESC_TRANSA, key.transpose_b ? CUBLAS_OP_T : CUBLAS_OP_N);
+    set(CUBLASLT_MATMUL_DESC_TRANSB, key.transpose_a ? CUBLAS_OP_T : CUBLAS_OP_N);
+    plan.with_bias = way.with_bias;
+    if (way.with_bias) {
+      set(CUBLASLT_MATMUL_DESC_EPILOGUE, CUBLASLT_EPILOGUE_BIAS);
+      set(CUBLASLT_MATMUL_DESC_BIAS_POINTER, bias);
+    }
+    status = choose_algorithm(l, key, plan);
+    if (status != CUBLAS_STATUS_SUCCESS) continue;
+    if (plan.way > 0)
+      note_once(cat("cuBLASLt does not do ", text(key), " as asked; ",
+                    way.precision == key.precision ? "the bias is added after it" : "it is computed in f32"));
+    return plan;
+  }
+  fail(ErrorKind::device, "cuda: cuBLASLt has no algorithm for ", text(key), ": ",
+       cublasLtGetStatusString(status));
+}
+
+// The plan of a kind of products, made at the first of them.
+Plan& plan_of(Library& l, const Key& key, const void* bias) {
+  const auto it = l.plans.find(key);
+  if (it != l.plans.end()) return it->second;
+  MLD_CHECK(!capturing({DeviceKind::cuda, key.device}), "cuda: ", text(key),
+            " is met for the first time while a step is being recorded, where libraries refuse to choose an "
+            "algorithm; run the step once before, or set MLD_NO_GRAPH=1");
+  return l.plans.emplace(key, make_plan(l, key, bias, 0)).first->second;
 }
 
 template <class T>
@@ -155,7 +213,8 @@ Key key_of(Device device, const Product<T>& p) {
           .align_a = alignment(p.a.data),
           .align_b = alignment(p.b.data),
           .align_c = alignment(p.c),
-          .align_add = alignment(p.add ? p.add : p.c)};
+          .align_add = alignment(p.add ? p.add : p.c),
+          .align_bias = p.bias ? alignment(p.bias) : 0};
 }
 
 // What is left of a product with K = 0, and the bias of one in double.
@@ -190,17 +249,21 @@ void gemm(Device device, const Product<T>& product) {
   const std::lock_guard lock(mutex());
   Library& l = library(device);
   const Key key = key_of(device, p);
-  auto it = l.plans.find(key);
-  if (it == l.plans.end()) it = l.plans.emplace(key, make_plan(l, key)).first;
-  const Plan& plan = it->second;
-  if (p.bias)
-    MLD_BLAS_CALL(
-        cublasLtMatmulDescSetAttribute(plan.op, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &p.bias, sizeof p.bias));
+  Plan& plan = plan_of(l, key, p.bias);
   const T alpha = 1, beta = p.add ? 1 : 0;
-  MLD_BLAS_CALL(cublasLtMatmul(l.handle, plan.op, &alpha, p.b.data, plan.a, p.a.data, plan.b, &beta,
-                               p.add ? p.add : p.c, plan.c, p.c, plan.c, &plan.algo, l.workspace,
-                               kWorkspaceBytes, stream(device)));
-  if (kDouble && product.bias) cuda::for_each(device, outputs, AddBias<T>{product, true});
+  for (;;) {
+    if (plan.with_bias)
+      MLD_BLAS_CALL(
+          cublasLtMatmulDescSetAttribute(plan.op, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &p.bias, sizeof p.bias));
+    const cublasStatus_t status = cublasLtMatmul(l.handle, plan.op, &alpha, p.b.data, plan.a, p.a.data,
+                                                 plan.b, &beta, p.add ? p.add : p.c, plan.c, p.c, plan.c,
+                                                 &plan.algo, l.workspace, kWorkspaceBytes, stream(device));
+    if (status == CUBLAS_STATUS_SUCCESS) break;
+    const bool refused = status == CUBLAS_STATUS_NOT_SUPPORTED || status == CUBLAS_STATUS_INVALID_VALUE;
+    if (!refused) check_blas(status, "cublasLtMatmul");
+    plan = make_plan(l, key, p.bias, plan.way + 1);  // what it promised and does not do
+  }
+  if (product.bias && !plan.with_bias) cuda::for_each(device, outputs, AddBias<T>{product, true});
 }
 
 template void gemm<float>(Device, const Product<float>&);

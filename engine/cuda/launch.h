@@ -27,8 +27,8 @@ void launch(Device device, void (*kernel)(P...), std::int64_t blocks, A... argum
   std::apply(
       [&](P&... parameter) {
         void* addresses[] = {&parameter...};
-        check(cudaLaunchKernel(reinterpret_cast<const void*>(kernel), dim3(grid), dim3(kThreads), addresses, 0,
-                               stream(device)),
+        check(cudaLaunchKernel(reinterpret_cast<const void*>(kernel), dim3(grid), dim3(kThreads), addresses,
+                               0, stream(device)),
               "kernel launch");
       },
       parameters);

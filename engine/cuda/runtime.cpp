@@ -1,7 +1,9 @@
 #include "engine/cuda/runtime.h"
 
 #include <array>
+#include <atomic>
 #include <mutex>
+#include <thread>
 
 #include "engine/cuda/stream.h"
 
@@ -10,10 +12,16 @@ namespace {
 
 constexpr int kMaxDevices = 16;
 
+// The one stream of a device; every thread's work goes there.
+struct DeviceStream {
+  std::atomic<cudaStream_t> stream{nullptr};
+  std::atomic<std::thread::id> recorder{};  // the thread that records a step
+};
+
 // Never destroyed: tensors with static storage duration may outlive any order of destruction.
 struct Streams {
-  std::mutex mutex;
-  std::array<cudaStream_t, kMaxDevices> of{};
+  std::mutex mutex;  // while one is made
+  std::array<DeviceStream, kMaxDevices> of{};
 };
 Streams& streams() {
   static auto* all = new Streams;
@@ -28,12 +36,30 @@ int count_or_error(cudaError_t& error) noexcept {
   return 0;
 }
 
+DeviceStream& stream_of(Device device) {
+  MLD_CHECK(device.kind == DeviceKind::cuda && device.index >= 0 && device.index < kMaxDevices,
+            "cuda: ", device, " is no cuda device");
+  return streams().of[static_cast<std::size_t>(device.index)];
+}
+
+// Whether the current device is out of use: after a kernel's fault its stream reports that for ever, whatever
+// the last error was. A stream that records must not be asked.
+bool lost() {
+  int device = 0;
+  if (cudaGetDevice(&device) != cudaSuccess || device < 0 || device >= kMaxDevices) return true;
+  const DeviceStream& mine = streams().of[static_cast<std::size_t>(device)];
+  const cudaStream_t stream = mine.stream;
+  if (!stream || mine.recorder.load() != std::thread::id()) return false;
+  const cudaError_t error = cudaStreamQuery(stream);
+  (void)cudaGetLastError();
+  return error != cudaSuccess && error != cudaErrorNotReady;
+}
+
 }  // namespace
 
 void fail_call(const char* call, cudaError_t error) {
-  // Asked again after a sticky error, the runtime still reports it.
   (void)cudaGetLastError();
-  const bool sticky = error != cudaErrorMemoryAllocation && cudaPeekAtLastError() != cudaSuccess;
+  const bool sticky = error != cudaErrorMemoryAllocation && lost();
   fail(ErrorKind::device, "cuda: ", call, ": ", cudaGetErrorString(error), " (", cudaGetErrorName(error), ")",
        sticky ? "; the GPU cannot be used by this process any more. Start again from the last checkpoint; "
                 "`compute-sanitizer` names the kernel"
@@ -80,26 +106,33 @@ int driver_version() noexcept {
 int runtime_version() noexcept { return CUDART_VERSION; }
 
 cudaStream_t stream(Device device) {
-  MLD_CHECK(device.kind == DeviceKind::cuda && device.index >= 0 && device.index < kMaxDevices,
-            "cuda: ", device, " is no cuda device");
-  static thread_local int current = -1;
-  Streams& all = streams();
-  const std::lock_guard lock(all.mutex);
-  cudaStream_t& mine = all.of[static_cast<std::size_t>(device.index)];
-  if (!mine) {
-    const int count = device_count();
-    MLD_CHECK_AS(ErrorKind::device, device.index < count, "device ", device, ": ",
-                 count == 0 ? why_no_device() : cat("this machine has ", count, " GPU(s), numbered from 0"));
-    MLD_CUDA_CALL(cudaSetDevice(device.index));
-    MLD_CUDA_CALL(cudaStreamCreateWithFlags(&mine, cudaStreamNonBlocking));
-    current = device.index;
+  DeviceStream& mine = stream_of(device);
+  if (const std::thread::id recorder = mine.recorder;
+      recorder != std::thread::id() && recorder != std::this_thread::get_id())
+    fail(ErrorKind::internal, "cuda: work for ", device,
+         " while another thread records a step there, of which it would become a part; let one thread work "
+         "with a device while steps are recorded, or set MLD_NO_GRAPH=1");
+  if (!mine.stream) {
+    const std::lock_guard lock(streams().mutex);
+    if (!mine.stream) {
+      const int count = device_count();
+      MLD_CHECK_AS(
+          ErrorKind::device, device.index < count, "device ", device, ": ",
+          count == 0 ? why_no_device() : cat("this machine has ", count, " GPU(s), numbered from 0"));
+      MLD_CUDA_CALL(cudaSetDevice(device.index));
+      cudaStream_t made = nullptr;
+      MLD_CUDA_CALL(cudaStreamCreateWithFlags(&made, cudaStreamNonBlocking));
+      mine.stream = made;
+    }
   }
-  if (current != device.index) {
-    MLD_CUDA_CALL(cudaSetDevice(device.index));
-    current = device.index;
-  }
-  return mine;
+  // Asked and not remembered: the program around may have chosen another one.
+  int current = -1;
+  MLD_CUDA_CALL(cudaGetDevice(&current));
+  if (current != device.index) MLD_CUDA_CALL(cudaSetDevice(device.index));
+  return mine.stream;
 }
+
+bool capturing(Device device) { return stream_of(device).recorder.load() != std::thread::id(); }
 
 void* allocate(Device device, std::size_t bytes) {
   (void)stream(device);
@@ -131,8 +164,10 @@ void zero(Device device, void* to, std::size_t bytes) {
 }
 
 void upload(Device device, void* to, const void* host, std::size_t bytes) {
-  // From pageable memory the call returns once the bytes are staged.
+  // From pageable memory the call usually returns once the bytes are staged; where the GPU reads host memory
+  // itself it does not, so the end is waited for.
   MLD_CUDA_CALL(cudaMemcpyAsync(to, host, bytes, cudaMemcpyHostToDevice, stream(device)));
+  MLD_CUDA_CALL(cudaStreamSynchronize(stream(device)));
 }
 
 void download(Device device, void* host, const void* from, std::size_t bytes) {
@@ -144,11 +179,14 @@ void synchronize(Device device) { MLD_CUDA_CALL(cudaStreamSynchronize(stream(dev
 
 void begin_capture(Device device) {
   MLD_CUDA_CALL(cudaStreamBeginCapture(stream(device), cudaStreamCaptureModeThreadLocal));
+  stream_of(device).recorder = std::this_thread::get_id();
 }
 
 Recording end_capture(Device device) {
   cudaGraph_t graph = nullptr;
-  MLD_CUDA_CALL(cudaStreamEndCapture(stream(device), &graph));
+  const cudaError_t ended = cudaStreamEndCapture(stream(device), &graph);
+  stream_of(device).recorder = std::thread::id();
+  check(ended, "cudaStreamEndCapture");
   cudaGraphExec_t executable = nullptr;
   const cudaError_t error = cudaGraphInstantiate(&executable, graph, 0);
   (void)cudaGraphDestroy(graph);
@@ -160,6 +198,7 @@ void abandon_capture(Device device) noexcept {
   cudaGraph_t graph = nullptr;
   try {
     if (cudaStreamEndCapture(stream(device), &graph) == cudaSuccess && graph) (void)cudaGraphDestroy(graph);
+    stream_of(device).recorder = std::thread::id();
   } catch (const Error&) {
   }
   (void)cudaGetLastError();

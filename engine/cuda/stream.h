@@ -7,8 +7,10 @@
 
 namespace mld::cuda {
 
-// Makes the device current on this thread and returns its stream, made at the first call.
+// Makes the device current on this thread and returns its stream, made at the first call. While a thread
+// records a step on it, the stream is that thread's alone: ErrorKind::internal for any other.
 cudaStream_t stream(Device device);
+bool capturing(Device device);  // a step is being recorded
 
 [[noreturn]] void fail_call(const char* call, cudaError_t error);
 inline void check(cudaError_t error, const char* call) {

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <atomic>
 #include <bit>
 #include <cstring>
 #include <type_traits>
@@ -90,7 +91,15 @@ bool fits(const EmulatedMatmulDesc& op, const EmulatedLayout& a, const EmulatedL
          a.type == b.type && b.type == c.type && ld_ok(a) && ld_ok(b) && ld_ok(c);
 }
 
+std::atomic<mld::cuda::emulation::BlasRefuses> refuses;
+
 }  // namespace
+
+namespace mld::cuda::emulation {
+
+void set_blas_refuses(const BlasRefuses& all) { refuses = all; }
+
+}  // namespace mld::cuda::emulation
 
 const char* cublasLtGetStatusString(cublasStatus_t status) {
   return status == CUBLAS_STATUS_SUCCESS ? "success" : "an unsupported value or parameter was passed";
@@ -165,19 +174,28 @@ cublasStatus_t cublasLtMatmulPreferenceDestroy(cublasLtMatmulPreference_t prefer
 cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t, cublasLtMatmulDesc_t op,
                                               cublasLtMatrixLayout_t a, cublasLtMatrixLayout_t b,
                                               cublasLtMatrixLayout_t c, cublasLtMatrixLayout_t,
-                                              cublasLtMatmulPreference_t, int,
+                                              cublasLtMatmulPreference_t, int wanted,
                                               cublasLtMatmulHeuristicResult_t* result, int* found) {
-  *result = {};
-  *found = fits(*op, *a, *b, *c) ? 1 : 0;
-  return *found ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_INVALID_VALUE;
+  *found = 0;
+  if (!fits(*op, *a, *b, *c) || wanted < 1) return CUBLAS_STATUS_INVALID_VALUE;
+  const bool bias = op->epilogue == CUBLASLT_EPILOGUE_BIAS;
+  if (bias && !op->bias) return CUBLAS_STATUS_INVALID_VALUE;  // its alignment is asked for
+  const auto no = refuses.load();
+  if ((no.bias && bias) || (no.bf16 && op->compute == CUBLAS_COMPUTE_32F_FAST_16BF))
+    return CUBLAS_STATUS_NOT_SUPPORTED;
+  if (no.first) result[(*found)++] = {.algo = {{13}}, .state = CUBLAS_STATUS_NOT_SUPPORTED};
+  if (*found < wanted) result[(*found)++] = {.algo = {}, .state = CUBLAS_STATUS_SUCCESS};
+  return CUBLAS_STATUS_SUCCESS;
 }
 
 cublasStatus_t cublasLtMatmul(cublasLtHandle_t, cublasLtMatmulDesc_t op, const void* alpha, const void* a,
                               cublasLtMatrixLayout_t la, const void* b, cublasLtMatrixLayout_t lb,
                               const void* beta, const void* c, cublasLtMatrixLayout_t lc, void* d,
-                              cublasLtMatrixLayout_t, const cublasLtMatmulAlgo_t*, void*, std::size_t,
+                              cublasLtMatrixLayout_t, const cublasLtMatmulAlgo_t* algo, void*, std::size_t,
                               cudaStream_t stream) {
-  if (!fits(*op, *la, *lb, *lc)) return CUBLAS_STATUS_INVALID_VALUE;
+  if (!fits(*op, *la, *lb, *lc) || algo->data[0] != 0) return CUBLAS_STATUS_INVALID_VALUE;
+  if (refuses.load().bias_apart && op->epilogue == CUBLASLT_EPILOGUE_BIAS && c != d)
+    return CUBLAS_STATUS_NOT_SUPPORTED;
   const auto run = [&]<class T>() {
     mld::cuda::emulation::enqueue(
         stream, [=, op = *op, la = *la, lb = *lb, lc = *lc, alpha = *static_cast<const T*>(alpha),

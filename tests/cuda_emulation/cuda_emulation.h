@@ -25,6 +25,22 @@ void set_memory_limit(std::size_t bytes);
 // What the machine pretends to have: GPUs, and a driver for this version of CUDA (0: none).
 void set_machine(int devices, int driver);
 
+void set_later_is_faster(bool faster);  // what cudaEventElapsedTime says
+
+void set_dnn_refuses(int status);  // a cudnnStatus_t that every convolution ends with
+
+// The products that have no algorithm.
+struct BlasRefuses {
+  bool bias = false;        // with the epilogue
+  bool bias_apart = false;  // with it, where C is not D
+  bool bf16 = false;        // of rounded operands
+  bool first = false;       // the first candidate comes with a state that says so
+};
+void set_blas_refuses(const BlasRefuses& refuses);
+
+// A kernel has failed: every call that looks reports it from now on, until it is set to false.
+void set_sick(bool sick);
+
 // From this point of the stream on a block of `size` bytes belongs to somebody who asked for `asked` of them
 // (0: to nobody, and what it held is lost). In a build with AddressSanitizer work that touches anything else
 // of the block stops the program; other builds do not look.

@@ -82,6 +82,8 @@ void run_queue(cudaStream_t stream) {
 
 std::atomic<int> capturing{0};
 std::atomic<std::size_t> nodes{0};
+std::atomic<bool> later_is_faster{false}, sick{false};
+std::atomic<int> timings{0};
 thread_local cudaError_t last = cudaSuccess;
 
 cudaError_t report(cudaError_t error) {
@@ -112,6 +114,10 @@ std::size_t graph_nodes() { return nodes; }
 void set_memory_limit(std::size_t bytes) { memory().limit = bytes > 0 ? bytes : total_bytes(); }
 
 void set_machine(int devices, int driver) { machine = {devices, driver}; }
+
+void set_later_is_faster(bool faster) { later_is_faster = faster; }
+
+void set_sick(bool is_sick) { sick = is_sick; }
 
 #if defined(__SANITIZE_ADDRESS__)
 void mark_owned(cudaStream_t stream, void* block, std::size_t asked, std::size_t size) {
@@ -149,7 +155,18 @@ cudaError_t cudaDriverGetVersion(int* version) {
   return cudaSuccess;
 }
 
-cudaError_t cudaSetDevice(int device) { return report(device == 0 ? cudaSuccess : cudaErrorInvalidValue); }
+// Devices are ordinals only: any of those of the machine can be current.
+thread_local int current_device = 0;
+cudaError_t cudaSetDevice(int device) {
+  if (device < 0 || device >= machine.devices) return report(cudaErrorInvalidValue);
+  current_device = device;
+  return cudaSuccess;
+}
+
+cudaError_t cudaGetDevice(int* device) {
+  *device = current_device;
+  return cudaSuccess;
+}
 
 cudaError_t cudaMemGetInfo(std::size_t* free, std::size_t* total) {
   *total = memory().limit;
@@ -238,6 +255,14 @@ cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
   return cudaSuccess;
 }
 
+cudaError_t cudaEventCreate(cudaEvent_t* event) { return cudaEventCreateWithFlags(event, 0); }
+
+cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t, cudaEvent_t) {
+  const int i = ++timings;
+  *milliseconds = later_is_faster ? 1 / static_cast<float>(i) : static_cast<float>(i);
+  return cudaSuccess;
+}
+
 cudaError_t cudaEventDestroy(cudaEvent_t event) {
   // Work that waits for it may still be queued, so it is only put aside, as the real one is.
   static auto* destroyed = new std::vector<cudaEvent_t>;
@@ -281,8 +306,21 @@ cudaError_t cudaHostUnregister(void* host) {
   return report(memory().registered.erase(host) == 1 ? cudaSuccess : cudaErrorInvalidValue);
 }
 
+cudaError_t cudaStreamQuery(cudaStream_t stream) {
+  if (stream->capturing) return refuse(stream);
+  if (sick) return report(cudaErrorIllegalAddress);
+  const std::lock_guard lock(streams().mutex);
+  return stream->queue.empty() ? cudaSuccess : cudaErrorNotReady;
+}
+
+cudaError_t cudaStreamIsCapturing(cudaStream_t stream, cudaStreamCaptureStatus* status) {
+  *status = stream->capturing ? cudaStreamCaptureStatusActive : cudaStreamCaptureStatusNone;
+  return cudaSuccess;
+}
+
 cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
   if (stream->capturing) return refuse(stream);
+  if (sick) return report(cudaErrorIllegalAddress);
   run_queue(stream);
   return cudaSuccess;
 }
@@ -345,6 +383,10 @@ const char* cudaGetErrorString(cudaError_t error) {
       return "CUDA driver version is insufficient for CUDA runtime version";
     case cudaErrorNoDevice:
       return "no CUDA-capable device is detected";
+    case cudaErrorNotReady:
+      return "device not ready";
+    case cudaErrorIllegalAddress:
+      return "an illegal memory access was encountered";
     case cudaErrorStreamCaptureUnsupported:
       return "operation not permitted when stream is capturing";
     case cudaErrorStreamCaptureInvalidated:
