@@ -13,6 +13,11 @@ std::int64_t cosine(const TrainConfig& train, std::int64_t total) {
   return train.schedule == LearningRate::cosine ? schedule_length(train, total) : 0;
 }
 
+// Of the data that the stage was trained on; those at hand where it is not recorded.
+std::int64_t epoch_of(const StageRecord& record, std::int64_t steps_per_epoch) {
+  return record.steps_per_epoch > 0 ? record.steps_per_epoch : steps_per_epoch;
+}
+
 }  // namespace
 
 bool same_budget(const TrainConfig& a, const TrainConfig& b) {
@@ -42,7 +47,7 @@ bool is_budget_key(const std::string& key) {
 Continuation continue_stage(const std::string& key, const StageRecord& record, const TrainConfig& was,
                             const TrainConfig& now, std::int64_t steps_per_epoch) {
   Continuation c{.work = !record.finished, .earlier_schedules = record.earlier_schedules};
-  const std::int64_t epoch_was = record.steps_per_epoch > 0 ? record.steps_per_epoch : steps_per_epoch;
+  const std::int64_t epoch_was = epoch_of(record, steps_per_epoch);
   const std::int64_t done = record.steps, total = total_steps(now, steps_per_epoch);
   const std::int64_t before = total_steps(was, epoch_was);
   if (same_budget(was, now) && (record.finished || before == total)) return c;
@@ -77,8 +82,7 @@ Continuation continue_stage(const std::string& key, const StageRecord& record, c
 
 TrainConfig stopped_here(const StageRecord& record, const TrainConfig& was, std::int64_t steps_per_epoch) {
   TrainConfig train = was;
-  const std::int64_t epoch = record.steps_per_epoch > 0 ? record.steps_per_epoch : steps_per_epoch;
-  const std::int64_t length = cosine(was, total_steps(was, epoch));
+  const std::int64_t length = cosine(was, total_steps(was, epoch_of(record, steps_per_epoch)));
   train.steps = record.steps;
   train.epochs = train.minutes = 0;
   train.schedule_steps = length == record.steps ? 0 : length;

@@ -8,9 +8,9 @@
 #include <string_view>
 #include <vector>
 
+#include "engine/core/names.h"
 #include "mld/config.h"
 #include "mld/config_fields.h"
-#include "engine/core/names.h"
 
 namespace mld::config {
 

@@ -166,7 +166,7 @@ class Trainer {
     MLD_CHECK_AS(ErrorKind::usage, !data_change_ || std::ranges::any_of(stages_, &StagePlan::trains),
                  request_.out.string(), ": has no step left to train on other data; leave --other-data out");
     if (const auto& score = stages_.back().record)
-      if (chosen(StageKind::score) && score->parts.empty() && !request_.retrain_score)
+      if (chosen(StageKind::score) && score->parts.empty())
         note(cat(score->file.string(),
                  ": made before score networks recorded what they rest on; that these "
                  "are its autoencoders was not checked"));

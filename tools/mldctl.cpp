@@ -8,8 +8,8 @@
 #include <new>
 
 #include "engine/core/error.h"
-#include "engine/io/file_error.h"
 #include "engine/core/names.h"
+#include "engine/io/file_error.h"
 #include "engine/runtime/notes.h"
 #include "mld/sampler.h"
 #include "tools/commands.h"

@@ -178,14 +178,19 @@ void download(Device device, void* host, const void* from, std::size_t bytes) {
 void synchronize(Device device) { MLD_CUDA_CALL(cudaStreamSynchronize(stream(device))); }
 
 void begin_capture(Device device) {
-  MLD_CUDA_CALL(cudaStreamBeginCapture(stream(device), cudaStreamCaptureModeThreadLocal));
-  stream_of(device).recorder = std::this_thread::get_id();
+  const cudaStream_t recording = stream(device);
+  std::atomic<std::thread::id>& recorder = stream_of(device).recorder;
+  recorder = std::this_thread::get_id();  // from now on nobody else's work goes there
+  const cudaError_t begun = cudaStreamBeginCapture(recording, cudaStreamCaptureModeThreadLocal);
+  if (begun != cudaSuccess) recorder = std::thread::id();
+  check(begun, "cudaStreamBeginCapture");
 }
 
 Recording end_capture(Device device) {
   cudaGraph_t graph = nullptr;
-  const cudaError_t ended = cudaStreamEndCapture(stream(device), &graph);
-  stream_of(device).recorder = std::thread::id();
+  DeviceStream& mine = stream_of(device);
+  const cudaError_t ended = cudaStreamEndCapture(mine.stream, &graph);
+  mine.recorder = std::thread::id();
   check(ended, "cudaStreamEndCapture");
   cudaGraphExec_t executable = nullptr;
   const cudaError_t error = cudaGraphInstantiate(&executable, graph, 0);
@@ -196,11 +201,9 @@ Recording end_capture(Device device) {
 
 void abandon_capture(Device device) noexcept {
   cudaGraph_t graph = nullptr;
-  try {
-    if (cudaStreamEndCapture(stream(device), &graph) == cudaSuccess && graph) (void)cudaGraphDestroy(graph);
-    stream_of(device).recorder = std::thread::id();
-  } catch (const Error&) {
-  }
+  DeviceStream& mine = stream_of(device);
+  if (cudaStreamEndCapture(mine.stream, &graph) == cudaSuccess && graph) (void)cudaGraphDestroy(graph);
+  mine.recorder = std::thread::id();
   (void)cudaGetLastError();
 }
 

@@ -7,8 +7,8 @@
 #include <optional>
 
 #include "engine/core/error.h"
-#include "mld/compare.h"
 #include "engine/core/names.h"
+#include "mld/compare.h"
 #include "mld/report/chart.h"
 #include "mld/report/html.h"
 #include "mld/tables/evaluation_file.h"

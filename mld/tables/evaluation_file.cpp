@@ -6,10 +6,10 @@
 
 #include "data/json_fields.h"
 #include "engine/core/error.h"
+#include "engine/core/names.h"
 #include "engine/io/file_error.h"
 #include "engine/io/files.h"
 #include "mld/evaluation.h"
-#include "engine/core/names.h"
 #include "mld/run_files.h"
 #include "mld/sampling_record.h"
 

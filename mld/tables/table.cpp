@@ -11,8 +11,8 @@
 #include <utility>
 
 #include "engine/core/error.h"
-#include "engine/io/file_error.h"
 #include "engine/core/names.h"
+#include "engine/io/file_error.h"
 
 namespace mld::tables {
 namespace {

@@ -313,11 +313,6 @@ cudaError_t cudaStreamQuery(cudaStream_t stream) {
   return stream->queue.empty() ? cudaSuccess : cudaErrorNotReady;
 }
 
-cudaError_t cudaStreamIsCapturing(cudaStream_t stream, cudaStreamCaptureStatus* status) {
-  *status = stream->capturing ? cudaStreamCaptureStatusActive : cudaStreamCaptureStatusNone;
-  return cudaSuccess;
-}
-
 cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
   if (stream->capturing) return refuse(stream);
   if (sick) return report(cudaErrorIllegalAddress);
@@ -369,7 +364,6 @@ cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t stream) {
 }
 
 cudaError_t cudaGetLastError() { return std::exchange(last, cudaSuccess); }
-cudaError_t cudaPeekAtLastError() { return last; }
 
 const char* cudaGetErrorString(cudaError_t error) {
   switch (error) {

@@ -11,21 +11,16 @@
 
 #include "engine/core/drivers.h"
 #include "engine/cuda/runtime.h"
-#include "engine/ops/conv_naive.h"
 #include "engine/ops/gemm_naive.h"
 #include "engine/ops/linear.h"
 #include "engine/ops/random.h"
 #include "engine/runtime/devices.h"
-#include "engine/runtime/notes.h"
 #include "engine/runtime/precision.h"
 #include "op_test.h"
+#include "tests/engine/cuda_test.h"
 #include "tests/engine/kernel_operands.h"
-#include "tests/engine/preset_layers.h"
 #include "tests/expect_error.h"
 #if MLD_CUDA
-#include "engine/cuda/conv.h"
-#include "engine/cuda/conv_cudnn.h"
-#include "engine/cuda/conv_gemm.h"
 #include "engine/cuda/gemm.h"
 #include "engine/cuda/stream.h"
 #endif
@@ -135,13 +130,6 @@ struct RowTotal {  // twice through a row, with a value of another thread in bet
   }
 };
 
-test::Floats download(const Tensor& t) {
-  const Tensor host = t.to(kCpu);
-  return {host.span<float>().begin(), host.span<float>().end()};
-}
-
-Tensor upload(const test::Floats& v) { return Tensor::from(v, {static_cast<i64>(v.size())}, kCuda); }
-
 TEST_CASE("drivers: every element once, at sizes that fill no block, one part and many") {
   if (!test::has_cuda()) return;
   for (const i64 outs : {1, 3, 70})
@@ -149,11 +137,11 @@ TEST_CASE("drivers: every element once, at sizes that fill no block, one part an
       CAPTURE(outs);
       CAPTURE(extent);
       const test::Floats v = test::integers(outs * extent, 7);
-      const Tensor x = upload(v), sums = Tensor::full({outs}, 99, DType::f32, kCuda),
+      const Tensor x = test::upload(v), sums = Tensor::full({outs}, 99, DType::f32, kCuda),
                    counts = Tensor::full({outs}, 99, DType::i32, kCuda);
       reduce(kCuda, outs, extent,
              SumAndCount{x.ptr<float>(), extent, sums.ptr<float>(), counts.ptr<std::int32_t>()});
-      const test::Floats got = download(sums);
+      const test::Floats got = test::download(sums);
       for (i64 o = 0; o < outs; ++o) {
         double want = 0;
         for (i64 j = 0; j < extent; ++j)
@@ -169,24 +157,25 @@ TEST_CASE("drivers: every element once, at sizes that fill no block, one part an
         CAPTURE(rows);
         CAPTURE(columns);
         const test::Floats v = test::integers(batch * rows * columns, 8);
-        const Tensor x = upload(v), out = Tensor::full({batch * columns}, 99, DType::f32, kCuda);
+        const Tensor x = test::upload(v), out = Tensor::full({batch * columns}, 99, DType::f32, kCuda);
         reduce_columns(kCuda, batch, rows, columns,
                        ColumnTotals{x.ptr<float>(), rows, columns, out.ptr<float>()});
         test::Floats want(static_cast<std::size_t>(batch * columns));
         for (std::size_t i = 0; i < v.size(); ++i)
           want[i / static_cast<std::size_t>(rows * columns) * static_cast<std::size_t>(columns) +
                i % static_cast<std::size_t>(columns)] += v[i];
-        CHECK(download(out) == want);
+        CHECK(test::download(out) == want);
       }
   for (const i64 rows : {1, 9, 300})
     for (const i64 columns : {1, 40, 512, 513, 2000}) {
       CAPTURE(rows);
       CAPTURE(columns);
       const test::Floats v = test::integers(rows * columns, 9);
-      const Tensor x = upload(v), work = upload(v), out = Tensor::full({rows}, 99, DType::f32, kCuda);
+      const Tensor x = test::upload(v), work = test::upload(v),
+                   out = Tensor::full({rows}, 99, DType::f32, kCuda);
       for_each_row(kCuda, rows, columns,
                    RowTotal{x.ptr<float>(), columns, work.ptr<float>(), out.ptr<float>()});
-      const test::Floats got = download(out);
+      const test::Floats got = test::download(out);
       for (i64 r = 0; r < rows; ++r) {
         float sum = 0, largest = -1e30f;
         for (i64 j = 0; j < columns; ++j) {
@@ -216,7 +205,8 @@ TEST_CASE(
       const test::Floats a = test::integers(c.batch * size_a + c.offset, 1),
                          b = test::integers(c.batch * size_b + c.offset, 2), bias = test::integers(c.n, 3);
       test::Floats want = test::integers(c.batch * size_c + c.offset, 4);
-      const Tensor da = upload(a), db = upload(b), dbias = upload(bias), dc = upload(want);
+      const Tensor da = test::upload(a), db = test::upload(b), dbias = test::upload(bias),
+                   dc = test::upload(want);
       cuda::gemm<float>(kCuda, {.batch = c.batch,
                                 .m = c.m,
                                 .n = c.n,
@@ -237,186 +227,8 @@ TEST_CASE(
             {b.data() + c.offset + p * size_b, ldb, tb}, at, ldc,
             {.bias = with_bias ? bias.data() : nullptr, .add = with_add ? at : nullptr, .add_ld = ldc});
       }
-      CHECK(download(dc) == want);
+      CHECK(test::download(dc) == want);
     }
-}
-
-// One of the two callers, on all three kernels.
-// `tolerance` 0: sums of integers are exact. Winograd and FFT algorithms round even on integers.
-template <class Forward, class Data, class Weights>
-void check_convolution(const ConvDims& s, double tolerance, const Forward& forward, const Data& data,
-                       const Weights& weights) {
-  const auto same = [&](const Tensor& got, const test::Floats& expected) {
-    if (tolerance == 0)
-      CHECK(download(got) == expected);
-    else
-      test::check_near(got, Tensor::from(expected, {static_cast<i64>(expected.size())}), tolerance);
-  };
-  const i64 xs = s.n * s.h * s.w * s.in, ws = s.out * s.kh * s.kw * s.in,
-            ys = s.n * s.out_h() * s.out_w() * s.out;
-  const test::Floats x = test::integers(xs, 1), w = test::integers(ws, 2), dy = test::integers(ys, 3),
-                     bias_out = test::integers(s.out, 4), bias_in = test::integers(s.in, 5);
-  const Tensor dx = upload(x), dw = upload(w), ddy = upload(dy), dbo = upload(bias_out),
-               dbi = upload(bias_in);
-  test::Floats want(static_cast<std::size_t>(ys));
-  const Tensor y = Tensor::full({ys}, 99, DType::f32, kCuda);
-  forward(dx.ptr<float>(), dw.ptr<float>(), dbo.ptr<float>(), y.ptr<float>());
-  naive::conv_forward<float>(s, x.data(), w.data(), bias_out.data(), {}, want.data());
-  same(y, want);
-  for (const bool add : {false, true}) {
-    CAPTURE(add);
-    want = x;
-    const Tensor gx = upload(x);
-    data(ddy.ptr<float>(), dw.ptr<float>(), add ? nullptr : dbi.ptr<float>(), add, gx.ptr<float>());
-    naive::conv_backward_data<float>(s, dy.data(), w.data(), add ? nullptr : bias_in.data(), {}, add,
-                                     want.data());
-    same(gx, want);
-    want = w;
-    const Tensor gw = upload(w);
-    weights(dx.ptr<float>(), ddy.ptr<float>(), add, gw.ptr<float>());
-    naive::conv_backward_weights<float>(s, x.data(), dy.data(), add, want.data());
-    same(gw, want);
-  }
-}
-
-std::vector<ConvDims> convolutions() {
-  std::vector<ConvDims> all(std::begin(test::kPresetLayers), std::end(test::kPresetLayers));
-  all.push_back({2, 5, 7, 3, 4, 3, 2, 2, 3, 1, 1});  // odd everything, uneven strides
-  all.push_back({2, 9, 1, 5, 2, 4, 1, 3, 1, 2, 0});
-  all.push_back({3, 6, 5, 2, 3, 6, 5, 1, 1, 0, 0});  // full extent
-  return all;
-}
-
-TEST_CASE("convolutions by patches and products: the layers of the presets and odd ones, exactly") {
-  if (!test::has_cuda()) return;
-  for (const ConvDims& s : convolutions()) {
-    CAPTURE(s.h);
-    CAPTURE(s.in);
-    CAPTURE(s.out);
-    CAPTURE(s.kh);
-    check_convolution(
-        s, 0,
-        [&](const float* x, const float* w, const float* bias, float* y) {
-          cuda::by_gemm::conv_forward<float>(kCuda, s, x, w, bias, y);
-        },
-        [&](const float* dy, const float* w, const float* bias, bool add, float* dx) {
-          cuda::by_gemm::conv_backward_data<float>(kCuda, s, dy, w, bias, add, dx);
-        },
-        [&](const float* x, const float* dy, bool add, float* dw) {
-          cuda::by_gemm::conv_backward_weights<float>(kCuda, s, x, dy, add, dw);
-        });
-  }
-}
-
-void check_chosen_convolution(const ConvDims& s, double tolerance) {
-  check_convolution(
-      s, tolerance,
-      [&](const float* x, const float* w, const float* bias, float* y) {
-        cuda::conv_forward<float>(kCuda, s, x, w, bias, y);
-      },
-      [&](const float* dy, const float* w, const float* bias, bool add, float* dx) {
-        cuda::conv_backward_data<float>(kCuda, s, dy, w, bias, add, dx);
-      },
-      [&](const float* x, const float* dy, bool add, float* dw) {
-        cuda::conv_backward_weights<float>(kCuda, s, x, dy, add, dw);
-      });
-}
-
-TEST_CASE("convolutions by the caller that was chosen: the same") {
-  if (!test::has_cuda()) return;
-  for (const ConvDims& s : convolutions()) {
-    CAPTURE(s.h);
-    CAPTURE(s.in);
-    CAPTURE(s.out);
-    CAPTURE(s.kh);
-    check_chosen_convolution(s, 1e-4);
-  }
-}
-
-// Notes of the engine while it lives.
-struct Notes {
-  std::vector<std::string> lines;
-  Notes() {
-    set_note_handler([this](const std::string& line) { lines.push_back(line); });
-  }
-  ~Notes() { set_note_handler({}); }
-  Notes(const Notes&) = delete;
-  Notes& operator=(const Notes&) = delete;
-};
-
-#if MLD_CUDA_EMULATED
-TEST_CASE(
-    "convolutions that cuDNN promises and refuses: done by products, with and without adding, said once") {
-  cuda::emulation::set_later_is_faster(true);  // cuDNN's would be taken
-  ConvDims s{2, 6, 9, 3, 4, 3, 3, 1, 1, 1, 1};
-  check_chosen_convolution(s, 0);
-  Notes notes;
-  s.n = 3;
-  cuda::emulation::set_dnn_refuses(3000);
-  check_chosen_convolution(s, 0);  // never chosen
-  s.n = 2;
-  check_chosen_convolution(s, 0);  // chosen before
-  const std::size_t said = notes.lines.size();
-  CHECK(said == 6);
-  CHECK(contains(notes.lines[0],
-                 "cuDNN 9.12.0 does not do a convolution that it offers (forward, 3x6x9x3 to 4"));
-  CHECK(contains(notes.lines[0], "CUDNN_STATUS_NOT_SUPPORTED"));
-  check_chosen_convolution(s, 0);
-  CHECK(notes.lines.size() == said);
-  // A failure at work is none to go on after.
-  s.n = 4;
-  cuda::emulation::set_dnn_refuses(5000);
-  CHECK(contains(error_of(ErrorKind::device, [&] { check_chosen_convolution(s, 0); }),
-                 "CUDNN_STATUS_EXECUTION_FAILED"));
-  cuda::emulation::set_dnn_refuses(0);
-  cuda::emulation::set_later_is_faster(false);
-}
-#endif
-
-TEST_CASE("convolutions by cuDNN: where it takes the shape, the same") {
-  if (!test::has_cuda()) return;
-  int taken = 0;
-  for (const ConvDims& s : convolutions()) {
-    using cuda::ConvKind;
-    CAPTURE(s.h);
-    CAPTURE(s.in);
-    CAPTURE(s.out);
-    CAPTURE(s.kh);
-    const auto supported = [&](ConvKind kind) { return cuda::by_cudnn::supported(kCuda, kind, s); };
-    const i64 xs = s.n * s.h * s.w * s.in, ws = s.out * s.kh * s.kw * s.in,
-              ys = s.n * s.out_h() * s.out_w() * s.out;
-    const test::Floats x = test::integers(xs, 1), w = test::integers(ws, 2), dy = test::integers(ys, 3);
-    const Tensor dx = upload(x), dw = upload(w), ddy = upload(dy);
-    const auto check = [&](ConvKind kind, const Tensor& first, const Tensor& second, const Tensor& out,
-                           const test::Floats& want, const char* name) {
-      if (!supported(kind)) {
-        MESSAGE("no deterministic cuDNN algorithm: " << name << " of " << s.h << "x" << s.w << "x" << s.in
-                                                     << " -> " << s.out);
-        return;
-      }
-      ++taken;
-      // Of each arithmetic the variant that was ranked, with its own math type and memory.
-      for (const Precision p : {Precision::fp32, Precision::tf32}) {
-        set_precision(p);
-        if (!supported(kind)) continue;
-        CHECK(cuda::by_cudnn::run(kCuda, kind, s, first.ptr<float>(), second.ptr<float>(), out.ptr<float>())
-                  .empty());
-        // Winograd and FFT algorithms round even on integers, to 11 bits in TF32.
-        test::check_near(out, Tensor::from(want, {static_cast<i64>(want.size())}),
-                         p == Precision::fp32 ? 1e-4 : 1e-2);
-      }
-      set_precision(Precision::fp32);
-    };
-    test::Floats y(static_cast<std::size_t>(ys)), gx(static_cast<std::size_t>(xs)),
-        gw(static_cast<std::size_t>(ws));
-    naive::conv_forward<float>(s, x.data(), w.data(), nullptr, {}, y.data());
-    naive::conv_backward_data<float>(s, dy.data(), w.data(), nullptr, {}, false, gx.data());
-    naive::conv_backward_weights<float>(s, x.data(), dy.data(), false, gw.data());
-    check(ConvKind::forward, dx, dw, Tensor::full({ys}, 99, DType::f32, kCuda), y, "forward");
-    check(ConvKind::data, ddy, dw, Tensor::full({xs}, 99, DType::f32, kCuda), gx, "backward data");
-    check(ConvKind::weights, dx, ddy, Tensor::full({ws}, 99, DType::f32, kCuda), gw, "backward weights");
-  }
-  CHECK(taken > 0);
 }
 
 TEST_CASE("precision: operands are rounded as asked, and no more than that") {
@@ -450,20 +262,20 @@ TEST_CASE("precision: operands are rounded as asked, and no more than that") {
 
 #if MLD_CUDA_EMULATED
 TEST_CASE("products that the library has no algorithm for: done in other ways, the same, and said once") {
-  const i64 m = 5, n = 6, k = 7;
-  const test::Floats a = test::integers(m * k, 1), b = test::integers(k * n, 2), bias = test::integers(n, 3),
-                     add = test::integers(m * n, 4);
+  const i64 n = 6, k = 7;
+  const test::Floats b = test::integers(k * n, 2), bias = test::integers(n, 3);
   i64 kind = 0;  // every product of another shape is planned anew
   const auto check = [&](Precision arithmetic, const cuda::emulation::BlasRefuses& refuses,
                          const char* says) {
-    Notes notes;
+    test::Notes notes;
     ++kind;
-    const i64 rows = m + kind;
+    const i64 rows = 5 + kind;
     const test::Floats x = test::integers(rows * k, 1), onto = test::integers(rows * n, 4);
-    const Tensor da = upload(x), db = upload(b), dbias = upload(bias), dadd = upload(onto);
+    const Tensor da = test::upload(x), db = test::upload(b), dbias = test::upload(bias),
+                 dadd = test::upload(onto);
     for (const bool apart : {true, false})
       for (int again = 0; again < 2; ++again) {
-        const Tensor out = upload(onto);
+        const Tensor out = test::upload(onto);
         set_precision(arithmetic);
         cuda::emulation::set_blas_refuses(refuses);
         cuda::gemm<float>(kCuda, {.m = rows,
@@ -480,7 +292,7 @@ TEST_CASE("products that the library has no algorithm for: done in other ways, t
         test::Floats want = onto;
         naive::gemm<float>(rows, n, k, {x.data(), k, false}, {b.data(), n, false}, want.data(), n,
                            {.bias = bias.data(), .add = onto.data(), .add_ld = n});
-        CHECK(download(out) == want);
+        CHECK(test::download(out) == want);
       }
     const std::string said = notes.lines.empty() ? "" : notes.lines[0];
     CHECK_MESSAGE(contains(said, says), said);

@@ -100,6 +100,10 @@ works "${resume[@]}" --out sub/run --data A
 works "${tiny[@]}" --data A --out seed1 --seed 1
 works "${tiny[@]}" --data B --out runB
 works export run right.safetensors
+check "a whole run is exported without a note" [ "$(count note:)" = 0 ]
+fresh encoders && rm encoders/score.safetensors encoders/autoencoder.b.safetensors
+works export encoders part.safetensors
+check "what is not in the file is told" [ "$(grep -c "^note: the \(autoencoder of 'b'\|score network\) is not trained yet" err)" = 2 ]
 for part in autoencoder.a autoencoder.b classifier.a; do
   fresh mixed && cp seed1/$part.safetensors mixed/
   for command in "sample mixed -n 2 --out x" "export mixed x.safetensors" "train --resume --out mixed --retrain-score"; do
