@@ -12,6 +12,13 @@ elseif(MLD_CUDA)
   find_package(CUDAToolkit 12.8 REQUIRED)
   enable_language(CUDA)
   set(CMAKE_CUDA_FLAGS_RELEASE "-O3")
+  # One runtime in a process: each shared library with a static one would have its own.
+  if(BUILD_SHARED_LIBS)
+    set(CMAKE_CUDA_RUNTIME_LIBRARY Shared)
+    set(MLD_CUDART CUDA::cudart)
+  else()
+    set(MLD_CUDART CUDA::cudart_static)
+  endif()
   set(CMAKE_CUDA_EXTENSIONS OFF)
   if(NOT CMAKE_CUDA20_STANDARD_COMPILE_OPTION)  # CMake 3.25.1 does not know that nvcc has it
     set(CMAKE_CUDA20_STANDARD_COMPILE_OPTION "-std=c++20")

@@ -128,7 +128,7 @@ struct SamplerConfig {  // the best of docs/benchmarks.md; the presets of the pa
   std::int64_t resample = 1;  // r; 1 is the linear schedule
   Renoise renoise = Renoise::euler;
   double churn = 20;
-  std::int64_t chunk = 1024;  // samples generated together
+  std::int64_t chunk = 0;  // samples generated together; 0: by the device
   bool operator==(const SamplerConfig&) const = default;
 };
 

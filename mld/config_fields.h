@@ -198,8 +198,9 @@ struct Fields<SamplerConfig> {
     v("churn", c.churn, Limits{0, kMaxChurn},
       "dpm_sde: noise of the reverse SDE; 1 the plain one, 0 the ODE, more adds Langevin steps at every "
       "level");
-    v("chunk", c.chunk, Limits{1, kMaxChunk},
-      "samples generated together; memory grows with it, results do not change");
+    v("chunk", c.chunk, Limits{0, kMaxChunk},
+      "samples generated together; 0: 1024 on a cpu, 5120 on a GPU. Memory grows with it; results do not "
+      "change, on a GPU but for their last bits");
   }
 };
 

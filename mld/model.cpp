@@ -350,8 +350,8 @@ Tensor Model::noise_prediction(const Tensor& r, const Tensor& tau) const {
 LatentSampler::LatentSampler(const Model& model, Subset given, const SampleSettings& settings,
                              std::int64_t count)
     : model_(model), given_(given), noise_(settings.seed) {
-  MLD_CHECK_AS(ErrorKind::usage, settings.chunk >= 1, "sample: chunk ", settings.chunk,
-               ", expected 1 or more");
+  MLD_CHECK_AS(ErrorKind::usage, settings.chunk >= 0, "sample: chunk ", settings.chunk,
+               ", expected 1 or more, or 0 for one that suits the device");
   MLD_CHECK(count >= 1, "sample: ", count, " samples");
   MLD_CHECK(given != full_set(model.modalities()),
             "sample: everything is given, nothing is left to generate");
@@ -378,8 +378,10 @@ LatentSampler::LatentSampler(const Model& model, Subset given, const SampleSetti
   mask_ = mask.to(device);
   // On a GPU every batch has the size asked for, whatever the number of samples: cuBLAS chooses its kernels,
   // and so the last bits, by the size of the batch.
-  const std::int64_t batches = (count - 1) / settings.chunk + 1;
-  batch_ = device.kind == DeviceKind::cuda ? settings.chunk : (count - 1) / batches + 1;
+  const bool gpu = device.kind == DeviceKind::cuda;
+  const std::int64_t chunk = settings.chunk > 0 ? settings.chunk : gpu ? kGpuChunk : kCpuChunk;
+  const std::int64_t batches = (count - 1) / chunk + 1;
+  batch_ = gpu ? chunk : (count - 1) / batches + 1;
   sampler_ =
       std::make_unique<Sampler>(score_, noise_, plan_, Shape{batch_, layout.total}, DType::f32, device);
 }

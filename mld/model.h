@@ -20,10 +20,16 @@
 
 namespace mld {
 
+// On a GPU five thousand samples, as evaluations draw them, are one batch: a network call of so few rows is
+// bound by the number of its kernels.
+inline constexpr std::int64_t kCpuChunk = 1024, kGpuChunk = 5120;
+
 struct SampleSettings {
   SamplerOptions sampler = {};
   std::uint64_t seed = 0;
-  std::int64_t chunk = 1024;  // samples generated together; does not change the samples
+  // Samples generated together; 0: kCpuChunk or kGpuChunk. Does not change the samples; on a GPU but for last
+  // bits, as its libraries choose their kernels by the size of a batch.
+  std::int64_t chunk = 0;
 };
 
 // The settings a run was configured with.
@@ -124,7 +130,7 @@ class LatentSampler {
   LatentSampler(const LatentSampler&) = delete;
   LatentSampler& operator=(const LatentSampler&) = delete;
 
-  std::int64_t batch() const { return batch_; }  // samples drawn together, at most settings.chunk
+  std::int64_t batch() const { return batch_; }  // samples drawn together, at most a chunk
   std::int64_t network_calls() const { return plan_.network_calls; }  // of a batch
 
   // [n,D] for ids [n], n <= batch(). Of z [n,D] the slices of the given set are read; it may be undefined if

@@ -35,6 +35,9 @@ class Sampler {
   Tensor operator()(const Tensor& z, const Tensor& given, const Tensor& rows,
                     const SamplerProgress& progress = {});
 
+  // Of the recording of a transition with a network call and fresh noise on cuda, else 0.
+  std::size_t nodes() const { return stochastic_.nodes(); }
+
  private:
   void transition(bool evaluates, bool noisy, std::uint32_t site = kSiteTransition);
   void run(const Transition& step);

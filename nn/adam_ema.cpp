@@ -32,24 +32,12 @@ MLD_HD Update<T> coefficients(const AdamOptions& o, const StepState& s, double c
           .l2 = static_cast<T>(o.decoupled ? 0 : o.weight_decay),
           .c1 = static_cast<T>(1 - o.beta1),
           .c2 = static_cast<T>(1 - o.beta2),
-          .rate = static_cast<T>(s.lr / s.bias1),
-          .scale = static_cast<T>(1 / std::sqrt(s.bias2)),
+          .rate = static_cast<T>(s.rate),
+          .scale = static_cast<T>(s.scale),
           .eps = static_cast<T>(o.eps),
           .decay = static_cast<T>(o.decoupled ? s.lr * o.weight_decay : 0),
           .c_ema = static_cast<T>(1 - o.ema_decay)};
 }
-
-// On a GPU: the coefficients of a step, computed once for all threads.
-template <class T>
-struct MakeUpdate {
-  AdamOptions options;
-  const StepState* state;
-  const double* clip;  // or null
-  Update<T>* update;
-  MLD_HD void operator()(std::int64_t) const {
-    *update = coefficients<T>(options, *state, clip ? *clip : 1.0);
-  }
-};
 
 template <class T>
 struct Arenas {
@@ -99,11 +87,12 @@ MLD_HD const Pack<T>& pack(const T* arena, std::int64_t i) {
 template <class T, bool kEma>
 struct UpdatePack {
   Arenas<T> a;
+  AdamOptions options;
   const StepState* state;
-  const Update<T>* update;
+  const double* clip;  // or null
   MLD_HD void operator()(std::int64_t i) const {
     if (!state->ok) return;
-    const Update<T> u = *update;
+    const auto u = coefficients<T>(options, *state, clip ? *clip : 1.0);
     const Pack<T> g = pack(a.g, i);
     Pack<T> p = pack(a.p, i), m = pack(a.m, i), v = pack(a.v, i), e{};
     if constexpr (kEma) e = pack(a.e, i);
@@ -126,10 +115,7 @@ void update_arenas(const ParameterStore& store, const AdamOptions& options, cons
   const Arenas<T> arenas{store.value().ptr<T>(), store.adam_m().ptr<T>(), store.adam_v().ptr<T>(),
                          kEma ? store.ema().ptr<T>() : nullptr, store.grad().ptr<T>()};
   if (device.kind == DeviceKind::cuda) {
-    const Tensor memory = Tensor::empty({static_cast<std::int64_t>(sizeof(Update<T>))}, DType::u8, device);
-    auto* update = reinterpret_cast<Update<T>*>(memory.raw());
-    gpu::for_each(device, 1, MakeUpdate<T>{options, state, clip, update});
-    gpu::for_each(device, n / kPack, UpdatePack<T, kEma>{arenas, state, update});
+    gpu::for_each(device, n / kPack, UpdatePack<T, kEma>{arenas, options, state, clip});
   } else {
     for_each_host_row(device, (n + kChunk - 1) / kChunk, kChunk,
                       UpdateChunk<T, kEma>{arenas, n, options, state, clip});
@@ -156,7 +142,20 @@ struct ClipFactor {
   }
 };
 
-// Without a norm that would tell: the step is not ok if a gradient is not finite.
+// Without a norm that would tell: the step is not ok if a gradient is not finite. On a GPU every thread that
+// sees one writes the same; nothing has to be joined.
+template <class T>
+struct FiniteCheckPack {
+  const T* g;
+  StepState* state;
+  MLD_HD void operator()(std::int64_t i) const {
+    const Pack<T> x = pack(g, i);
+    T sum = 0;
+    for (int k = 0; k < kPack; ++k) sum += x.x[k] * 0;  // NaN of an infinity or a NaN
+    if (std::isnan(sum)) state->ok = 0;
+  }
+};
+
 template <class T>
 struct FiniteCheck {
   using Acc = T;
@@ -164,7 +163,7 @@ struct FiniteCheck {
   StepState* state;
 
   MLD_HD Acc zero() const { return 0; }
-  MLD_HD Acc load(std::int64_t, std::int64_t j) const { return g[j] * 0; }  // NaN of an infinity or a NaN
+  MLD_HD Acc load(std::int64_t, std::int64_t j) const { return g[j] * 0; }
   MLD_HD Acc join(Acc a, Acc b) const { return a + b; }
   MLD_HD void store(std::int64_t, Acc a) const {
     if (std::isnan(a)) state->ok = 0;
@@ -187,11 +186,14 @@ template <class T>
 void AdamEma::step_as() {
   double* clip = clip_.defined() ? clip_.ptr<double>() : nullptr;
   const T* g = store_.grad().ptr<T>();
+  const Device device = store_.options().device;
   const std::int64_t n = store_.grad().numel();
   if (clip)
-    reduce(store_.options().device, 1, n, ClipFactor<T>{g, options_.clip_norm, clip, state_});
+    reduce(device, 1, n, ClipFactor<T>{g, options_.clip_norm, clip, state_});
+  else if (device.kind == DeviceKind::cuda)
+    gpu::for_each(device, n / kPack, FiniteCheckPack<T>{g, state_});
   else
-    reduce(store_.options().device, 1, n, FiniteCheck<T>{g, state_});
+    reduce(device, 1, n, FiniteCheck<T>{g, state_});
   if (store_.ema().defined())
     update_arenas<T, true>(store_, options_, state_, clip);
   else

@@ -174,8 +174,8 @@ class ParameterStore {
   void begin_step();
   // After backward: gradients of parameters that the step did not touch become zero.
   void finish_backward();
-  // End of a step: if it was not ok, the buffers are as they were at begin_step().
-  void restore_buffers_unless_ok(const StepState* state);
+  // End of a step: commits it, and if it was not ok the buffers are as they were at begin_step().
+  void finish_step(StepCounter& counter);
 
   // Arenas, one-dimensional; padding between parameters is zero. Undefined where the options say so.
   const Tensor& value() const { return value_; }

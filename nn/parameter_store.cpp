@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cstring>
 #include <set>
 #include <utility>
@@ -59,12 +60,17 @@ Tensor draw(const Parameter::Data& data, const std::string& name, std::uint64_t 
   return values;
 }
 
+// Element i of the buffers; the first one's thread commits as well, which leaves `ok` as it is.
 template <class T>
-struct RestoreUnlessOk {
-  const StepState* state;
+struct FinishStep {
+  CommitStep commit;
   T* now;
   const T* kept;
-  MLD_HD void operator()(std::int64_t i) const { now[i] = state->ok ? now[i] : kept[i]; }
+  std::int64_t buffers;
+  MLD_HD void operator()(std::int64_t i) const {
+    if (i == 0) commit(0);
+    if (i < buffers) now[i] = commit.state->ok ? now[i] : kept[i];
+  }
 };
 
 }  // namespace
@@ -149,10 +155,11 @@ void ParameterStore::finish_backward() {
     if (!entry.data->sink.written) entry.data->sink.grad.zero();
 }
 
-void ParameterStore::restore_buffers_unless_ok(const StepState* state) {
+void ParameterStore::finish_step(StepCounter& counter) {
+  const std::int64_t buffers = buffer_.numel();
   dispatch_float(options_.dtype, "parameter store", [&]<class T>() {
-    for_each(options_.device, buffer_.numel(),
-             RestoreUnlessOk<T>{state, buffer_.ptr<T>(), buffer_kept_.ptr<T>()});
+    for_each(options_.device, std::max<std::int64_t>(1, buffers),
+             FinishStep<T>{counter.committing(), buffer_.ptr<T>(), buffer_kept_.ptr<T>(), buffers});
   });
 }
 

@@ -17,13 +17,11 @@ void TrainStep::run() {
   {
     Tape tape;
     const Var loss = loss_(counter_.ptr());
-    counter_.judge(loss.value);
-    tape.backward(loss);
+    tape.backward(loss, counter_.judge(loss.value));
   }
   store_.finish_backward();
   adam_.step();
-  store_.restore_buffers_unless_ok(counter_.ptr());
-  counter_.commit();
+  store_.finish_step(counter_);
 }
 
 }  // namespace mld::nn

@@ -25,6 +25,7 @@ class TrainStep {
 
   void operator()() { step_(); }
   bool captured() const { return step_.captured(); }
+  std::size_t nodes() const { return step_.nodes(); }  // of the recording on cuda, else 0
 
   // After synchronisation: steps and updates so far, bad steps in a row, recent losses.
   StepState state() const { return counter_.read(); }

@@ -1,61 +1,402 @@
 #!/usr/bin/env bash
-# What has to be seen on a machine with an NVIDIA GPU that has the CUDA toolkit, cuDNN, CMake, ninja and PyTorch, and
-# from which nothing can be downloaded. One call runs the parts named, in their order; each takes less than nine
-# minutes, so that they can be shared among calls with a time limit, and says how long it took.
+# What has to be seen on a machine with an NVIDIA GPU, from which nothing can be downloaded and which may be there for
+# ten minutes only.
 #
-#   tools/gpu_check.sh pack         beforehand, on Debian with the packages of tools/deps.sh: copies the libraries that
-#                                   are not there (headers, and zlib for linking) to the folder MLD_DEPS
-#   tools/gpu_check.sh PART...      there: build test sanitize bench compile digits; all: these six
-#                                   autotune: PyTorch's slowest and best compilation, two cases
+#   tools/gpu_check.sh pack        beforehand, where nvcc, cuDNN and the packages of tools/deps.sh are: builds the
+#                                  programs for a GPU that need not be there and puts them into MLD_DEPS, with the
+#                                  headers that `build` needs. The folder goes along with the sources.
+#   tools/gpu_check.sh PART...     there, in the order named:
+#     quick (300 s)                does it run, is it right, how fast is it, where does the time go
+#     second (240 s)               against PyTorch, races, `digits` in two precisions
+#     paper (MLD_PAPER_MINUTES)    a slice of the paper's million steps of stage 2 (tools/paper_slice.sh)
+#     build                        the way round if the programs brought along do not run: needs nvcc, CMake, ninja
+#     test sanitize bench compile digits    longer; each takes less than nine minutes
+#     autotune                     PyTorch's slowest and best compilation, two cases
 #
-# Environment: MLD_DEPS (.gpu_deps), MLD_GPU_BUILD (build/gpu), MLD_GPU_OUT (build/gpu/results: tables and logs), PYTHON
-# (python3, with torch), MLD_PRECISION (tf32: of bench, compile and autotune), MLD_ARCH (x86-64-v3: -march of host
-# code; `native` asks nvcc to read what the newest processors' headers hold), MLD_JOBS (compilers at a time),
-# MLD_CUDA_MODE (ON; `emulated` rehearses the parts on a machine without a GPU, with sizes that mean nothing).
+# A part is made of steps; each has a time limit of its own, and the next one goes on whatever became of it. The table
+# of steps comes last. Logs and tables are in one archive, MLD_GPU_OUT/gpu_check.tar.gz, written anew after every step.
+#
+# Environment: MLD_DEPS (.gpu_deps), MLD_GPU_BUILD (build/gpu), MLD_GPU_OUT (MLD_GPU_BUILD), PYTHON (python3; with torch
+# for what compares), MLD_PRECISION (tf32: of bench, compile, autotune and second), MLD_GPU_ARCH (90-real for pack,
+# native for build), MLD_ARCH (x86-64-v3: -march of host code), MLD_JOBS (compilers at a time), MLD_PAPER_STATE
+# (.gpu_paper), MLD_PAPER_MINUTES (8), MLD_CUDA_MODE (ON; `emulated` rehearses everything on a machine without a GPU,
+# with sizes that mean nothing). Ways round a fault of the programs: MLD_CONV=gemm, MLD_NO_GRAPH=1.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 deps=${MLD_DEPS:-.gpu_deps}
 build=${MLD_GPU_BUILD:-build/gpu}
-out=${MLD_GPU_OUT:-$build/results}
+out=${MLD_GPU_OUT:-$build}
 python=${PYTHON:-python3}
 precision=${MLD_PRECISION:-tf32}
 mode=${MLD_CUDA_MODE:-ON}
-arch=${MLD_ARCH:-x86-64-v3}
+gpu_arch=${MLD_GPU_ARCH:-}
+host_arch=${MLD_ARCH:-x86-64-v3}
 jobs=${MLD_JOBS:-}
+paper_state=${MLD_PAPER_STATE:-.gpu_paper}
+paper_minutes=${MLD_PAPER_MINUTES:-8}
 # mldctl takes MLD_ variables for settings.
-unset MLD_DEPS MLD_GPU_BUILD MLD_GPU_OUT MLD_PRECISION MLD_CUDA_MODE MLD_ARCH MLD_JOBS
+unset MLD_DEPS MLD_GPU_BUILD MLD_GPU_OUT MLD_PRECISION MLD_CUDA_MODE MLD_GPU_ARCH MLD_ARCH MLD_JOBS MLD_PAPER_STATE \
+  MLD_PAPER_MINUTES
+results=$build/results
 
 fail() {
   echo "gpu_check: $*" >&2
   exit 1
 }
 
-pack() {
-  local package file
-  rm -rf "$deps"
-  mkdir -p "$deps/lib"
-  for package in libcli11-dev nlohmann-json3-dev doctest-dev libeigen3-dev zlib1g-dev; do
-    dpkg-query -L "$package" > /dev/null || fail "pack: the package $package is not installed"
-    while read -r file; do
-      [ -f "$file" ] || continue
-      case $file in
-        */libz.a) cp "$file" "$deps/lib" ;;
-        */pkgconfig/* | */libz.so) ;;
-        /usr/include/* | /usr/lib/cmake/* | /usr/share/cmake/* | /usr/share/*/cmake/*)
-          install -D -m 644 "$file" "$deps/${file#/usr/}"
-          ;;
-      esac
-    done < <(dpkg-query -L "$package")
-  done
-  echo "$deps: $(du -sm "$deps" | cut -f1) MiB in $(find "$deps" -type f | wc -l) files"
+emulated() { [ "$mode" != ON ]; }
+
+# ---- programs
+
+programs=(mldctl test_engine test_nn test_mld bench_steps)
+pack_limit_mib=45
+
+# The kernels are in one shared library with thin programs beside it. Warnings of a compiler that has not been tried
+# are no reason to come back with nothing.
+compile() {  # compile FOLDER ARCHITECTURE BIN [CMAKE ARGUMENT...]
+  local folder=$1 arch=$2 bin
+  bin=$(realpath -m "$3")
+  shift 3
+  cmake -S . -B "$folder" -G Ninja -DCMAKE_BUILD_TYPE=Release -DBUILD_SHARED_LIBS=ON -DCMAKE_SKIP_RPATH=ON \
+    -DCMAKE_RUNTIME_OUTPUT_DIRECTORY="$bin" -DCMAKE_LIBRARY_OUTPUT_DIRECTORY="$bin" \
+    -DMLD_CUDA="$mode" -DMLD_CUDA_ARCHS="$arch" -DMLD_CUDA_F64=ON -DMLD_BENCH=ON -DMLD_WERROR=OFF \
+    -DMLD_ARCH="$host_arch" -DMLD_TEST_DATA=tests -DCMAKE_CUDA_FLAGS=--compress-mode=size \
+    -DCMAKE_DISABLE_FIND_PACKAGE_PNG=ON -DCMAKE_DISABLE_FIND_PACKAGE_JPEG=ON -DSNDFILE_LIBRARY=OFF "$@"
+  cmake --build "$folder" ${jobs:+-j "$jobs"} --target "${programs[@]}"
 }
 
-# Where the toolkit is, and cuDNN and cuBLAS: in the toolkit, or in Python's packages beside PyTorch, whose libraries
-# have no names for the linker; they get links in $build/cuda_libs.
-find_cuda() {
-  [ "$mode" = ON ] || return 0
-  local nvcc packages name file
+# Of everything the programs are made of, to tell whether they are those of the sources beside them.
+sources_hash() {
+  find CMakeLists.txt cmake engine nn data mld tools tests -type f ! -path '*/__pycache__/*' -print0 | LC_ALL=C sort -z |
+    xargs -0 sha256sum | sha256sum | cut -c1-16
+}
+
+pack() {
+  local file library size
+  rm -rf "$deps"
+  mkdir -p "$deps/bin" "$deps/system"
+  compile build/gpu_pack "${gpu_arch:-90-real}" build/gpu_pack/bin
+  for file in build/gpu_pack/bin/{mldctl,test_engine,test_nn,test_mld,bench_steps,libmld_*.so}; do
+    strip --strip-unneeded -o "$deps/bin/$(basename "$file")" "$file"
+  done
+  # Of the system, for a machine that lacks one or has an older one: all but the C library and the GPU's.
+  ldd "$deps"/bin/* | awk '$2 == "=>" && $3 ~ /^\// { print $3 }' | sort -u | while read -r library; do
+    case $(basename "$library") in
+      libc.so* | libm.so* | libpthread* | libdl* | librt* | ld-linux* | libmld_* | libcu* | libnv*) ;;
+      *) cp -L "$library" "$deps/system" ;;
+    esac
+  done
+  headers | tar -C / -czf "$deps/headers.tar.gz" -T -
+  sources_hash > "$deps/sources"
+  size=$(du -sm "$deps" | cut -f1)
+  echo "$deps: $size MiB: programs $(du -sm "$deps/bin" | cut -f1), system libraries $(du -sm "$deps/system" | cut -f1)," \
+    "headers $(du -sm "$deps/headers.tar.gz" | cut -f1)"
+  ls -l "$deps/bin" "$deps/system" | awk 'NF > 8 { printf "  %10d %s\n", $5, $9 }'
+  [ "$size" -le "$pack_limit_mib" ] || fail "pack: more than $pack_limit_mib MiB"
+}
+
+# The header-only libraries and zlib, for `build`, below /usr.
+headers() {
+  local package file
+  for package in libcli11-dev nlohmann-json3-dev doctest-dev libeigen3-dev zlib1g-dev; do
+    dpkg-query -L "$package" > /dev/null || fail "pack: the package $package is not installed"
+    dpkg-query -L "$package" | while read -r file; do
+      [ -f "$file" ] || continue
+      case $file in
+        */pkgconfig/* | */libz.so) ;;
+        */libz.a | /usr/include/* | /usr/lib/cmake/* | /usr/share/cmake/* | /usr/share/*/cmake/*) echo "${file#/}" ;;
+      esac
+    done
+  done
+}
+
+# The GPU's libraries: of Python's packages, where PyTorch has its own from, then of the toolkit. cuDNN looks for its
+# parts and for cuBLAS when it is used.
+find_libraries() {
+  local packages name folder
+  cuda_libraries=
+  emulated && return
+  packages=$("$python" -c 'import nvidia; print(list(nvidia.__path__)[0])' 2> /dev/null || echo /nowhere)
+  for name in libcudart.so.13 libcublasLt.so.13 libcublas.so.13 libnvrtc.so.13 libcudnn.so.9; do
+    for folder in "$packages"/*/lib /usr/local/cuda*/lib64 /usr/lib/x86_64-linux-gnu; do
+      [ -e "$folder/$name" ] || continue
+      case :$cuda_libraries: in *:"$folder":*) ;; *) cuda_libraries+=${cuda_libraries:+:}$folder ;; esac
+      break
+    done
+  done
+}
+
+# Where the programs are, and the path on which their libraries are found.
+find_programs() {
+  bin=$(realpath -m "$deps/bin")
+  [ ! -x "$build/bin/mldctl" ] || bin=$(realpath "$build/bin")
+  [ -x "$bin/mldctl" ] || fail "$bin holds no programs: run 'tools/gpu_check.sh pack' beforehand, or the part build here"
+  find_libraries
+  library_path=$bin${cuda_libraries:+:$cuda_libraries}${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
+  if ours ldd "$bin"/* 2>&1 | grep -qE 'not found' && [ -d "$deps/system" ]; then
+    library_path+=:$(realpath "$deps/system")
+  fi
+}
+
+ours() { LD_LIBRARY_PATH=$library_path "$@"; }
+
+# ---- steps
+
+# step NAME SECONDS FUNCTION...: runs it in a shell of its own. A step that returns 77 was skipped; its last line says
+# why. What it prints is its log; the lines that begin with "* " are shown in the table.
+step() {
+  local name=$1 seconds=$2 start=$SECONDS status=0 word
+  shift 2
+  emulated && seconds=$((seconds * 20))
+  echo "-- $name (at most $seconds s)"
+  set +e
+  (
+    set -e
+    "$@"
+  ) > "$results/$name.log" 2>&1 &
+  local job=$!
+  (
+    sleep "$seconds"
+    kill -TERM -- "-$job" 2> /dev/null
+    sleep 5
+    kill -KILL -- "-$job" 2> /dev/null
+  ) > /dev/null 2>&1 &
+  local watch=$!
+  wait "$job"
+  status=$?
+  kill -KILL -- "-$watch" 2> /dev/null
+  wait "$watch" 2> /dev/null
+  set -e
+  case $status in
+    0) word=passed ;;
+    77) word="skipped: $(tail -n 1 "$results/$name.log")" ;;
+    143 | 137) word="CUT SHORT after $seconds s" failed+=("$name") ;;
+    *) word="FAILED ($status)" failed+=("$name") ;;
+  esac
+  tail -n 40 "$results/$name.log"
+  printf '| %s | %s | %s s |\n' "$name" "$word" $((SECONDS - start)) >> "$results/steps.md"
+  archive
+  return 0
+}
+
+archive() {
+  mkdir -p "$out"
+  tar -C "$results" -czf "$out/gpu_check.tar.gz.new" .
+  mv "$out/gpu_check.tar.gz.new" "$out/gpu_check.tar.gz"
+}
+
+probe() {
+  local status=0
+  uname -a
+  nproc
+  if ! emulated; then
+    nvidia-smi || { echo "* no driver: nvidia-smi does not run"; status=1; }
+    nvidia-smi --query-gpu=name,driver_version,compute_cap,memory.total,clocks.sm,clocks.mem,power.limit --format=csv || true
+  fi
+  echo "programs: $bin"
+  [ "$bin" != "$(realpath -m "$deps/bin")" ] || [ "$(cat "$deps/sources")" = "$(sources_hash)" ] ||
+    echo "* the programs were packed from other sources"
+  echo "libraries: $library_path"
+  ours ldd "$bin/mldctl" "$bin/test_engine" "$bin/bench_steps" "$bin/libmld_engine.so" || status=1
+  ours "$bin/mldctl" version || status=1
+  return "$status"
+}
+
+doctor() {
+  ours "$bin/mldctl" doctor
+  echo "== without recordings"
+  MLD_NO_GRAPH=1 ours "$bin/mldctl" doctor
+}
+
+# The three programs side by side: none of their GPU cases skipped.
+tests() {
+  local room status=0 jobs=()
+  for room in engine nn mld; do
+    MLD_REQUIRE_CUDA=1 ours "$bin/test_$room" > "$results/test_$room.log" 2>&1 &
+    jobs+=($!)
+  done
+  for job in "${jobs[@]}"; do wait "$job" || status=1; done
+  for room in engine nn mld; do
+    echo "== $room"
+    grep -aE 'TEST CASE:|ERROR' "$results/test_$room.log" | head -n 20 || true
+    tail -n 4 "$results/test_$room.log"
+  done
+  return "$status"
+}
+
+# Our own times, of each precision.
+speed() {
+  local p lines
+  for p in tf32 fp32 bf16; do
+    lines="info"
+    if emulated; then
+      lines+=$'\ncopy-1 1\ngemm-64 1\ntrain-score-16 1'
+      [ "$p" != tf32 ] || lines+=$'\ngenerate-16-4 1'
+    else
+      lines+=$'\ncopy-2048 20\ngemm-8192 20\ntrain-score-512 500\nproducts-512 500'
+      [ "$p" != tf32 ] ||
+        lines+=$'\ntrain-score-256 500\ntrain-score-mhd 200\ntrain-score-polymnist 50\ntrain-svhn 100\ngenerate-512-5000 100'
+    fi
+    echo "$lines" | ours "$bin/bench_steps" --device cuda --precision "$p" | tee -a "$results/speed.jsonl"
+  done
+  "$python" tools/bench/gpu_tables.py steps "$results/speed.jsonl"
+}
+
+# Name and time of every kernel in two steps that are not replayed.
+kernels() {
+  local ncu net=512 nodes
+  ncu=$(command -v ncu || compgen -G '/usr/local/cuda*/bin/ncu' | head -n 1 || compgen -G '/opt/nvidia/nsight-compute/*/ncu' |
+    tail -n 1) || { echo "ncu is nowhere"; return 77; }
+  emulated && net=16
+  nodes=$("$python" tools/bench/gpu_tables.py nodes "$results/speed.jsonl" "train-score-$net" 2> /dev/null || echo 200)
+  # The first launches fill the arenas and the latents; ten steps warm up.
+  echo "train-score-$net 8" | MLD_NO_GRAPH=1 ours "$ncu" --clock-control none --metrics gpu__time_duration.sum --csv \
+    --launch-skip $((9 * nodes)) --launch-count $((2 * nodes)) \
+    "$bin/bench_steps" --device cuda --precision "$precision" > "$results/kernels.csv" 2> "$results/kernels.err" || {
+    tail -n 5 "$results/kernels.csv" "$results/kernels.err"
+    echo "ncu does not profile on this machine"
+    return 77
+  }
+  "$python" tools/bench/gpu_tables.py kernels "$results/kernels.csv" 2
+}
+
+# Every kernel of ours at least once: drivers, operators with their gradients, and a recorded step.
+suite='drivers:*,convolutions by patches*,gradients agree*,a captured step equals*,replays allocate*'
+
+sanitizer() {  # sanitizer TOOL
+  local program help filter=()
+  if emulated; then  # the emulation's way of looking for missing barriers
+    MLD_REQUIRE_CUDA=1 MLD_EMULATION_ORDER=reverse ours "$bin/test_engine" "-tc=$suite"
+    return
+  fi
+  program=$(command -v compute-sanitizer || compgen -G '/usr/local/cuda*/bin/compute-sanitizer' | head -n 1 ||
+    compgen -G '/usr/local/cuda*/compute-sanitizer/compute-sanitizer' | head -n 1) ||
+    { echo "compute-sanitizer is nowhere"; return 77; }
+  # Libraries' kernels are not ours to check, and slow.
+  help=$("$program" --help || true)
+  case $help in
+    *--kernel-regex*) filter=(--kernel-regex kns=mld) ;;
+    *--kernel-name*) filter=(--kernel-name kns=mld) ;;
+  esac
+  MLD_REQUIRE_CUDA=1 ours "$program" --tool "$1" "${filter[@]}" --error-exitcode 9 "$bin/test_engine" "-tc=$suite" && return
+  local status=$?
+  if grep -aq 'Device not supported' "$results"/*"$1".log; then
+    echo "compute-sanitizer does not support this machine's device"
+    return 77
+  fi
+  return "$status"
+}
+
+# compare LOG ROUNDS ARGUMENTS...: the table goes to LOG.md; cut short, it holds what there is.
+compare() {
+  local log=$1 rounds=$2 small=()
+  shift 2
+  if emulated; then
+    small=(--peer-device cpu --rounds 1 --threads 1 --gemm gemm-64 --copy copy-1
+      --cases "train-score-16,sample-16-4,generate-16-4")
+  fi
+  "$python" -c 'import torch' || { echo "$python has no torch"; return 77; }
+  ours "$python" tools/bench/compare_torch.py "$bin/bench_steps" --device cuda --precision "$precision" \
+    --rounds "$rounds" "$@" "${small[@]}" 2> "$results/$log.err" | tee "$results/$log.md"
+}
+
+peers() {  # eager, and as CUDA graphs
+  arguments=(--peer "$python")
+  emulated || arguments+=(--peer "$python --graph")
+}
+
+against_eager_and_graphs() {
+  peers
+  compare bench 7 "${arguments[@]}"
+}
+
+three_cases() {
+  peers
+  compare three 3 "${arguments[@]}" --cases train-score-512,train-score-mhd,generate-512-5000
+}
+
+against_compiled() {
+  local arguments=(--peer "$python --compile --graph" --peer "$python --compile reduce-overhead")
+  ! emulated || arguments=(--peer "$python --compile")
+  compare compile 7 "${arguments[@]}" \
+    --cases train-score-512,train-score-mhd,train-score-polymnist,train-svhn,generate-512-5000
+}
+
+autotuned() {
+  ! emulated || { echo "needs a GPU"; return 77; }
+  compare autotune 7 --peer "$python --compile max-autotune-no-cudagraphs --graph" \
+    --cases train-score-polymnist,train-svhn
+}
+
+# The digits preset in a precision: how long it trains, and how coherent it is.
+digits() {  # digits PRECISION [SETTINGS...]
+  local p=$1 run=$results/digits/$1 start evaluate=(--samples 1000) small=() make=()
+  shift
+  if emulated; then
+    make=(--train 64 --test 32)
+    small=(--set stage1.batch=4 --set stage1.steps=2 --set modalities.sound.stage1.steps=2 --set score.batch=8
+      --set classifier_training.batch=4 --set classifier_training.steps=2 --set score.steps=2
+      --set sampler.chunk=8 --set sampler.steps=2)
+    evaluate=(--samples 8)
+  fi
+  rm -rf "$run"
+  mkdir -p "$run"
+  ours "$bin/mldctl" data make digits --out "$run/store" "${make[@]}"
+  start=$SECONDS
+  ours "$bin/mldctl" train --preset digits --data "$run/store" --out "$run/run" --device cuda --precision "$p" "$@" \
+    "${small[@]}"
+  echo "* digits, $p: trained in $((SECONDS - start)) s"
+  ours "$bin/mldctl" eval "$run/run" "${evaluate[@]}" --device cuda --precision "$p"
+  rm -rf "$run/store"
+}
+
+# ---- parts
+
+quick_part() {
+  step probe 10 probe
+  if [[ " ${failed[*]} " == *" probe "* ]]; then
+    echo "gpu_check: the programs do not run here; the part build makes them on this machine" >&2
+    return
+  fi
+  step doctor 30 doctor
+  step tests 110 tests
+  step speed 45 speed
+  step kernels 45 kernels
+  step memcheck 50 sanitizer memcheck
+}
+
+second_part() {
+  step doctor_again 20 ours "$bin/mldctl" doctor
+  step against_pytorch 90 three_cases
+  step racecheck 50 sanitizer racecheck
+  step digits_fp32 40 digits fp32
+  step digits_tf32 40 digits tf32
+}
+
+test_part() {
+  step tests 500 tests
+  step doctor 60 doctor
+}
+
+sanitize_part() {
+  step memcheck 250 sanitizer memcheck
+  step racecheck 250 sanitizer racecheck
+}
+
+bench_part() { step bench 500 against_eager_and_graphs; }
+compile_part() { step compile 500 against_compiled; }
+autotune_part() { step autotune 500 autotuned; }
+
+digits_part() {
+  local p
+  for p in fp32 tf32 bf16; do step "digits_$p" 170 digits "$p"; done
+}
+
+# nvcc, cuDNN and cuBLAS: of the toolkit, or of Python's packages, whose libraries have no names for the linker; they
+# get links in $build/cuda_libs.
+find_compiler() {
+  local nvcc toolkit packages name file
   packages=$("$python" -c 'import nvidia; print(list(nvidia.__path__)[0])' 2> /dev/null || true)
   nvcc=$(command -v nvcc || compgen -G '/usr/local/cuda*/bin/nvcc' | tail -n 1 ||
     compgen -G "$packages/*/bin/nvcc" | tail -n 1) || fail "nvcc is nowhere"
@@ -67,7 +408,7 @@ find_cuda() {
     [ -e "$CUDNN_ROOT/include/cudnn.h" ] || fail "no cudnn.h; set CUDNN_ROOT to a folder with cudnn.h and libcudnn.so.9"
   fi
   mkdir -p "$build/cuda_libs/include"
-  for name in cublasLt cublas nvrtc; do
+  for name in cudart cublasLt cublas nvrtc; do
     compgen -G "$toolkit/lib*/lib$name.so" > /dev/null && continue
     file=$(compgen -G "$packages/*/lib/lib$name.so.*" | head -n 1) || fail "lib$name is nowhere"
     ln -sf "$file" "$build/cuda_libs/$(basename "$file")"
@@ -76,139 +417,41 @@ find_cuda() {
   done
   export CPATH=${CPATH:+$CPATH:}$PWD/$build/cuda_libs/include  # of the package no more than these: the rest is nvcc's
   export CMAKE_LIBRARY_PATH=$PWD/$build/cuda_libs
-  # cuDNN looks for its parts and for cuBLAS when it is used.
-  libraries=$PWD/$build/cuda_libs${CUDNN_ROOT:+:$CUDNN_ROOT/lib}
 }
 
-# Runs a command that uses our programs.
-ours() {
-  LD_LIBRARY_PATH="${LD_LIBRARY_PATH:-}${LD_LIBRARY_PATH:+${libraries:+:}}${libraries:-}" "$@"
+build_here() {
+  [ -e "$deps/headers.tar.gz" ] || fail "$deps is not there: run 'tools/gpu_check.sh pack' and bring the folder along"
+  mkdir -p "$build/headers"
+  tar -C "$build/headers" -xzf "$deps/headers.tar.gz"
+  emulated || find_compiler
+  compile "$build" "${gpu_arch:-native}" "$build/bin" -DCMAKE_PREFIX_PATH="$(realpath "$build/headers/usr")"
 }
 
-build_part() {
-  [ -d "$deps/include" ] || fail "$deps is not there: run 'tools/gpu_check.sh pack' on Debian and bring the folder along"
-  # Warnings of a compiler that has not been tried are no reason to come back with nothing.
-  cmake -S . -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=Release -DMLD_CUDA="$mode" -DMLD_CUDA_ARCHS=native -DMLD_CUDA_F64=ON \
-    -DMLD_BENCH=ON -DMLD_WERROR=OFF -DMLD_ARCH="$arch" -DCMAKE_PREFIX_PATH="$(realpath "$deps")" \
-    -DCMAKE_DISABLE_FIND_PACKAGE_PNG=ON -DCMAKE_DISABLE_FIND_PACKAGE_JPEG=ON -DSNDFILE_LIBRARY=OFF
-  cmake --build "$build" ${jobs:+-j "$jobs"} \
-    --target mldctl bench_steps test_engine test_nn test_mld
-}
+build_part() { step build 540 build_here; }
 
-test_part() {
-  local status=0 limit=150
-  [ "$mode" = ON ] || limit=1500
-  MLD_REQUIRE_CUDA=1 ours ctest --test-dir "$build" -R '^(engine|nn|mld)$' --output-on-failure --timeout "$limit" ||
-    status=$?
-  ours "$build/tools/mldctl" doctor
-  return "$status"
-}
+# ---- the call
 
-# Every kernel of ours at least once: drivers, operators with their gradients, and a recorded step.
-suite='drivers:*,convolutions by patches*,gradients agree*,a captured step equals*,replays allocate*'
-
-sanitize_part() {
-  local tool help sanitizer status=0 filter=() program=("$build/tests/engine/test_engine" "-tc=$suite")
-  if [ "$mode" != ON ]; then  # the emulation's way of looking for missing barriers
-    MLD_REQUIRE_CUDA=1 MLD_EMULATION_ORDER=reverse "${program[@]}"
-    return
-  fi
-  sanitizer=$(command -v compute-sanitizer || compgen -G "$toolkit/*/compute-sanitizer" | head -n 1) ||
-    fail "compute-sanitizer is nowhere"
-  # Libraries' kernels are not ours to check, and slow.
-  help=$("$sanitizer" --help || true)
-  case $help in
-    *--kernel-regex*) filter=(--kernel-regex kns=mld) ;;
-    *--kernel-name*) filter=(--kernel-name kns=mld) ;;
-  esac
-  for tool in memcheck racecheck; do
-    echo "-- $tool"
-    MLD_REQUIRE_CUDA=1 ours timeout 250 "$sanitizer" --tool "$tool" "${filter[@]}" --error-exitcode 9 \
-      "${program[@]}" > "$out/$tool.log" 2>&1 || { status=$?; echo "$tool: exit status $status"; }
-    tail -n 12 "$out/$tool.log"
-  done
-  return "$status"
-}
-
-# compare LOG SECONDS ARGUMENTS...: the table goes to the log as well; what is missing when the time is up is left out.
-compare() {
-  local log=$1 seconds=$2 small=()
-  shift 2
-  if [ "$mode" != ON ]; then
-    small=(--peer-device cpu --rounds 1 --threads 1 --gemm gemm-64 --copy copy-1
-      --cases "train-score-16,sample-16-4,generate-16-4")
-  fi
-  ours timeout --foreground "$seconds" "$python" tools/bench/compare_torch.py "$build/tools/bench/bench_steps" \
-    --device cuda --precision "$precision" --rounds 7 "$@" "${small[@]}" 2> "$out/$log.err" | tee "$out/$log.md"
-}
-
-bench_part() {
-  local peers=(--peer "$python")
-  [ "$mode" = ON ] && peers+=(--peer "$python --graph")
-  compare bench 500 "${peers[@]}"
-}
-
-compile_part() {
-  local peers=(--peer "$python --compile")
-  [ "$mode" = ON ] && peers=(--peer "$python --compile --graph" --peer "$python --compile reduce-overhead")
-  compare compile 500 "${peers[@]}" \
-    --cases train-score-512,train-score-mhd,train-score-polymnist,train-svhn,generate-512-5000
-}
-
-autotune_part() {
-  [ "$mode" = ON ] || fail "autotune: needs a GPU"
-  compare autotune 500 --peer "$python --compile max-autotune-no-cudagraphs --graph" \
-    --cases train-score-polymnist,train-svhn
-}
-
-digits_part() {
-  local mldctl=$build/tools/mldctl store=$build/digits evaluate=(--samples 1000)
-  local make=() train=() run start p
-  if [ "$mode" != ON ]; then
-    make=(--train 64 --test 32)
-    train=(--set stage1.batch=4 --set stage1.steps=2 --set modalities.sound.stage1.steps=2 --set score.batch=8
-      --set classifier_training.batch=4 --set classifier_training.steps=2 --set score.steps=2
-      --set sampler.chunk=8 --set sampler.steps=2)
-    evaluate=(--samples 8)
-  fi
-  rm -rf "$store"
-  mkdir -p "$store"
-  "$mldctl" data make digits --out "$store/store" "${make[@]}"
-  for p in fp32 tf32 bf16; do
-    run=$store/$p
-    start=$SECONDS
-    ours timeout 150 "$mldctl" train --preset digits --data "$store/store" --out "$run" --device cuda --precision "$p" \
-      "${train[@]}" 2> "$out/digits-$p.err"
-    echo "-- $p: trained in $((SECONDS - start)) s"
-    ours "$mldctl" eval "$run" "${evaluate[@]}" --device cuda --precision "$p" 2> /dev/null | tee "$out/digits-$p.txt"
-  done
-}
-
-[ $# -gt 0 ] || fail "name the parts to run: pack, build, test, sanitize, bench, compile, autotune, digits or all"
+parts=("$@")
+[ ${#parts[@]} -gt 0 ] || fail "name the parts to run; the head of this script lists them"
 if [ "$1" = pack ]; then
   pack
   exit
 fi
-parts=("$@")
-[ "$1" = all ] && parts=(build test sanitize bench compile digits)
 for part in "${parts[@]}"; do
-  case $part in
-    build | test | sanitize | bench | compile | autotune | digits) ;;
-    *) fail "no part is called $part" ;;
-  esac
+  declare -F "${part}_part" > /dev/null || fail "no part is called $part"
 done
-mkdir -p "$out"
-find_cuda
+mkdir -p "$results"
+printf '| step | | time |\n|---|---|---|\n' > "$results/steps.md"
+set -m  # every step is a group of processes that ends as one
 failed=()
 for part in "${parts[@]}"; do
-  start=$SECONDS
   echo "== $part"
-  set +e  # and no || here: it would switch off -e inside as well
-  (set -e; "${part}_part")
-  status=$?
-  set -e
-  echo "== $part: $([ "$status" -eq 0 ] && echo "done" || echo "FAILED ($status)") in $((SECONDS - start)) s"
-  [ "$status" -eq 0 ] || failed+=("$part")
-  [ "${failed[*]}" != build ] || break
+  start=$SECONDS
+  [ "$part" = build ] || find_programs
+  "${part}_part"
+  echo "== $part: $((SECONDS - start)) s"
 done
+cat "$results/steps.md"
+grep -ah '^\* ' "$results"/*.log || true
+echo "gpu_check: $out/gpu_check.tar.gz, $(du -k "$out/gpu_check.tar.gz" | cut -f1) KiB"
 [ ${#failed[@]} -eq 0 ] || fail "failed: ${failed[*]}"

@@ -1,10 +1,12 @@
 #include "engine/core/tensor.h"
 
+#include <array>
 #include <cstring>
 #include <limits>
 #include <utility>
 
 #include "engine/core/drivers.h"
+#include "engine/core/strips.h"
 #include "engine/cuda/runtime.h"
 #include "engine/runtime/sim.h"
 
@@ -200,7 +202,9 @@ void Tensor::copy_from(const Tensor& source) const {
   if (numel() == 0) return;
   if constexpr (kCudaBuilt)
     if (device_.kind == DeviceKind::cuda)
-      return cuda::copy(device_, raw(), source.raw(), static_cast<std::size_t>(bytes()));
+      return cuda::capturing(device_)  // kernels follow each other faster than copies do
+                 ? copy_strips(device_, 1, std::array{Strip{source.raw(), raw(), bytes(), bytes(), bytes()}})
+                 : cuda::copy(device_, raw(), source.raw(), static_cast<std::size_t>(bytes()));
   submit(device_, [to = raw(), from = source.raw(), n = static_cast<std::size_t>(bytes())] {
     std::memcpy(to, from, n);
   });

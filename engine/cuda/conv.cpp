@@ -12,6 +12,7 @@
 #include "engine/cuda/conv_cudnn.h"
 #include "engine/cuda/conv_gemm.h"
 #include "engine/cuda/drivers.h"
+#include "engine/cuda/runtime.h"
 #include "engine/runtime/notes.h"
 #include "engine/runtime/precision.h"
 

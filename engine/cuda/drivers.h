@@ -15,7 +15,7 @@ constexpr std::int64_t kMaxBlocks = 2048;    // enough to fill any GPU; larger w
 constexpr std::int64_t kWarpRow = 512;       // rows up to this size are one warp's work
 constexpr std::int64_t kReduceChunk = 8192;  // elements of one part of a long reduction
 constexpr std::int64_t kMaxParts = 256;
-constexpr std::int64_t kColumnChunk = 128;  // rows of one part of reduce_columns
+constexpr std::int64_t kColumnChunk = 256;  // rows of one part of reduce_columns: the largest batch of a preset
 constexpr std::int64_t kMaxColumnParts = 512;
 constexpr int kColumns = kWarp;  // columns of a block of reduce_columns
 constexpr int kColumnLanes = kThreads / kColumns;
@@ -92,12 +92,23 @@ void for_each_row(Device device, std::int64_t rows, std::int64_t work_per_row, c
     launch(device, row_kernel<kThreads, F>, std::min(rows, kMaxBlocks), rows, f);
 }
 
+// The parts of one output, in their order.
+template <int kSize, class R>
+__device__ void join_parts(const Team<kSize>& team, std::int64_t out, std::int64_t parts, const R& r,
+                           const typename R::Acc* partial) {
+  using Acc = typename R::Acc;
+  const Acc acc = team.fold(
+      parts, r.zero(), [&](std::int64_t p) { return partial[out * parts + p]; },
+      [&](Acc a, Acc b) { return r.join(a, b); });
+  team.once([&] { r.store(out, acc); });
+}
+
 // Part p of output o covers the elements [p * chunk, (p + 1) * chunk). With one part the result is stored,
-// else it is left in `partial` [outs, parts].
+// else it is left in `partial` [outs, parts]; of a single output the block that arrives last joins the parts.
 template <int kSize, class R>
 __global__ void __launch_bounds__(kThreads)
     reduce_kernel(std::int64_t outs, std::int64_t extent, std::int64_t chunk, std::int64_t parts, R r,
-                  typename R::Acc* partial) {
+                  typename R::Acc* partial, unsigned* arrivals) {
   using Acc = typename R::Acc;
   const Team<kSize> team;
   for (std::int64_t task = team.first_row(); task < outs * parts; task += team.row_stride()) {
@@ -113,19 +124,27 @@ __global__ void __launch_bounds__(kThreads)
         r.store(out, acc);
     });
   }
+  if constexpr (kSize == kThreads) {
+    if (!arrivals) return;
+    __shared__ bool last;
+    team.once([&] {  // the thread that wrote the parts of this block
+      __threadfence();
+      last = atomicAdd(arrivals, 1U) + 1 == gridDim.x;
+      __threadfence();
+    });
+    team.sync();
+    if (!last) return;
+    join_parts(team, 0, parts, r, partial);
+    team.once([&] { *arrivals = 0; });
+  }
 }
 
 template <class R>
 __global__ void __launch_bounds__(kThreads)
     reduce_parts_kernel(std::int64_t outs, std::int64_t parts, R r, const typename R::Acc* partial) {
-  using Acc = typename R::Acc;
   const Team<kWarp> team;
-  for (std::int64_t out = team.first_row(); out < outs; out += team.row_stride()) {
-    const Acc acc = team.fold(
-        parts, r.zero(), [&](std::int64_t p) { return partial[out * parts + p]; },
-        [&](Acc a, Acc b) { return r.join(a, b); });
-    team.once([&] { r.store(out, acc); });
-  }
+  for (std::int64_t out = team.first_row(); out < outs; out += team.row_stride())
+    join_parts(team, out, parts, r, partial);
 }
 
 template <class R>
@@ -135,13 +154,14 @@ void reduce_compiled(Device device, std::int64_t outs, std::int64_t extent, cons
   const std::int64_t chunk = std::max<std::int64_t>(1, ceil_div(extent, wanted));
   const std::int64_t parts = std::max<std::int64_t>(1, ceil_div(extent, chunk));
   const Workspace partial(device, parts > 1 ? static_cast<std::size_t>(outs * parts) * sizeof(Acc) : 0);
+  unsigned* const counter = parts > 1 && outs == 1 ? arrivals(device) : nullptr;
   if (chunk <= kWarpRow)
     launch(device, reduce_kernel<kWarp, R>, std::min(ceil_div(outs * parts, kThreads / kWarp), kMaxBlocks),
-           outs, extent, chunk, parts, r, partial.as<Acc>());
+           outs, extent, chunk, parts, r, partial.as<Acc>(), nullptr);
   else
     launch(device, reduce_kernel<kThreads, R>, std::min(outs * parts, kMaxBlocks), outs, extent, chunk, parts,
-           r, partial.as<Acc>());
-  if (parts > 1)
+           r, partial.as<Acc>(), counter);
+  if (parts > 1 && !counter)
     launch(device, reduce_parts_kernel<R>, std::min(ceil_div(outs, kThreads / kWarp), kMaxBlocks), outs,
            parts, r, static_cast<const Acc*>(partial.as<Acc>()));
 }

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <tuple>
+#include <typeinfo>
 
 #include "engine/cuda/stream.h"
 
@@ -21,7 +22,7 @@ void launch(Device device, void (*kernel)(P...), std::int64_t blocks, A... argum
   if (blocks <= 0) return;
   const auto grid = static_cast<unsigned>(blocks);
 #if MLD_CUDA_EMULATED
-  emulation::launch(stream(device), grid, kThreads, [=] { kernel(arguments...); });
+  emulation::launch(stream(device), typeid(kernel), grid, kThreads, [=] { kernel(arguments...); });
 #else
   std::tuple<P...> parameters(arguments...);
   std::apply(

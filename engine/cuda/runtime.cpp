@@ -15,6 +15,7 @@ constexpr int kMaxDevices = 16;
 // The one stream of a device; every thread's work goes there.
 struct DeviceStream {
   std::atomic<cudaStream_t> stream{nullptr};
+  unsigned* arrivals = nullptr;             // made with the stream
   std::atomic<std::thread::id> recorder{};  // the thread that records a step
 };
 
@@ -122,6 +123,10 @@ cudaStream_t stream(Device device) {
       MLD_CUDA_CALL(cudaSetDevice(device.index));
       cudaStream_t made = nullptr;
       MLD_CUDA_CALL(cudaStreamCreateWithFlags(&made, cudaStreamNonBlocking));
+      void* counter = nullptr;
+      MLD_CUDA_CALL(cudaMalloc(&counter, sizeof(unsigned)));
+      MLD_CUDA_CALL(cudaMemsetAsync(counter, 0, sizeof(unsigned), made));
+      mine.arrivals = static_cast<unsigned*>(counter);
       mine.stream = made;
     }
   }
@@ -130,6 +135,11 @@ cudaStream_t stream(Device device) {
   MLD_CUDA_CALL(cudaGetDevice(&current));
   if (current != device.index) MLD_CUDA_CALL(cudaSetDevice(device.index));
   return mine.stream;
+}
+
+unsigned* arrivals(Device device) {
+  (void)stream(device);
+  return stream_of(device).arrivals;
 }
 
 bool capturing(Device device) { return stream_of(device).recorder.load() != std::thread::id(); }
@@ -192,11 +202,14 @@ Recording end_capture(Device device) {
   const cudaError_t ended = cudaStreamEndCapture(mine.stream, &graph);
   mine.recorder = std::thread::id();
   check(ended, "cudaStreamEndCapture");
+  std::size_t nodes = 0;
   cudaGraphExec_t executable = nullptr;
-  const cudaError_t error = cudaGraphInstantiate(&executable, graph, 0);
+  cudaError_t error = cudaGraphGetNodes(graph, nullptr, &nodes);
+  if (error == cudaSuccess) error = cudaGraphInstantiate(&executable, graph, 0);
   (void)cudaGraphDestroy(graph);
   check(error, "cudaGraphInstantiate");
-  return {executable, [](void* e) { (void)cudaGraphExecDestroy(static_cast<cudaGraphExec_t>(e)); }};
+  const auto destroy = [](void* e) { (void)cudaGraphExecDestroy(static_cast<cudaGraphExec_t>(e)); };
+  return {{executable, destroy}, nodes};
 }
 
 void abandon_capture(Device device) noexcept {
@@ -208,7 +221,7 @@ void abandon_capture(Device device) noexcept {
 }
 
 void replay(Device device, const Recording& recording) {
-  MLD_CUDA_CALL(cudaGraphLaunch(static_cast<cudaGraphExec_t>(recording.get()), stream(device)));
+  MLD_CUDA_CALL(cudaGraphLaunch(static_cast<cudaGraphExec_t>(recording.graph.get()), stream(device)));
 }
 
 }  // namespace mld::cuda

@@ -38,7 +38,11 @@ void download(Device device, void* host, const void* from, std::size_t bytes);
 void synchronize(Device device);
 
 // Between begin and end the stream's work is recorded instead of run; a recording can be replayed.
-using Recording = std::shared_ptr<void>;
+struct Recording {
+  std::shared_ptr<void> graph;
+  std::size_t nodes = 0;  // kernels, products, copies and fills
+};
+bool capturing(Device device);
 void begin_capture(Device device);
 Recording end_capture(Device device);
 void abandon_capture(Device device) noexcept;

@@ -7,6 +7,7 @@
 #include <limits>
 #include <utility>
 
+#include "engine/core/strips.h"
 #include "engine/ops/broadcast.h"
 #include "engine/ops/index_check.h"
 #include "engine/ops/op_check.h"
@@ -14,67 +15,12 @@
 namespace mld {
 namespace {
 
-constexpr std::int64_t kPieceBytes = 1 << 16;  // what one thread copies at a time
-
-// A matrix of bytes, or of T: `rows` runs that start `stride` apart.
+// A matrix of T: `rows` runs that start `stride` apart.
 template <class T>
 struct Rows {
   T* data;
   std::int64_t stride;
 };
-
-// kBytes bytes that a thread of a GPU moves at once. An array of bytes may overlay any type.
-template <int kBytes>
-struct alignas(kBytes) Word {
-  std::byte bytes[kBytes];
-};
-
-// All in words: element i of `rows` runs of `width`.
-template <int kBytes>
-struct CopyWord {
-  Rows<const Word<kBytes>> from;
-  Rows<Word<kBytes>> to;
-  std::int64_t width;
-  MLD_HD void operator()(std::int64_t i) const {
-    const std::int64_t row = i / width, j = i % width;
-    to.data[row * to.stride + j] = from.data[row * from.stride + j];
-  }
-};
-
-template <int kBytes>
-void copy_words(Device device, std::int64_t rows, std::int64_t width, Rows<const std::byte> from,
-                Rows<std::byte> to) {
-  gpu::for_each(device, rows * (width / kBytes),
-                CopyWord<kBytes>{{reinterpret_cast<const Word<kBytes>*>(from.data), from.stride / kBytes},
-                                 {reinterpret_cast<Word<kBytes>*>(to.data), to.stride / kBytes},
-                                 width / kBytes});
-}
-
-// In the largest words that everything is a multiple of.
-void copy_rows_cuda(Device device, std::int64_t rows, std::int64_t width, Rows<const std::byte> from,
-                    Rows<std::byte> to) {
-  const auto all = static_cast<std::uintptr_t>(width | from.stride | to.stride) |
-                   reinterpret_cast<std::uintptr_t>(from.data) | reinterpret_cast<std::uintptr_t>(to.data);
-  if (all % 16 == 0)
-    copy_words<16>(device, rows, width, from, to);
-  else if (all % 4 == 0)
-    copy_words<4>(device, rows, width, from, to);
-  else
-    copy_words<1>(device, rows, width, from, to);
-}
-
-void copy_rows(Device device, std::int64_t rows, std::int64_t width, Rows<const std::byte> from,
-               Rows<std::byte> to) {
-  if (from.stride == width && to.stride == width) width *= std::exchange(rows, 1);
-  if (device.kind == DeviceKind::cuda) return copy_rows_cuda(device, rows, width, from, to);
-  const std::int64_t pieces = std::max<std::int64_t>(1, (width + kPieceBytes - 1) / kPieceBytes);
-  for_each_host_row(device, rows * pieces, std::min(width, kPieceBytes), [=](std::int64_t task) {
-    const std::int64_t row = task / pieces, first = task % pieces * kPieceBytes;
-    const auto count = static_cast<std::size_t>(std::min(kPieceBytes, width - first));
-    if (count > 0)
-      std::memcpy(to.data + row * to.stride + first, from.data + row * from.stride + first, count);
-  });
-}
 
 // Element i of `rows` runs of `width`.
 template <class T>
@@ -116,19 +62,44 @@ void check_float(const char* op, DType dtype) {
             dtype_name(dtype));
 }
 
+// A piece of `whole` as rows of bytes, and a tensor that holds no more than that piece.
+Strip from_piece(const Tensor& whole, const Piece& piece, const Tensor& part) {
+  const std::int64_t size = dtype_size(whole.dtype()), width = piece.width * size;
+  return {whole.raw() + piece.first * size, part.raw(), piece.stride * size, width, width};
+}
+Strip to_piece(const Tensor& part, const Tensor& whole, const Piece& piece) {
+  const std::int64_t size = dtype_size(whole.dtype()), width = piece.width * size;
+  return {part.raw(), whole.raw() + piece.first * size, width, piece.stride * size, width};
+}
+
+struct Part {
+  Shape shape;
+  Piece piece;
+  Slot slot;
+};
+
 // The gradient of a part is the piece of dy that it became.
-void pull_part(const Tensor& dy, const Shape& part, const Piece& piece, Slot slot, Tape& tape) {
-  if (piece.rows == 1) return tape.accumulate(slot, dy.view(piece.first, part));
-  const Tape::Target to = tape.target(slot, part, dy.dtype(), dy.device());
-  const std::int64_t size = dtype_size(dy.dtype());
-  if (!to.add)
-    return copy_rows(dy.device(), piece.rows, piece.width * size,
-                     {dy.raw() + piece.first * size, piece.stride * size},
-                     {to.grad.raw(), piece.width * size});
-  dispatch_float(dy.dtype(), "backward", [&]<class T>() {
-    add_rows<T>(dy.device(), piece.rows, piece.width, {dy.ptr<T>() + piece.first, piece.stride},
-                {to.grad.ptr<T>(), piece.width});
-  });
+void pull_parts(const Tensor& dy, const std::vector<Part>& parts, Tape& tape) {
+  std::vector<Strip> strips;
+  for (const Part& part : parts) {
+    const Piece& piece = part.piece;
+    if (piece.rows == 1) {
+      tape.accumulate(part.slot, dy.view(piece.first, part.shape));
+      continue;
+    }
+    const Tape::Target to = tape.target(part.slot, part.shape, dy.dtype(), dy.device());
+    if (!to.add) {
+      strips.push_back(from_piece(dy, piece, to.grad));
+      continue;
+    }
+    // A part that occurs twice: what is there has to be there before.
+    copy_strips(dy.device(), piece.rows, std::exchange(strips, {}));
+    dispatch_float(dy.dtype(), "backward", [&]<class T>() {
+      add_rows<T>(dy.device(), piece.rows, piece.width, {dy.ptr<T>() + piece.first, piece.stride},
+                  {to.grad.ptr<T>(), piece.width});
+    });
+  }
+  if (!strips.empty()) copy_strips(dy.device(), parts.front().piece.rows, strips);
 }
 
 // dy in the place that was sliced and 0 elsewhere.
@@ -371,29 +342,22 @@ Var concat(std::span<const Var> parts, int axis) {
     shape[along] += part.shape()[along];
     record = record || needs_grad(part);
   }
-  struct Part {
-    Shape shape;
-    Piece piece;
-    Slot slot;
-  };
   std::vector<Part> differentiated;
+  std::vector<Strip> strips;
   const Tensor y = Tensor::empty(shape, head.dtype(), head.device());
-  const std::int64_t size = dtype_size(y.dtype());
   std::int64_t first = 0;
   for (const Var& part : parts) {
-    const std::int64_t count = part.shape()[along];
-    const Piece piece = piece_of(shape, along, first, count);
-    copy_rows(y.device(), piece.rows, piece.width * size, {part.value.raw(), piece.width * size},
-              {y.raw() + piece.first * size, piece.stride * size});
+    const Piece piece = piece_of(shape, along, first, part.shape()[along]);
+    strips.push_back(to_piece(part.value, y, piece));
     if (needs_grad(part)) differentiated.push_back({part.shape(), piece, part.slot});
-    first += count;
+    first += part.shape()[along];
   }
+  copy_strips(y.device(), shape.product(0, along), strips);
   if (!record) return y;
   check_float("concat", y.dtype());
   return {y, Tape::current()->record(Op::concat,
                                      [parts = std::move(differentiated)](const Tensor& dy, Tape& tape) {
-                                       for (const Part& part : parts)
-                                         pull_part(dy, part.shape, part.piece, part.slot, tape);
+                                       pull_parts(dy, parts, tape);
                                      })};
 }
 
@@ -405,9 +369,7 @@ Var slice(const Var& x, int axis, std::int64_t first, std::int64_t count) {
   shape[along] = count;
   const Piece piece = piece_of(x.shape(), along, first, count);
   const Tensor y = Tensor::empty(shape, x.dtype(), x.device());
-  const std::int64_t size = dtype_size(y.dtype());
-  copy_rows(y.device(), piece.rows, piece.width * size,
-            {x.value.raw() + piece.first * size, piece.stride * size}, {y.raw(), piece.width * size});
+  copy_strips(y.device(), piece.rows, std::array{from_piece(x.value, piece, y)});
   if (!needs_grad(x)) return y;
   check_float("slice", y.dtype());
   return {y, Tape::current()->record(Op::slice,

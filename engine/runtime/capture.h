@@ -22,6 +22,7 @@ class CapturedStep {
   ~CapturedStep();
   void operator()();
   bool captured() const { return captured_; }
+  std::size_t nodes() const { return recording_.nodes; }  // of the recording on cuda, else 0
 
  private:
   void run_eagerly();

@@ -14,8 +14,8 @@ struct Tick {
     s->ok = 1;
     s->lr = plan.at(s->updates);
     const double k = static_cast<double>(s->updates + 1);
-    s->bias1 = 1 - std::pow(beta1, k);
-    s->bias2 = 1 - std::pow(beta2, k);
+    s->rate = s->lr / (1 - std::pow(beta1, k));
+    s->scale = 1 / std::sqrt(1 - std::pow(beta2, k));
   }
 };
 
@@ -23,18 +23,12 @@ template <class T>
 struct Judge {
   StepState* s;
   const T* loss;
+  T* upstream;
   MLD_HD void operator()(std::int64_t) const {
     const double value = static_cast<double>(*loss);
     s->loss[s->step % kLossRing] = value;
     s->ok = std::isfinite(value) ? 1 : 0;
-  }
-};
-
-struct Commit {
-  StepState* s;
-  MLD_HD void operator()(std::int64_t) const {
-    s->updates += s->ok ? 1 : 0;
-    s->bad_steps = s->ok ? 0 : s->bad_steps + 1;
+    *upstream = T(1);
   }
 };
 
@@ -50,13 +44,16 @@ StepCounter::StepCounter(std::uint64_t seed, LrPlan plan, double beta1, double b
 
 void StepCounter::tick() { for_each(memory_.device(), 1, Tick{ptr(), plan_, beta1_, beta2_}); }
 
-void StepCounter::judge(const Tensor& loss) {
+Tensor StepCounter::judge(const Tensor& loss) {
+  MLD_CHECK(loss.numel() == 1, "judge: the loss must have one element, shape is ", loss.shape());
+  const Tensor upstream = Tensor::empty(loss.shape(), loss.dtype(), loss.device());
   dispatch_float(loss.dtype(), "judge", [&]<class T>() {
-    for_each(memory_.device(), 1, Judge<T>{ptr(), loss.ptr<T>()});
+    for_each(memory_.device(), 1, Judge<T>{ptr(), loss.ptr<T>(), upstream.ptr<T>()});
   });
+  return upstream;
 }
 
-void StepCounter::commit() { for_each(memory_.device(), 1, Commit{ptr()}); }
+void StepCounter::commit() { for_each(memory_.device(), 1, committing()); }
 
 StepState StepCounter::read() const {
   StepState state;

@@ -43,10 +43,20 @@ struct StepState {
   std::int64_t updates = 0;    // optimiser updates made before this step
   std::int64_t bad_steps = 0;  // non-finite steps in a row, up to now
   double lr = 0;
-  double bias1 = 1, bias2 = 1;  // Adam bias corrections 1 - beta^(updates + 1)
+  // With Adam's bias corrections, k = updates + 1: lr / (1 - beta1^k) and 1 / sqrt(1 - beta2^k).
+  double rate = 0, scale = 1;
   std::int32_t ok = 1;
   std::int32_t pad = 0;
   double loss[kLossRing] = {};  // of step s at [s % kLossRing]
+};
+
+// Counts the update or the failure of a step: what is done by commit(), for a kernel that has more to do.
+struct CommitStep {
+  StepState* state;
+  MLD_HD void operator()(std::int64_t) const {
+    state->updates += state->ok ? 1 : 0;
+    state->bad_steps = state->ok ? 0 : state->bad_steps + 1;
+  }
 };
 
 // The device copy of a StepState and what advances it.
@@ -55,9 +65,12 @@ class StepCounter {
   StepCounter(std::uint64_t seed, LrPlan plan, double beta1, double beta2, Device device);
   StepState* ptr() { return reinterpret_cast<StepState*>(memory_.raw()); }
   const StepState* ptr() const { return reinterpret_cast<const StepState*>(memory_.raw()); }
-  void tick();                         // first work of a step
-  void judge(const Tensor& loss);      // sets ok, records the loss in the ring; before backward
-  void commit();                       // last work of a step: counts the update or the failure
+  void tick();  // first work of a step
+  // Before backward: sets ok and records the loss [1] in the ring. Returns the gradient that backward starts
+  // from, which is 1.
+  Tensor judge(const Tensor& loss);
+  CommitStep committing() { return {ptr()}; }
+  void commit();                       // last work of a step
   StepState read() const;              // host copy, after synchronisation
   void write(const StepState& state);  // resume
  private:

@@ -6,6 +6,9 @@
 
 #include <cstdint>
 #include <functional>
+#include <string>
+#include <typeinfo>
+#include <vector>
 
 #include "cuda_runtime.h"
 
@@ -16,8 +19,15 @@ namespace mld::cuda::emulation {
 enum class Barrier { warp, block };
 void wait_at(Barrier barrier);  // called by a kernel's thread
 
-void enqueue(cudaStream_t stream, std::function<void()> work);
-void launch(cudaStream_t stream, unsigned grid, unsigned threads, std::function<void()> kernel);
+// What a node of a graph is: the type of its kernel, or one of these words, or nothing if it is no node.
+struct Node {
+  const char* word = nullptr;  // "product", "convolution", "copy", "fill"
+  const std::type_info* kernel = nullptr;
+};
+
+void enqueue(cudaStream_t stream, Node node, std::function<void()> work);
+void launch(cudaStream_t stream, const std::type_info& type, unsigned grid, unsigned threads,
+            std::function<void()> kernel);
 
 // Of all devices together; 0: what MLD_EMULATION_MEMORY says in bytes, or 16 GiB.
 void set_memory_limit(std::size_t bytes);
@@ -46,9 +56,16 @@ void set_sick(bool sick);
 // of the block stops the program; other builds do not look.
 void mark_owned(cudaStream_t stream, void* block, std::size_t asked, std::size_t size);
 
-std::size_t graph_nodes();  // kernels, products, copies and fills of the graph that was made last
+// Of the graph that was made last: the word of each node, or the name of its kernel's type.
+std::vector<std::string> graph_nodes();
 
 }  // namespace mld::cuda::emulation
 
 inline void __syncthreads() { mld::cuda::emulation::wait_at(mld::cuda::emulation::Barrier::block); }
+inline void __threadfence() {}  // blocks run one after the other
+inline unsigned atomicAdd(unsigned* at, unsigned n) {
+  const unsigned before = *at;
+  *at += n;
+  return before;
+}
 inline void __syncwarp() { mld::cuda::emulation::wait_at(mld::cuda::emulation::Barrier::warp); }

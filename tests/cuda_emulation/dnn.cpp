@@ -74,7 +74,7 @@ cudnnStatus_t work(cudnnHandle_t handle, const EmulatedDnnConvolution& conv, int
   if (bytes < needed || (needed > 0 && memory == nullptr)) return CUDNN_STATUS_BAD_PARAM;
   if (*static_cast<const float*>(beta) != 0) return CUDNN_STATUS_NOT_SUPPORTED;
   if (refuses != CUDNN_STATUS_SUCCESS) return refuses;
-  mld::cuda::emulation::enqueue(handle->stream, f);
+  mld::cuda::emulation::enqueue(handle->stream, {.word = "convolution"}, f);
   return CUDNN_STATUS_SUCCESS;
 }
 

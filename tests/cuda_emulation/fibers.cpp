@@ -147,8 +147,9 @@ Block& block() {
 
 void wait_at(Barrier barrier) { block().wait(barrier); }
 
-void launch(cudaStream_t stream, unsigned grid, unsigned threads, std::function<void()> kernel) {
-  enqueue(stream, [=, kernel = std::move(kernel)] {
+void launch(cudaStream_t stream, const std::type_info& type, unsigned grid, unsigned threads,
+            std::function<void()> kernel) {
+  enqueue(stream, {.kernel = &type}, [=, kernel = std::move(kernel)] {
     gridDim = {grid, 1, 1};
     for (unsigned b = 0; b < grid; ++b) {
       blockIdx = {b, 0, 0};

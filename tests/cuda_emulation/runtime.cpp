@@ -1,3 +1,5 @@
+#include <cxxabi.h>
+
 #include <atomic>
 #include <cstdio>
 #include <cstdlib>
@@ -13,17 +15,18 @@
 #include <sanitizer/asan_interface.h>
 #endif
 
+using mld::cuda::emulation::Node;
 using Queue = std::vector<std::function<void()>>;
 
 struct CUstream_st {
   std::deque<std::function<void()>> queue;
   Queue recorded;
+  std::vector<Node> nodes;  // of what is recorded
   bool capturing = false, invalidated = false;
-  std::size_t marks = 0;  // of what is recorded, entries that are no work of the program
 };
 struct CUgraph_st {
   Queue work;
-  std::size_t marks = 0;
+  std::vector<Node> nodes;
 };
 struct CUgraphExec_st {
   Queue work;
@@ -81,7 +84,7 @@ void run_queue(cudaStream_t stream) {
 }
 
 std::atomic<int> capturing{0};
-std::atomic<std::size_t> nodes{0};
+std::vector<Node> last_nodes;  // under the mutex of the streams
 std::atomic<bool> later_is_faster{false}, sick{false};
 std::atomic<int> timings{0};
 thread_local cudaError_t last = cudaSuccess;
@@ -101,15 +104,27 @@ cudaError_t refuse(cudaStream_t stream) {
 
 namespace mld::cuda::emulation {
 
-void enqueue(cudaStream_t stream, std::function<void()> work) {
+void enqueue(cudaStream_t stream, Node node, std::function<void()> work) {
   const std::lock_guard lock(streams().mutex);
-  if (stream->capturing)
-    stream->recorded.push_back(std::move(work));
-  else
-    stream->queue.push_back(std::move(work));
+  if (!stream->capturing) return stream->queue.push_back(std::move(work));
+  stream->recorded.push_back(std::move(work));
+  if (node.word || node.kernel) stream->nodes.push_back(node);
 }
 
-std::size_t graph_nodes() { return nodes; }
+std::vector<std::string> graph_nodes() {
+  const std::lock_guard lock(streams().mutex);
+  std::vector<std::string> names;
+  for (const Node& node : last_nodes) {
+    if (node.word) {
+      names.emplace_back(node.word);
+      continue;
+    }
+    char* name = abi::__cxa_demangle(node.kernel->name(), nullptr, nullptr, nullptr);
+    names.emplace_back(name ? name : node.kernel->name());
+    std::free(name);
+  }
+  return names;
+}
 
 void set_memory_limit(std::size_t bytes) { memory().limit = bytes > 0 ? bytes : total_bytes(); }
 
@@ -121,8 +136,7 @@ void set_sick(bool is_sick) { sick = is_sick; }
 
 #if defined(__SANITIZE_ADDRESS__)
 void mark_owned(cudaStream_t stream, void* block, std::size_t asked, std::size_t size) {
-  if (stream->capturing) ++stream->marks;
-  enqueue(stream, [=] {
+  enqueue(stream, {}, [=] {
     ASAN_UNPOISON_MEMORY_REGION(block, size);
     if (asked == 0) std::memset(block, 0xff, size);
     ASAN_POISON_MEMORY_REGION(static_cast<char*>(block) + asked, size - asked);
@@ -221,17 +235,17 @@ cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaM
   };
   if (kind == cudaMemcpyHostToDevice && !pinned()) {
     const auto* bytes_from = static_cast<const char*>(from);
-    enqueue(stream, [to, staged = std::vector<char>(bytes_from, bytes_from + bytes)] {
+    enqueue(stream, {.word = "copy"}, [to, staged = std::vector<char>(bytes_from, bytes_from + bytes)] {
       std::memcpy(to, staged.data(), staged.size());
     });
   } else {
-    enqueue(stream, [=] { std::memcpy(to, from, bytes); });
+    enqueue(stream, {.word = "copy"}, [=] { std::memcpy(to, from, bytes); });
   }
   return cudaSuccess;
 }
 
 cudaError_t cudaMemsetAsync(void* to, int value, std::size_t bytes, cudaStream_t stream) {
-  mld::cuda::emulation::enqueue(stream, [=] { std::memset(to, value, bytes); });
+  mld::cuda::emulation::enqueue(stream, {.word = "fill"}, [=] { std::memset(to, value, bytes); });
   return cudaSuccess;
 }
 
@@ -324,7 +338,7 @@ cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode) {
   if (stream->capturing) return report(cudaErrorInvalidValue);
   stream->capturing = true;
   stream->invalidated = false;
-  stream->marks = 0;
+  stream->nodes.clear();
   ++capturing;
   return cudaSuccess;
 }
@@ -336,12 +350,18 @@ cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
   Queue work = std::exchange(stream->recorded, {});
   *graph = nullptr;
   if (stream->invalidated) return report(cudaErrorStreamCaptureInvalidated);
-  *graph = new CUgraph_st{std::move(work), std::exchange(stream->marks, 0)};
+  *graph = new CUgraph_st{std::move(work), std::exchange(stream->nodes, {})};
+  return cudaSuccess;
+}
+
+cudaError_t cudaGraphGetNodes(cudaGraph_t graph, cudaGraphNode_t*, std::size_t* count) {
+  *count = graph->nodes.size();
   return cudaSuccess;
 }
 
 cudaError_t cudaGraphInstantiate(cudaGraphExec_t* executable, cudaGraph_t graph, unsigned long long) {
-  nodes = graph->work.size() - graph->marks;
+  const std::lock_guard lock(streams().mutex);
+  last_nodes = graph->nodes;
   *executable = new CUgraphExec_st{graph->work};
   return cudaSuccess;
 }

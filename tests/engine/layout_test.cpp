@@ -55,6 +55,7 @@ const test::GradCases concat_cases([](test::CaseList& list) {
   add_case(list, Op::concat, "a value twice", {{2, 3}, {2, 2}}, [](const test::Args& in) {
     return concat(std::vector<Var>{in[0], in[1], in[0]}, 1);
   });
+  add_case(list, Op::concat, "six parts", {{2, 1}, {2, 2}, {2, 4}, {2, 1}, {2, 3}, {2, 4}}, joined(1));
   add_case(list, Op::concat, "a value twice, first axis", {{2, 3}}, [](const test::Args& in) {
     return concat(std::vector<Var>{in[0], in[0]}, 0);
   });

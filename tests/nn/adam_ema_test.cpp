@@ -197,6 +197,29 @@ TEST_CASE("a step whose loss or gradient is not finite changes no bit and is cou
     }
 }
 
+TEST_CASE("one gradient that is not finite stops the update, wherever it is") {
+  for (const Device device : test::test_devices())
+    for (const DType dtype : {DType::f32, DType::f64}) {
+      Two model(6);
+      ParameterStore store(model, {.device = device, .dtype = dtype});
+      store.initialize(1);
+      const auto before = test::host(store.value());
+      StepCounter counter(1, {.lr = 0.1}, 0.9, 0.999, device);
+      AdamEma adam(store, {}, counter.ptr());
+      for (std::size_t at = 0; at < 24; ++at) {
+        CAPTURE(at);
+        auto g = test::values(24, at);
+        g[at] = at % 3 == 0 ? NAN : at % 3 == 1 ? INFINITY : -INFINITY;
+        set_gradient(store, g);
+        counter.tick();
+        adam.step();
+        counter.commit();
+        CHECK(counter.read().bad_steps == static_cast<std::int64_t>(at) + 1);
+      }
+      CHECK(test::host(store.value()) == before);
+    }
+}
+
 TEST_CASE("results do not depend on the number of threads") {
   const int threads = max_threads();
   const auto run = [&](int count) {

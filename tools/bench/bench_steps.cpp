@@ -7,7 +7,8 @@
 // Reads lines "CASE [STEPS]" and answers each with one line of JSON: mean seconds of a step, FLOPs of a step
 // (products and sums of its matrix products and convolutions), the fewest bytes that a step has to move
 // through device memory for its parameters (see kTrainWords; 0: not counted), threads, trained parameters,
-// whether the step is replayed from a recording, network calls of a whole schedule, and the last loss. "info"
+// nodes of the recording that a step replays (0: it
+// does not), network calls of a whole schedule, and the last loss. "info"
 // is answered with the device. Cases, NET being the width of an MNIST-SVHN score network, mhd or polymnist:
 //
 //   train-score-NET       train step of a score network
@@ -74,7 +75,7 @@ struct Case {
   i64 parameters = 0;
   i64 schedule_calls = 0;                              // of a whole schedule
   std::function<std::optional<double>(i64)> run = {};  // makes that many steps, returns the last loss
-  std::function<bool()> captured = [] { return false; };
+  std::function<std::size_t()> nodes = [] { return std::size_t{0}; };  // of the recording; 0: no replay
 };
 
 // Sum over the weight matrices and kernels of 2 * size * times(name, number of the matrix).
@@ -141,7 +142,7 @@ Case training_case(std::shared_ptr<Training<Model>> training, double flops) {
           .bytes = words * kWordBytes * static_cast<double>(training->store.count()),
           .parameters = training->store.count(),
           .run = [training](i64 steps) { return training->run(steps); },
-          .captured = [training] { return training->step.captured(); }};
+          .nodes = [training] { return training->step.nodes(); }};
 }
 
 // Whether a weight reads the batch itself, whose gradient nobody asks for.
@@ -209,7 +210,7 @@ Case products(const Config& config, Device device) {
             for (i64 i = 0; i < steps; ++i) (*all->step)();
             return {};
           },
-          .captured = [all] { return all->step->captured(); }};
+          .nodes = [all] { return all->step->nodes(); }};
 }
 
 // uses: how often each kernel is applied to a sample, that is at how many places of its smaller map.
@@ -288,7 +289,8 @@ Case sampling_case(const Config& config, i64 batch, const Schedule& schedule, De
           .run = [sampling](i64 calls) -> std::optional<double> {
             sampling->run(calls);
             return {};
-          }};
+          },
+          .nodes = [sampling] { return sampling->sampler->nodes(); }};
 }
 
 Case gemm(i64 n, Device device) {
@@ -398,9 +400,9 @@ void answer(const std::string& name, i64 steps, Device device, std::map<std::str
   MLD_CHECK_AS(ErrorKind::diverged, !loss || std::isfinite(*loss), name, ": loss ", *loss);
   std::printf(
       "{\"case\":\"%s\",\"seconds\":%.9g,\"steps\":%lld,\"flops\":%.17g,\"bytes\":%.17g,\"threads\":%d,"
-      "\"parameters\":%lld,\"captured\":%s",
+      "\"parameters\":%lld,\"nodes\":%zu",
       name.c_str(), seconds / static_cast<double>(steps), static_cast<long long>(steps), c.flops, c.bytes,
-      max_threads(), static_cast<long long>(c.parameters), c.captured() ? "true" : "false");
+      max_threads(), static_cast<long long>(c.parameters), c.nodes());
   if (c.schedule_calls > 0) std::printf(",\"schedule_calls\":%lld", static_cast<long long>(c.schedule_calls));
   if (loss) std::printf(",\"loss\":%.9g", *loss);
   std::printf("}\n");

@@ -188,7 +188,7 @@ class Comparison:
         text = f"* {row.case}: {first['parameters']:,} parameters"
         if self.cuda:
             text += f", {first['flops'] * 1e-9:.2f} GFLOP and at least {first['bytes'] * 1e-6:.1f} MB a step"
-            if row.case.startswith("train") and not first["captured"]:
+            if row.case.startswith("train") and not first["nodes"]:
                 text += ", **not replayed from a recording**"
         if row.case.startswith("generate") and row.seconds(0):
             median, calls = statistics.median(row.seconds(0)), first["schedule_calls"]
