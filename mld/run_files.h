@@ -4,6 +4,7 @@
 //   autoencoder.NAME.safetensors     one per modality: checkpoint while training, model afterwards
 //   classifier.NAME.safetensors      one per modality that has a classifier
 //   score.safetensors                score network with the latent statistics as buffers
+//   latents.safetensors              encodings of the training split (kept_latents.h)
 //   metrics.jsonl                    one line every run.log_every steps of every stage
 //   evaluation.json                  the last evaluation (mldctl eval)
 //   samplers.json                    the last comparison of samplers (mldctl bench-samplers)
@@ -32,6 +33,7 @@ struct RunFiles {
     return folder / ("classifier." + modality + ".safetensors");
   }
   std::filesystem::path score() const { return folder / "score.safetensors"; }
+  std::filesystem::path latents() const { return folder / "latents.safetensors"; }
   std::filesystem::path metrics() const { return folder / "metrics.jsonl"; }
   std::filesystem::path evaluation() const { return folder / "evaluation.json"; }
   std::filesystem::path samplers() const { return folder / "samplers.json"; }

@@ -10,6 +10,7 @@
 #include "engine/io/file_error.h"
 #include "engine/ops/ops.h"
 #include "mld/batches.h"
+#include "mld/kept_latents.h"
 #include "mld/noise.h"
 #include "mld/reuse.h"
 #include "mld/run_data.h"
@@ -417,17 +418,25 @@ class Trainer {
   }
 
   LatentStore encode_split() const {
-    std::vector<Tensor> latents;
+    std::vector<LatentSource> sources;
     for (std::size_t i = 0; i < config_.modalities.size(); ++i) {
       const ModalityConfig& m = config_.modalities[i];
       MLD_CHECK_AS(ErrorKind::model, fs::exists(files_.autoencoder(m.name)),
                    files_.autoencoder(m.name).string(),
                    ": missing; train the autoencoders first (--stage ae)");
-      Autoencoder net = make_autoencoder(m, store_.modality(index_[i]));
-      nn::ParameterStore parameters(net, {.device = request_.device, .training = false});
-      open_part(files_, {StageKind::autoencoder, m.name}, config_, reused_)->load(parameters);
-      latents.push_back(encode_items(net, train_, index_[i], store_.modality(index_[i]), request_.device));
+      const auto part = std::make_shared<RunPart>(
+          *open_part(files_, {StageKind::autoencoder, m.name}, config_, reused_));
+      sources.push_back({m.name, part->record.content, train_.num_items(index_[i]), m.latent, [=, this] {
+                           const data::Modality& info = store_.modality(index_[i]);
+                           Autoencoder net = make_autoencoder(config_.modalities[i], info);
+                           nn::ParameterStore parameters(net,
+                                                         {.device = request_.device, .training = false});
+                           part->load(parameters);
+                           return encode_items(net, train_, index_[i], info, request_.device);
+                         }});
     }
+    std::vector<Tensor> latents = kept_latents(files_.latents(), store_.description().fingerprint, sources,
+                                               [this](const std::string& line) { note(line); });
     const std::int64_t columns = store_.num_modalities();
     Tensor samples =
         Tensor::empty({train_.num_samples(), static_cast<std::int64_t>(index_.size())}, DType::i32);

@@ -170,11 +170,12 @@ class ParameterStore {
   int draw_sites() const { return sites_; }      // see DrawSite
   const StoreOptions& options() const { return options_; }
 
-  // Start of a step: gradients count as empty, and the buffers are kept aside.
+  // Start of a step: gradients count as empty. With a counter it ticks, and the buffers are kept aside.
   void begin_step();
+  void begin_step(StepCounter& counter);
   // After backward: gradients of parameters that the step did not touch become zero.
   void finish_backward();
-  // End of a step: commits it, and if it was not ok the buffers are as they were at begin_step().
+  // End of a step that began with the counter: commits it; if it was not ok the buffers are as they were.
   void finish_step(StepCounter& counter);
 
   // Arenas, one-dimensional; padding between parameters is zero. Undefined where the options say so.

@@ -60,9 +60,22 @@ Tensor draw(const Parameter::Data& data, const std::string& name, std::uint64_t 
   return values;
 }
 
-// Element i of the buffers; the first one's thread commits as well, which leaves `ok` as it is.
+// Element i of the buffers; the first one's thread begins the step as well.
 template <class T>
-struct FinishStep {
+struct KeepBuffer {
+  BeginStep begin;
+  const T* now;
+  T* kept;
+  std::int64_t buffers;
+  MLD_HD void operator()(std::int64_t i) const {
+    if (i == 0) begin(0);
+    if (i < buffers) kept[i] = now[i];
+  }
+};
+
+// The same at its end: committing leaves `ok` as it is.
+template <class T>
+struct RestoreBuffer {
   CommitStep commit;
   T* now;
   const T* kept;
@@ -147,7 +160,15 @@ void ParameterStore::begin_step() {
       options_.training && filled_,
       "parameter store: a training step needs a store with training = true that is initialised or loaded");
   for (const auto& entry : parameters_) entry.data->sink.written = false;
-  buffer_kept_.copy_from(buffer_);
+}
+
+void ParameterStore::begin_step(StepCounter& counter) {
+  begin_step();
+  const std::int64_t buffers = buffer_.numel();
+  dispatch_float(options_.dtype, "parameter store", [&]<class T>() {
+    for_each(options_.device, std::max<std::int64_t>(1, buffers),
+             KeepBuffer<T>{counter.beginning(), buffer_.ptr<T>(), buffer_kept_.ptr<T>(), buffers});
+  });
 }
 
 void ParameterStore::finish_backward() {
@@ -159,7 +180,7 @@ void ParameterStore::finish_step(StepCounter& counter) {
   const std::int64_t buffers = buffer_.numel();
   dispatch_float(options_.dtype, "parameter store", [&]<class T>() {
     for_each(options_.device, std::max<std::int64_t>(1, buffers),
-             FinishStep<T>{counter.committing(), buffer_.ptr<T>(), buffer_kept_.ptr<T>(), buffers});
+             RestoreBuffer<T>{counter.committing(), buffer_.ptr<T>(), buffer_kept_.ptr<T>(), buffers});
   });
 }
 

@@ -12,8 +12,7 @@ TrainStep::TrainStep(ParameterStore& store, std::uint64_t seed, LrPlan plan, Ada
       step_(store.options().device, [this] { run(); }) {}
 
 void TrainStep::run() {
-  store_.begin_step();
-  counter_.tick();
+  store_.begin_step(counter_);
   {
     Tape tape;
     const Var loss = loss_(counter_.ptr());

@@ -92,7 +92,7 @@ pack() {
   size=$(du -sm "$deps" | cut -f1)
   echo "$deps: $size MiB: programs $(du -sm "$deps/bin" | cut -f1), system libraries $(du -sm "$deps/system" | cut -f1)," \
     "headers $(du -sm "$deps/headers.tar.gz" | cut -f1)"
-  ls -l "$deps/bin" "$deps/system" | awk 'NF > 8 { printf "  %10d %s\n", $5, $9 }'
+  (cd "$deps" && find bin system -type f -printf '  %10s %p\n' | sort -k 2)
   [ "$size" -le "$pack_limit_mib" ] || fail "pack: more than $pack_limit_mib MiB"
 }
 
@@ -351,6 +351,11 @@ digits() {  # digits PRECISION [SETTINGS...]
   rm -rf "$run/store"
 }
 
+paper() {
+  MLD_PAPER_STATE=$paper_state MLD_GPU_OUT=$out MLDCTL=$bin/mldctl MLD_PRECISION=$precision \
+    ours tools/paper_slice.sh run "$paper_minutes"
+}
+
 # ---- parts
 
 quick_part() {
@@ -372,6 +377,10 @@ second_part() {
   step racecheck 50 sanitizer racecheck
   step digits_fp32 40 digits fp32
   step digits_tf32 40 digits tf32
+}
+
+paper_part() {
+  step paper $((paper_minutes * 60 + 120)) paper
 }
 
 test_part() {

@@ -5,20 +5,6 @@
 namespace mld {
 namespace {
 
-struct Tick {
-  StepState* s;
-  LrPlan plan;
-  double beta1, beta2;
-  MLD_HD void operator()(std::int64_t) const {
-    s->step += 1;
-    s->ok = 1;
-    s->lr = plan.at(s->updates);
-    const double k = static_cast<double>(s->updates + 1);
-    s->rate = s->lr / (1 - std::pow(beta1, k));
-    s->scale = 1 / std::sqrt(1 - std::pow(beta2, k));
-  }
-};
-
 template <class T>
 struct Judge {
   StepState* s;
@@ -42,7 +28,7 @@ StepCounter::StepCounter(std::uint64_t seed, LrPlan plan, double beta1, double b
   write(state);
 }
 
-void StepCounter::tick() { for_each(memory_.device(), 1, Tick{ptr(), plan_, beta1_, beta2_}); }
+void StepCounter::tick() { for_each(memory_.device(), 1, beginning()); }
 
 Tensor StepCounter::judge(const Tensor& loss) {
   MLD_CHECK(loss.numel() == 1, "judge: the loss must have one element, shape is ", loss.shape());

@@ -1,6 +1,6 @@
 // Per-step scalars of a train step. They live in device memory because a captured step freezes by-value
 // arguments: kernels read seed, step, learning rate and the ok flag from here, and a one-element functor
-// (Tick) advances it as the first work of a step.
+// (BeginStep) advances it as the first work of a step.
 //
 // ok: set from the loss before backward, cleared by the optimiser if a gradient is not finite. Such a step
 // updates nothing and is counted; the host looks at the ring between steps.
@@ -50,7 +50,22 @@ struct StepState {
   double loss[kLossRing] = {};  // of step s at [s % kLossRing]
 };
 
-// Counts the update or the failure of a step: what is done by commit(), for a kernel that has more to do.
+// What tick() and commit() do, for kernels that have more to do: the beginning of a step, and the count of its
+// update or failure.
+struct BeginStep {
+  StepState* state;
+  LrPlan plan;
+  double beta1, beta2;
+  MLD_HD void operator()(std::int64_t) const {
+    StepState& s = *state;
+    s.step += 1;
+    s.ok = 1;
+    s.lr = plan.at(s.updates);
+    const double k = static_cast<double>(s.updates + 1);
+    s.rate = s.lr / (1 - std::pow(beta1, k));
+    s.scale = 1 / std::sqrt(1 - std::pow(beta2, k));
+  }
+};
 struct CommitStep {
   StepState* state;
   MLD_HD void operator()(std::int64_t) const {
@@ -65,6 +80,7 @@ class StepCounter {
   StepCounter(std::uint64_t seed, LrPlan plan, double beta1, double beta2, Device device);
   StepState* ptr() { return reinterpret_cast<StepState*>(memory_.raw()); }
   const StepState* ptr() const { return reinterpret_cast<const StepState*>(memory_.raw()); }
+  BeginStep beginning() { return {ptr(), plan_, beta1_, beta2_}; }
   void tick();  // first work of a step
   // Before backward: sets ok and records the loss [1] in the ring. Returns the gradient that backward starts
   // from, which is 1.

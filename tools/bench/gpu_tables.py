@@ -17,29 +17,21 @@ MICROSECONDS = {"ns": 1e-3, "nsecond": 1e-3, "us": 1, "usecond": 1, "ms": 1e3, "
 
 
 def read_answers(path):
-    """Pairs of the precision and an answer."""
-    precision = None
+    """The devices that answered, and pairs of the precision and an answer."""
+    precision, devices, answers = None, [], []
     with open(path) as lines:
-        for line in lines:
-            answer = json.loads(line)
-            if "case" not in answer:
-                precision = answer["precision"]
-                print_once(f"{answer['device']}\n")
+        for answer in map(json.loads, lines):
+            if "case" in answer:
+                answers.append((precision, answer))
             else:
-                yield precision, answer
-
-
-printed = set()
-
-
-def print_once(text):
-    if text not in printed:
-        printed.add(text)
-        print(text)
+                precision = answer["precision"]
+                devices += [answer["device"]] * (answer["device"] not in devices)
+    return devices, answers
 
 
 def steps(path):
-    answers = list(read_answers(path))
+    devices, answers = read_answers(path)
+    print(", ".join(devices) + "\n")
     ceilings = {}
     for precision, a in answers:
         if a["case"].startswith("copy"):
@@ -58,12 +50,10 @@ def steps(path):
 
 
 def nodes(path, case):
-    with open(path) as lines:
-        for line in lines:
-            answer = json.loads(line)
-            if answer.get("case") == case and answer["nodes"]:
-                print(answer["nodes"])
-                return
+    for _, answer in read_answers(path)[1]:
+        if answer["case"] == case and answer["nodes"]:
+            print(answer["nodes"])
+            return
     sys.exit(f"gpu_tables: {path} has no recorded {case}")
 
 

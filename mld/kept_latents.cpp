@@ -1,0 +1,61 @@
+#include "mld/kept_latents.h"
+
+#include <algorithm>
+#include <optional>
+#include <span>
+
+#include "engine/io/files.h"
+#include "engine/io/safetensors.h"
+
+namespace mld {
+namespace {
+
+Metadata notes_of(const std::string& fingerprint, const std::vector<LatentSource>& sources) {
+  Metadata notes{{"data", fingerprint}};
+  for (const LatentSource& s : sources) notes["autoencoder." + s.modality] = s.content;
+  return notes;
+}
+
+std::optional<std::vector<Tensor>> read(const std::filesystem::path& path, const Metadata& expected,
+                                        const std::vector<LatentSource>& sources) {
+  const SafetensorsFile file(path);
+  if (file.metadata() != expected || file.tensors().size() != sources.size()) return {};
+  std::vector<Tensor> latents;
+  for (const LatentSource& s : sources) {
+    const TensorInfo* info = file.find(s.modality);
+    if (!info || info->dtype != DType::f32 || info->shape != Shape({s.items, s.dim})) return {};
+    latents.push_back(Tensor::empty(info->shape, DType::f32));
+    file.read(s.modality, {latents.back().raw(), static_cast<std::size_t>(latents.back().bytes())});
+  }
+  return latents;
+}
+
+}  // namespace
+
+std::vector<Tensor> kept_latents(const std::filesystem::path& file, const std::string& fingerprint,
+                                 const std::vector<LatentSource>& sources,
+                                 const std::function<void(const std::string&)>& note) {
+  const Metadata notes = notes_of(fingerprint, sources);
+  if (!fingerprint.empty() && path_exists(file)) try {
+      if (auto kept = read(file, notes, sources)) return *kept;
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::model) throw;
+      note(cat(error.what(), "; the items are encoded anew"));
+    }
+  std::vector<Tensor> latents;
+  for (const LatentSource& s : sources) {
+    latents.push_back(s.encode());
+    MLD_CHECK(latents.back().shape() == Shape({s.items, s.dim}), "latents of '", s.modality, "': ",
+              latents.back().shape(), ", expected [", s.items, ",", s.dim, "]");
+  }
+  if (fingerprint.empty()) return latents;
+  std::vector<TensorSource> tensors;
+  for (std::size_t i = 0; i < sources.size(); ++i)
+    tensors.push_back({sources[i].modality, DType::f32, latents[i].shape(),
+                       std::span<const std::byte>(latents[i].raw(),
+                                                  static_cast<std::size_t>(latents[i].bytes()))});
+  save_safetensors(file, tensors, notes, {.refuse_non_finite = true});
+  return latents;
+}
+
+}  // namespace mld

@@ -1,0 +1,135 @@
+#!/usr/bin/env bash
+# Stage 2 of a run in slices, on GPUs that are there for minutes: what travels is the latents (latents.safetensors), the
+# networks and a store without its items, and back comes the state of the training in at most four files of 16 MiB. The
+# run stays where it is and can be continued anywhere.
+#
+#   tools/paper_slice.sh pack RUN         at home: RUN, whose score network has begun, into MLD_PAPER_STATE
+#   tools/paper_slice.sh run MINUTES      there: trains on; leaves score.part*, score.sha256 and metrics.jsonl.gz in
+#                                         MLD_GPU_OUT (gpu_check.sh's part `paper` calls this)
+#   tools/paper_slice.sh take RUN FOLDER  at home: what a slice left in FOLDER becomes RUN's
+#
+# For example, the paper's 1 314 000 steps of mnist-svhn at a width whose state is 38 MB:
+#
+#   mldctl train --preset mnist-svhn --data STORE --out RUN --set score.width=256 --stage ae
+#   mldctl train --out RUN --resume --stage score        # Ctrl-C after the first steps: a checkpoint is written
+#   tools/paper_slice.sh pack RUN
+#   tools/gpu_check.sh paper                              # there
+#   tools/paper_slice.sh take RUN FOLDER                  # and pack again
+#
+# Environment: MLD_PAPER_STATE (.gpu_paper), MLD_GPU_OUT (build/gpu), PYTHON (python3); of `run` also MLDCTL (mldctl),
+# MLD_PRECISION (tf32), MLD_DEVICE (cuda).
+set -euo pipefail
+home=$(cd "$(dirname "$0")/.." && pwd)
+
+state=${MLD_PAPER_STATE:-$home/.gpu_paper}
+out=${MLD_GPU_OUT:-$home/build/gpu}
+python=${PYTHON:-python3}
+mldctl=${MLDCTL:-mldctl}
+precision=${MLD_PRECISION:-tf32}
+device=${MLD_DEVICE:-cuda}
+unset MLD_PAPER_STATE MLD_GPU_OUT MLD_PRECISION MLD_DEVICE  # mldctl takes MLD_ variables for settings
+part_bytes=$((16 << 20))
+parts=4
+
+fail() {
+  echo "paper_slice: $*" >&2
+  exit 1
+}
+
+split_score() {  # split_score FILE FOLDER
+  rm -f "$2"/score.part*
+  split -b "$part_bytes" -d -a 1 "$1" "$2/score.part"
+  sha256sum < "$1" > "$2/score.sha256"
+}
+
+join_score() {  # join_score FOLDER FILE
+  compgen -G "$1/score.part*" > /dev/null || fail "$1 holds no score.part*"
+  cat "$1"/score.part* > "$2.new"
+  sha256sum < "$2.new" | cmp -s - "$1/score.sha256" || fail "$1: the parts are not those of one file; copy them again"
+  mv "$2.new" "$2"
+}
+
+# The store without its items: files of the same size, all zeros behind the arrays' headers. Reading an item is an
+# error then, as its checksum is wrong.
+empty_store() {  # empty_store STORE COPY
+  "$python" - "$1" "$2" << 'EOF'
+import json, pathlib, shutil, sys
+
+store, copy = map(pathlib.Path, sys.argv[1:])
+description = json.loads((store / "dataset.json").read_text())
+items = {f"{split}/{modality['name']}.npy" for split in description["splits"] for modality in description["modalities"]}
+for source in sorted(store.rglob("*")):
+    name = source.relative_to(store)
+    if source.is_dir() or name.parts[0].startswith("."):
+        continue
+    (copy / name).parent.mkdir(parents=True, exist_ok=True)
+    if name.as_posix() not in items:
+        shutil.copyfile(source, copy / name)
+        continue
+    with source.open("rb") as array, (copy / name).open("wb") as hollow:
+        head = array.read(12)  # magic, version, length of the header: 2 bytes in version 1, 4 after it
+        length = 10 + int.from_bytes(head[8:10], "little") if head[6] == 1 else 12 + int.from_bytes(head[8:12], "little")
+        array.seek(0)
+        hollow.write(array.read(length))
+        hollow.truncate(source.stat().st_size)
+EOF
+}
+
+pack() {
+  local run=$1 size store work
+  [ -e "$run/score.safetensors" ] ||
+    fail "$run/score.safetensors is missing: begin with 'mldctl train --out $run --resume --stage score' and stop it"
+  [ -e "$run/latents.safetensors" ] || fail "$run/latents.safetensors is missing: its data have no fingerprint; import them anew"
+  size=$(stat -c %s "$run/score.safetensors")
+  [ "$size" -le $((parts * part_bytes)) ] ||
+    fail "$run/score.safetensors has $size bytes, more than $parts files of $part_bytes; slices are for smaller networks"
+  store=$("$python" -c 'import json, sys; print(json.load(open(sys.argv[1]))["data"]["store"])' "$run/config.json")
+  [ -e "$store/dataset.json" ] || fail "$store, the store of $run, is not there"
+  rm -rf "$state"
+  mkdir -p "$state"
+  split_score "$run/score.safetensors" "$state"
+  work=$(mktemp -d)
+  trap 'rm -rf "$work"' EXIT
+  empty_store "$store" "$work/store"
+  mkdir "$work/run"
+  cp "$run"/{config.json,dataset.json,latents.safetensors,metrics.jsonl} "$work/run"
+  cp "$run"/autoencoder.*.safetensors "$work/run"
+  ! compgen -G "$run/classifier.*.safetensors" > /dev/null || cp "$run"/classifier.*.safetensors "$work/run"
+  [ ! -e "$run/reused.json" ] || cp "$run/reused.json" "$work/run"
+  tar -C "$work" -czf "$state/run.tar.gz" run store
+  echo "$state: $(du -sm "$state" | cut -f1) MiB, of which the state of the training $((size >> 20))"
+}
+
+run() {
+  local minutes=$1 work=$home/build/paper status=0 start
+  [ -e "$state/run.tar.gz" ] || fail "$state holds no run: 'tools/paper_slice.sh pack RUN' makes it"
+  rm -rf "$work"
+  mkdir -p "$work" "$out"
+  tar -C "$work" -xzf "$state/run.tar.gz"
+  join_score "$state" "$work/run/score.safetensors"
+  start=$SECONDS
+  # Interrupted, it ends after the step in progress with a checkpoint and status 75.
+  timeout --preserve-status --signal=INT --kill-after=60 $((minutes * 60)) "$mldctl" train --out "$work/run" --resume \
+    --data "$work/store" --stage score --device "$device" --precision "$precision" || status=$?
+  case $status in
+    0 | 75) ;;
+    *) fail "the training ended with status $status" ;;
+  esac
+  split_score "$work/run/score.safetensors" "$out"
+  gzip -c "$work/run/metrics.jsonl" > "$out/metrics.jsonl.gz"
+  echo "* paper: $(tail -n 1 "$work/run/metrics.jsonl"), $((SECONDS - start)) s of it here"
+}
+
+take() {
+  local run=$1 folder=$2
+  [ -e "$run/config.json" ] || fail "$run is no run"
+  join_score "$folder" "$run/score.safetensors"
+  gzip -dc "$folder/metrics.jsonl.gz" > "$run/metrics.jsonl.new"
+  mv "$run/metrics.jsonl.new" "$run/metrics.jsonl"
+  tail -n 1 "$run/metrics.jsonl"
+}
+
+case "${1:-} $#" in
+  "pack 2" | "run 2" | "take 3") "$@" ;;
+  *) fail "usage: pack RUN, run MINUTES, or take RUN FOLDER; the head of this script says more" ;;
+esac
