@@ -54,7 +54,12 @@ std::vector<Tensor> kept_latents(const std::filesystem::path& file, const std::s
     tensors.push_back({sources[i].modality, DType::f32, latents[i].shape(),
                        std::span<const std::byte>(latents[i].raw(),
                                                   static_cast<std::size_t>(latents[i].bytes()))});
-  save_safetensors(file, tensors, notes, {.refuse_non_finite = true});
+  try {
+    save_safetensors(file, tensors, notes, {.refuse_non_finite = true});
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::io) throw;
+    note(cat(error.what(), "; training goes on, the items are encoded again the next time"));
+  }
   return latents;
 }
 

@@ -1,6 +1,7 @@
 // The encodings of a run's training split, kept in latents.safetensors of the run: stage 2 then goes on without
 // encoding every item again, and without reading any. They carry the fingerprint of the data and the content of
-// each autoencoder; those of others are encoded anew and replaced.
+// each autoencoder; those of others are encoded anew and replaced. They are as the device and the precision of
+// the call that first needed them made them.
 #pragma once
 
 #include <filesystem>
@@ -21,7 +22,8 @@ struct LatentSource {
 };
 
 // Of every source, in their order: from the file if it is of these data and autoencoders, else encoded and
-// written. Of data without a fingerprint nothing is kept. A damaged file is said through `note` and replaced.
+// written. Of data without a fingerprint nothing is kept. Said through `note`: a damaged file, which is
+// replaced, and one that cannot be written. ErrorKind::diverged if an encoding is not finite.
 std::vector<Tensor> kept_latents(const std::filesystem::path& file, const std::string& fingerprint,
                                  const std::vector<LatentSource>& sources,
                                  const std::function<void(const std::string&)>& note);

@@ -76,8 +76,8 @@ pack() {
   local file library size
   rm -rf "$deps"
   mkdir -p "$deps/bin" "$deps/system"
-  compile build/gpu_pack "${gpu_arch:-90-real}" build/gpu_pack/bin
-  for file in build/gpu_pack/bin/{mldctl,test_engine,test_nn,test_mld,bench_steps,libmld_*.so}; do
+  compile "${build}_pack" "${gpu_arch:-90-real}" "${build}_pack/bin"
+  for file in "${build}_pack/bin"/{mldctl,test_engine,test_nn,test_mld,bench_steps,libmld_*.so}; do
     strip --strip-unneeded -o "$deps/bin/$(basename "$file")" "$file"
   done
   # Of the system, for a machine that lacks one or has an older one: all but the C library and the GPU's.
@@ -111,123 +111,151 @@ headers() {
   done
 }
 
-# The GPU's libraries: of Python's packages, where PyTorch has its own from, then of the toolkit. cuDNN looks for its
-# parts and for cuBLAS when it is used.
-find_libraries() {
-  local packages name folder
-  cuda_libraries=
-  emulated && return
+# Links to the GPU's libraries: those of Python's packages, where PyTorch has its own from, or of the toolkit. No more
+# than these, as the folders they lie in hold parts of the profilers as well.
+link_libraries() {
+  local packages name folder file
   packages=$("$python" -c 'import nvidia; print(list(nvidia.__path__)[0])' 2> /dev/null || echo /nowhere)
-  for name in libcudart.so.13 libcublasLt.so.13 libcublas.so.13 libnvrtc.so.13 libcudnn.so.9; do
+  for name in libcudart.so.13 libcublasLt.so.13 libcublas.so.13 libnvrtc.so.13 libnvJitLink.so.13 libcudnn.so.9; do
     for folder in "$packages"/*/lib /usr/local/cuda*/lib64 /usr/lib/x86_64-linux-gnu; do
       [ -e "$folder/$name" ] || continue
-      case :$cuda_libraries: in *:"$folder":*) ;; *) cuda_libraries+=${cuda_libraries:+:}$folder ;; esac
+      # cuDNN's parts, and what nvrtc has beside it, go by names of their own.
+      for file in "$folder/${name%%.so*}"[-_.]*so*; do ln -sf "$file" "$1"; done
       break
     done
   done
 }
 
-# Where the programs are, and the path on which their libraries are found.
+# Where the programs are, and the folder of their libraries: the GPU's, and of those that travel what is missing here.
 find_programs() {
+  local missing file
   bin=$(realpath -m "$deps/bin")
   [ ! -x "$build/bin/mldctl" ] || bin=$(realpath "$build/bin")
-  [ -x "$bin/mldctl" ] || fail "$bin holds no programs: run 'tools/gpu_check.sh pack' beforehand, or the part build here"
-  find_libraries
-  library_path=$bin${cuda_libraries:+:$cuda_libraries}${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
-  if ours ldd "$bin"/* 2>&1 | grep -qE 'not found' && [ -d "$deps/system" ]; then
-    library_path+=:$(realpath "$deps/system")
+  if [ ! -x "$bin/mldctl" ] && [ -e "$paper_state/programs.tar.xz" ]; then
+    mkdir -p "$build/bin"
+    tar -C "$build/bin" -xJf "$paper_state/programs.tar.xz"
+    bin=$(realpath "$build/bin")
   fi
+  [ -x "$bin/mldctl" ] || fail "$bin holds no programs: run 'tools/gpu_check.sh pack' beforehand, or the part build here"
+  rm -rf "$build/libraries"
+  mkdir -p "$build/libraries"
+  emulated || link_libraries "$build/libraries"
+  library_path=$bin:$(realpath "$build/libraries")${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
+  missing=$(ours ldd "$bin"/* 2>&1 | grep 'not found' || true)
+  for file in "$deps"/system/*; do
+    case $missing in *"$(basename "$file")"*) ln -sf "$(realpath "$file")" "$build/libraries" ;; esac
+  done
 }
 
 ours() { LD_LIBRARY_PATH=$library_path "$@"; }
 
 # ---- steps
 
-# step NAME SECONDS FUNCTION...: runs it in a shell of its own. A step that returns 77 was skipped; its last line says
-# why. What it prints is its log; the lines that begin with "* " are shown in the table.
+# step NAME SECONDS FUNCTION...: runs it in a group of processes of its own. What it prints is its log; lines that begin
+# with "* " are shown below the table. Status 77: it was skipped, and its last line says why. When the time is up, what it
+# started is ended; the function itself goes on to say what there is, for five seconds. Leaves its status in step_status.
 step() {
-  local name=$1 seconds=$2 start=$SECONDS status=0 word
+  local name=$1 seconds=$2 start=$SECONDS word job watch
   shift 2
-  emulated && seconds=$((seconds * 20))
+  ! emulated || seconds=$((seconds * 20))
   echo "-- $name (at most $seconds s)"
   set +e
   (
+    trap : TERM
     set -e
     "$@"
   ) > "$results/$name.log" 2>&1 &
-  local job=$!
+  job=$!
   (
     sleep "$seconds"
-    kill -TERM -- "-$job" 2> /dev/null
+    kill -TERM -- "-$job"
     sleep 5
-    kill -KILL -- "-$job" 2> /dev/null
+    kill -KILL -- "-$job"
   ) > /dev/null 2>&1 &
-  local watch=$!
+  watch=$!
   wait "$job"
-  status=$?
-  kill -KILL -- "-$watch" 2> /dev/null
+  step_status=$?
+  kill -KILL -- "-$watch" "-$job" 2> /dev/null
   wait "$watch" 2> /dev/null
   set -e
-  case $status in
-    0) word=passed ;;
-    77) word="skipped: $(tail -n 1 "$results/$name.log")" ;;
-    143 | 137) word="CUT SHORT after $seconds s" failed+=("$name") ;;
-    *) word="FAILED ($status)" failed+=("$name") ;;
-  esac
+  if [ "$step_status" -ne 0 ] && [ $((SECONDS - start)) -ge "$seconds" ]; then
+    word="CUT SHORT after $seconds s" step_status=143
+  elif [ "$step_status" -eq 77 ]; then
+    word="skipped: $(tail -n 1 "$results/$name.log")"
+  else
+    word=passed
+    [ "$step_status" -eq 0 ] || word="FAILED ($step_status)"
+  fi
+  case $word in passed | skipped*) ;; *) failed+=("$name") ;; esac
   tail -n 40 "$results/$name.log"
   printf '| %s | %s | %s s |\n' "$name" "$word" $((SECONDS - start)) >> "$results/steps.md"
   archive
-  return 0
 }
+
+archive_limit=$((15 << 20))
 
 archive() {
+  local new=$out/gpu_check.tar.gz.new
   mkdir -p "$out"
-  tar -C "$results" -czf "$out/gpu_check.tar.gz.new" .
-  mv "$out/gpu_check.tar.gz.new" "$out/gpu_check.tar.gz"
+  tar -C "$results" -czf "$new" . || true  # a file that grows meanwhile is no reason to end
+  if [ "$(stat -c %s "$new")" -gt "$archive_limit" ]; then
+    tar -C "$results" -czf "$new" ./*.md ./*.log || true
+  fi
+  mv "$new" "$out/gpu_check.tar.gz"
 }
 
+# Status 3: the programs do not run; 4: they run and see no GPU.
 probe() {
-  local status=0
   uname -a
   nproc
-  if ! emulated; then
-    nvidia-smi || { echo "* no driver: nvidia-smi does not run"; status=1; }
-    nvidia-smi --query-gpu=name,driver_version,compute_cap,memory.total,clocks.sm,clocks.mem,power.limit --format=csv || true
-  fi
+  nvidia-smi || true
+  nvidia-smi --query-gpu=name,driver_version,compute_cap,memory.total,clocks.sm,clocks.mem,power.limit --format=csv || true
   echo "programs: $bin"
   [ "$bin" != "$(realpath -m "$deps/bin")" ] || [ "$(cat "$deps/sources")" = "$(sources_hash)" ] ||
     echo "* the programs were packed from other sources"
   echo "libraries: $library_path"
-  ours ldd "$bin/mldctl" "$bin/test_engine" "$bin/bench_steps" "$bin/libmld_engine.so" || status=1
-  ours "$bin/mldctl" version || status=1
-  return "$status"
+  ours ldd "$bin"/test_engine "$bin"/libmld_engine.so | sort -u
+  ! ours ldd "$bin"/* 2>&1 | grep 'not found' || return 3
+  ours "$bin/mldctl" version || return 3
+  echo info | ours "$bin/bench_steps" --device cuda || return 4
 }
 
 doctor() {
-  ours "$bin/mldctl" doctor
+  local status=0
+  ours "$bin/mldctl" doctor || status=1
   echo "== without recordings"
-  MLD_NO_GRAPH=1 ours "$bin/mldctl" doctor
+  MLD_NO_GRAPH=1 ours "$bin/mldctl" doctor || status=1
+  return "$status"
 }
 
-# The three programs side by side: none of their GPU cases skipped.
+# The three programs side by side, the longest in as many pieces as there are cores for: none of their GPU cases
+# skipped.
 tests() {
-  local room status=0 jobs=()
-  for room in engine nn mld; do
-    MLD_REQUIRE_CUDA=1 ours "$bin/test_$room" > "$results/test_$room.log" 2>&1 &
+  local room status=0 jobs=() job cases pieces piece log
+  run_tests() {  # run_tests LOG ROOM [FIRST LAST]; doctest counts the cases out of the range as passed
+    MLD_REQUIRE_CUDA=1 OMP_NUM_THREADS=$pieces ours "$bin/test_$2" ${3:+--first="$3" --last="$4"} > "$results/test_$1.log" 2>&1 &
     jobs+=($!)
+  }
+  rm -f "$results"/test_*.log
+  pieces=$((($(nproc) + 3) / 4))
+  cases=$(ours "$bin/test_mld" --count 2> /dev/null | grep -aoE '[0-9]+$' | tail -n 1)
+  for ((piece = 0; piece < pieces; ++piece)); do
+    run_tests "mld_$piece" mld $((piece * cases / pieces + 1)) $(((piece + 1) * cases / pieces))
   done
+  for room in engine nn; do run_tests "$room" "$room"; done
   for job in "${jobs[@]}"; do wait "$job" || status=1; done
-  for room in engine nn mld; do
-    echo "== $room"
-    grep -aE 'TEST CASE:|ERROR' "$results/test_$room.log" | head -n 20 || true
-    tail -n 4 "$results/test_$room.log"
+  for log in "$results"/test_*.log; do
+    echo "== $(basename "$log" .log)"
+    grep -aE 'TEST CASE:|ERROR|tests:' "$log" | head -n 20 || true
+    tail -n 3 "$log"
   done
   return "$status"
 }
 
 # Our own times, of each precision.
 speed() {
-  local p lines
+  local p lines status=0
+  rm -f "$results/speed.jsonl"
   for p in tf32 fp32 bf16; do
     lines="info"
     if emulated; then
@@ -238,34 +266,42 @@ speed() {
       [ "$p" != tf32 ] ||
         lines+=$'\ntrain-score-256 500\ntrain-score-mhd 200\ntrain-score-polymnist 50\ntrain-svhn 100\ngenerate-512-5000 100'
     fi
-    echo "$lines" | ours "$bin/bench_steps" --device cuda --precision "$p" | tee -a "$results/speed.jsonl"
+    echo "$lines" | ours "$bin/bench_steps" --device cuda --precision "$p" >> "$results/speed.jsonl" || status=1
   done
   "$python" tools/bench/gpu_tables.py steps "$results/speed.jsonl"
+  return "$status"
 }
 
 # Name and time of every kernel in two steps that are not replayed.
 kernels() {
-  local ncu net=512 nodes
+  local ncu net=512 nodes status=0
   ncu=$(command -v ncu || compgen -G '/usr/local/cuda*/bin/ncu' | head -n 1 || compgen -G '/opt/nvidia/nsight-compute/*/ncu' |
     tail -n 1) || { echo "ncu is nowhere"; return 77; }
   emulated && net=16
   nodes=$("$python" tools/bench/gpu_tables.py nodes "$results/speed.jsonl" "train-score-$net" 2> /dev/null || echo 200)
-  # The first launches fill the arenas and the latents; ten steps warm up.
-  echo "train-score-$net 8" | MLD_NO_GRAPH=1 ours "$ncu" --clock-control none --metrics gpu__time_duration.sum --csv \
-    --launch-skip $((9 * nodes)) --launch-count $((2 * nodes)) \
-    "$bin/bench_steps" --device cuda --precision "$precision" > "$results/kernels.csv" 2> "$results/kernels.err" || {
+  # Ten steps warm up. The libraries launch some kernels beside those counted, so three steps' worth holds two whole
+  # ones, told by the kernel that begins a step.
+  echo "train-score-$net 8" | MLD_NO_GRAPH=1 ours "$ncu" --clock-control none --cache-control none \
+    --metrics gpu__time_duration.sum --csv \
+    --launch-skip $((10 * nodes)) --launch-count $((3 * nodes + nodes / 2)) \
+    "$bin/bench_steps" --device cuda --precision "$precision" > "$results/kernels.csv" 2> "$results/kernels.err" ||
+    status=$?
+  if [ "$status" -ne 0 ]; then
     tail -n 5 "$results/kernels.csv" "$results/kernels.err"
-    echo "ncu does not profile on this machine"
-    return 77
-  }
-  "$python" tools/bench/gpu_tables.py kernels "$results/kernels.csv" 2
+    if grep -qE 'LibraryNotLoaded|ERR_NVGPUCTRPERM|not supported' "$results/kernels.csv" "$results/kernels.err"; then
+      echo "ncu does not profile on this machine"
+      return 77
+    fi
+  fi
+  "$python" tools/bench/gpu_tables.py kernels "$results/kernels.csv" KeepBuffer
+  return "$status"
 }
 
 # Every kernel of ours at least once: drivers, operators with their gradients, and a recorded step.
 suite='drivers:*,convolutions by patches*,gradients agree*,a captured step equals*,replays allocate*'
 
 sanitizer() {  # sanitizer TOOL
-  local program help filter=()
+  local program help status=0 filter=()
   if emulated; then  # the emulation's way of looking for missing barriers
     MLD_REQUIRE_CUDA=1 MLD_EMULATION_ORDER=reverse ours "$bin/test_engine" "-tc=$suite"
     return
@@ -279,9 +315,9 @@ sanitizer() {  # sanitizer TOOL
     *--kernel-regex*) filter=(--kernel-regex kns=mld) ;;
     *--kernel-name*) filter=(--kernel-name kns=mld) ;;
   esac
-  MLD_REQUIRE_CUDA=1 ours "$program" --tool "$1" "${filter[@]}" --error-exitcode 9 "$bin/test_engine" "-tc=$suite" && return
-  local status=$?
-  if grep -aq 'Device not supported' "$results"/*"$1".log; then
+  MLD_REQUIRE_CUDA=1 ours "$program" --tool "$1" "${filter[@]}" --report-api-errors no --error-exitcode 9 \
+    "$bin/test_engine" "-tc=$suite" || status=$?
+  if [ "$status" -ne 0 ] && grep -aq 'Device not supported' "$results"/*"$1".log; then
     echo "compute-sanitizer does not support this machine's device"
     return 77
   fi
@@ -298,7 +334,7 @@ compare() {
   fi
   "$python" -c 'import torch' || { echo "$python has no torch"; return 77; }
   ours "$python" tools/bench/compare_torch.py "$bin/bench_steps" --device cuda --precision "$precision" \
-    --rounds "$rounds" "$@" "${small[@]}" 2> "$results/$log.err" | tee "$results/$log.md"
+    --rounds "$rounds" "$@" "${small[@]}" 2> "$results/$log.err" | (trap '' TERM && exec tee "$results/$log.md")
 }
 
 peers() {  # eager, and as CUDA graphs
@@ -331,7 +367,7 @@ autotuned() {
 
 # The digits preset in a precision: how long it trains, and how coherent it is.
 digits() {  # digits PRECISION [SETTINGS...]
-  local p=$1 run=$results/digits/$1 start evaluate=(--samples 1000) small=() make=()
+  local p=$1 run=$build/digits/$1 start evaluate=(--samples 1000) small=() make=()
   shift
   if emulated; then
     make=(--train 64 --test 32)
@@ -348,7 +384,7 @@ digits() {  # digits PRECISION [SETTINGS...]
     "${small[@]}"
   echo "* digits, $p: trained in $((SECONDS - start)) s"
   ours "$bin/mldctl" eval "$run/run" "${evaluate[@]}" --device cuda --precision "$p"
-  rm -rf "$run/store"
+  cp "$run/run/evaluation.json" "$results/digits-$p.json"
 }
 
 paper() {
@@ -359,11 +395,11 @@ paper() {
 # ---- parts
 
 quick_part() {
-  step probe 10 probe
-  if [[ " ${failed[*]} " == *" probe "* ]]; then
-    echo "gpu_check: the programs do not run here; the part build makes them on this machine" >&2
-    return
-  fi
+  step probe 20 probe
+  case $step_status in
+    3) echo "gpu_check: the programs do not run here; the part build makes them on this machine" >&2 && return ;;
+    4) echo "gpu_check: there is no GPU here that can be used; nothing more to see" >&2 && return ;;
+  esac
   step doctor 30 doctor
   step tests 110 tests
   step speed 45 speed

@@ -102,4 +102,16 @@ TEST_CASE("kept latents: a file of other shapes or names is not read, nothing is
   CHECK(times("e", {source("b", 3, 2)}) == 1);
 }
 
+TEST_CASE("kept latents: what cannot be written is said, and training goes on with what was encoded") {
+  const mld_test::TempFolder folder;
+  std::vector<std::string> notes;
+  const std::vector<LatentSource> sources{{"a", "c0ffee", 2, 3, [] { return Tensor::full({2, 3}, 1); }}};
+  const auto latents = kept_latents(folder / "missing" / "latents.safetensors", "d", sources,
+                                    [&](const std::string& line) { notes.push_back(line); });
+  CHECK(latents.front().shape() == Shape({2, 3}));
+  REQUIRE(notes.size() == 1);
+  CHECK(contains(notes.front(), "latents.safetensors"));
+  CHECK(contains(notes.front(), "training goes on"));
+}
+
 }  // namespace mld

@@ -3,8 +3,9 @@
     gpu_tables.py steps ANSWERS            answers of bench_steps, one JSON object a line, "info" before those of a
                                            precision: time, rates and their shares of the ceilings measured beside them
     gpu_tables.py nodes ANSWERS CASE       nodes of the recorded step
-    gpu_tables.py kernels CSV STEPS        of `ncu --csv --metrics gpu__time_duration.sum` over so many steps: count and
-                                           time of every kernel, the largest share first
+    gpu_tables.py kernels CSV FIRST        of `ncu --csv --metrics gpu__time_duration.sum` over some steps: count and time
+                                           of every kernel, the largest share first. A step is what lies between two
+                                           kernels in whose name FIRST occurs
 """
 
 import collections
@@ -59,31 +60,39 @@ def nodes(path, case):
 
 def short(name):
     """A kernel's functor, or its library's name for it."""
-    ours = re.search(r"(\w+_kernel)<", name)
+    name = re.sub(r"\(anonymous namespace\)::|<unnamed>::", "", name)
+    name = re.sub(r"\((?:unsigned )?(?:int|long|bool|short|char)\)", "", name)  # of template arguments: (int)256
+    ours = re.search(r"\w+_kernel<", name)
     if "mld" not in name or not ours:
         return name if len(name) <= 90 else name[:87] + "..."
-    inner = name[ours.start():].split("(")[0]
-    return re.sub(r"\(anonymous namespace\)::|<unnamed>::|\bmld::|\bnn::|\bcuda::", "", inner)
+    return re.sub(r"\bmld::|\bnn::|\bcuda::", "", name[ours.start():].split("(")[0])
 
 
-def kernels(path, count):
-    sums = collections.defaultdict(lambda: [0, 0.0])
+def read_kernels(path):
+    """Name and microseconds of each launch."""
     with open(path, newline="") as lines:
         rows = list(csv.reader(line for line in lines if line.startswith('"')))
     if not rows:
         sys.exit(f"gpu_tables: {path} has no table; is it the output of ncu --csv?")
-    place = {name: i for i, name in enumerate(rows[0])}
-    for row in rows[1:]:
-        if row == rows[0] or row[place["Metric Name"]] != "gpu__time_duration.sum":
-            continue
-        entry = sums[short(row[place["Kernel Name"]])]
+    for row in (dict(zip(rows[0], row)) for row in rows[1:] if row != rows[0]):
+        if row["Metric Name"] == "gpu__time_duration.sum":
+            yield row["Kernel Name"], float(row["Metric Value"].replace(",", "")) * MICROSECONDS[row["Metric Unit"]]
+
+
+def kernels(path, first):
+    launches = list(read_kernels(path))
+    begins = [i for i, (name, _) in enumerate(launches) if first in name]
+    if len(begins) < 2:
+        sys.exit(f"gpu_tables: {path}: {len(launches)} kernels, and no two of them with '{first}' in their name")
+    count = len(begins) - 1
+    sums = collections.defaultdict(lambda: [0, 0.0])
+    for name, time in launches[begins[0]:begins[-1]]:
+        entry = sums[short(name)]
         entry[0] += 1
-        entry[1] += float(row[place["Metric Value"]].replace(",", "")) * MICROSECONDS[row[place["Metric Unit"]]]
+        entry[1] += time
     total = sum(time for _, time in sums.values())
-    launches = sum(n for n, _ in sums.values())
-    if not launches:
-        sys.exit(f"gpu_tables: {path} has no kernel in it")
-    print(f"{launches / count:.1f} kernels and {total / count:.1f} µs in them a step\n")
+    print(f"{sum(n for n, _ in sums.values()) / count:.1f} kernels and {total / count:.1f} µs in them a step, "
+          f"of {count} steps\n")
     print("| kernel | a step | µs each | µs a step | share |")
     print("|---|---|---|---|---|")
     for name, (n, time) in sorted(sums.items(), key=lambda item: -item[1][1]):
@@ -91,7 +100,7 @@ def kernels(path, count):
 
 
 def main():
-    commands = {"steps": (steps, 1), "nodes": (nodes, 2), "kernels": (lambda path, n: kernels(path, float(n)), 2)}
+    commands = {"steps": (steps, 1), "nodes": (nodes, 2), "kernels": (kernels, 2)}
     words = sys.argv[1:]
     if not words or words[0] not in commands or len(words) != 1 + commands[words[0]][1]:
         sys.exit(__doc__)
