@@ -158,8 +158,9 @@ run() {
   join_score "$state" "$work/run"
   mv "$work/run/score.safetensors.new" "$work/run/score.safetensors"
   start=$SECONDS
-  # Interrupted, it ends after the step in progress with a checkpoint and status 75.
-  timeout --preserve-status --signal=INT --kill-after=60 $((minutes * 60)) "$mldctl" train --out "$work/run" --resume \
+  # Interrupted, it ends after the step in progress with a checkpoint and status 75. (Without --foreground it would get
+  # the signal twice, which kills it.)
+  timeout --foreground --preserve-status --signal=INT --kill-after=60 $((minutes * 60)) "$mldctl" train --out "$work/run" --resume \
     --data "$work/store" --stage score --device "$device" --precision "$precision" || status=$?
   case $status in
     0 | 75) ;;
