@@ -45,15 +45,15 @@ std::vector<Tensor> kept_latents(const std::filesystem::path& file, const std::s
   std::vector<Tensor> latents;
   for (const LatentSource& s : sources) {
     latents.push_back(s.encode());
-    MLD_CHECK(latents.back().shape() == Shape({s.items, s.dim}), "latents of '", s.modality, "': ",
-              latents.back().shape(), ", expected [", s.items, ",", s.dim, "]");
+    MLD_CHECK(latents.back().shape() == Shape({s.items, s.dim}), "latents of '", s.modality,
+              "': ", latents.back().shape(), ", expected [", s.items, ",", s.dim, "]");
   }
   if (fingerprint.empty()) return latents;
   std::vector<TensorSource> tensors;
   for (std::size_t i = 0; i < sources.size(); ++i)
-    tensors.push_back({sources[i].modality, DType::f32, latents[i].shape(),
-                       std::span<const std::byte>(latents[i].raw(),
-                                                  static_cast<std::size_t>(latents[i].bytes()))});
+    tensors.push_back(
+        {sources[i].modality, DType::f32, latents[i].shape(),
+         std::span<const std::byte>(latents[i].raw(), static_cast<std::size_t>(latents[i].bytes()))});
   try {
     save_safetensors(file, tensors, notes, {.refuse_non_finite = true});
   } catch (const Error& error) {

@@ -1,7 +1,7 @@
-// The encodings of a run's training split, kept in latents.safetensors of the run: stage 2 then goes on without
-// encoding every item again, and without reading any. They carry the fingerprint of the data and the content of
-// each autoencoder; those of others are encoded anew and replaced. They are as the device and the precision of
-// the call that first needed them made them.
+// The encodings of a run's training split, kept in latents.safetensors of the run: stage 2 then goes on
+// without encoding every item again, and without reading any. They carry the fingerprint of the data and the
+// content of each autoencoder; those of others are encoded anew and replaced. They are as the device and the
+// precision of the call that first needed them made them.
 #pragma once
 
 #include <filesystem>

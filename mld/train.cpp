@@ -424,13 +424,12 @@ class Trainer {
       MLD_CHECK_AS(ErrorKind::model, fs::exists(files_.autoencoder(m.name)),
                    files_.autoencoder(m.name).string(),
                    ": missing; train the autoencoders first (--stage ae)");
-      const auto part = std::make_shared<RunPart>(
-          *open_part(files_, {StageKind::autoencoder, m.name}, config_, reused_));
+      const auto part =
+          std::make_shared<RunPart>(*open_part(files_, {StageKind::autoencoder, m.name}, config_, reused_));
       sources.push_back({m.name, part->record.content, train_.num_items(index_[i]), m.latent, [=, this] {
                            const data::Modality& info = store_.modality(index_[i]);
                            Autoencoder net = make_autoencoder(config_.modalities[i], info);
-                           nn::ParameterStore parameters(net,
-                                                         {.device = request_.device, .training = false});
+                           nn::ParameterStore parameters(net, {.device = request_.device, .training = false});
                            part->load(parameters);
                            return encode_items(net, train_, index_[i], info, request_.device);
                          }});

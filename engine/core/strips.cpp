@@ -41,9 +41,8 @@ void copy_words(Device device, std::int64_t rows, std::span<const Strip> strips)
   CopyWord<kBytes> copy{};
   for (std::size_t k = 0; k < strips.size(); ++k) {
     const Strip& s = strips[k];
-    copy.strips[k] = {reinterpret_cast<const Word<kBytes>*>(s.from),
-                      reinterpret_cast<Word<kBytes>*>(s.to), s.from_stride / kBytes, s.to_stride / kBytes,
-                      copy.width};
+    copy.strips[k] = {reinterpret_cast<const Word<kBytes>*>(s.from), reinterpret_cast<Word<kBytes>*>(s.to),
+                      s.from_stride / kBytes, s.to_stride / kBytes, copy.width};
     copy.width += s.width / kBytes;
   }
   for (std::size_t k = strips.size(); k < kStripsAtOnce; ++k) copy.strips[k].first = copy.width;
@@ -70,8 +69,7 @@ void copy_on_host(Device device, std::int64_t rows, Strip s) {
   for_each_host_row(device, rows * pieces, std::min(s.width, kPieceBytes), [=](std::int64_t task) {
     const std::int64_t row = task / pieces, first = task % pieces * kPieceBytes;
     const auto count = static_cast<std::size_t>(std::min(kPieceBytes, s.width - first));
-    if (count > 0)
-      std::memcpy(s.to + row * s.to_stride + first, s.from + row * s.from_stride + first, count);
+    if (count > 0) std::memcpy(s.to + row * s.to_stride + first, s.from + row * s.from_stride + first, count);
   });
 }
 

@@ -3,9 +3,9 @@
 // front of a cuBLAS product, which takes every shape and is the path of f64. 1x1 and full-extent kernels need
 // no patches: they are plain products.
 //
-// The faster of the two is found for each shape at its first call outside of a capture, and kept. As the
-// clock decides, two runs may differ in their last bits; MLD_CONV=cudnn or MLD_CONV=gemm in the environment
-// fixes the choice (cudnn: wherever supported).
+// cuDNN is asked wherever it has such an algorithm but for kernels without patches, never by the clock: two
+// runs have the same bits. MLD_CONV=gemm in the environment asks it for nothing, MLD_CONV=cudnn for those
+// kernels too.
 #pragma once
 
 #include "engine/core/device.h"

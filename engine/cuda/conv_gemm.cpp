@@ -6,6 +6,13 @@
 #include "engine/cuda/gemm.h"
 
 namespace mld::cuda::by_gemm {
+
+bool without_patches(const ConvDims& s) {
+  const bool unpadded = s.ph == 0 && s.pw == 0;
+  const bool point = s.kh == 1 && s.kw == 1 && s.sh == 1 && s.sw == 1;
+  return unpadded && (point || (s.kh == s.h && s.kw == s.w));
+}
+
 namespace {
 
 constexpr std::int64_t kPatchBytes = std::int64_t{256} << 20;  // of patches held at a time
@@ -94,13 +101,6 @@ struct AddChannelBias {
   MLD_HD void operator()(std::int64_t i) const { to[i] += bias[i % channels]; }
 };
 
-// Patches that are the image itself, in memory: [n * positions, patch].
-bool plain(const ConvDims& s) {
-  const bool unpadded = s.ph == 0 && s.pw == 0;
-  const bool point = s.kh == 1 && s.kw == 1 && s.sh == 1 && s.sw == 1;
-  return unpadded && (point || (s.kh == s.h && s.kw == s.w));
-}
-
 std::int64_t positions(const ConvDims& s) { return s.out_h() * s.out_w(); }
 std::int64_t patch(const ConvDims& s) { return s.kh * s.kw * s.in; }
 
@@ -111,14 +111,14 @@ void for_parts(const ConvDims& s, std::int64_t element, const F& f) {
   const std::int64_t limit = std::min(kPatchBytes / element, (std::int64_t{1} << 31) - 1);
   MLD_CHECK(per_sample <= (std::int64_t{1} << 31) - 1, "conv: an image of ", s.h, "x", s.w, "x", s.in,
             " with a kernel of ", s.kh, "x", s.kw, " is too large");
-  const std::int64_t part = plain(s) ? s.n : std::clamp<std::int64_t>(limit / per_sample, 1, s.n);
+  const std::int64_t part = without_patches(s) ? s.n : std::clamp<std::int64_t>(limit / per_sample, 1, s.n);
   for (std::int64_t first = 0; first < s.n; first += part) f(first, std::min(part, s.n - first));
 }
 
 // The patches of `count` samples from x on: x itself, or written to the workspace.
 template <class T>
 const T* patches_of(Device device, const ConvDims& s, const T* x, std::int64_t count, T* workspace) {
-  if (plain(s)) return x;
+  if (without_patches(s)) return x;
   const std::int64_t total = count * positions(s) * patch(s);
   if (s.in % 4 == 0)
     cuda::for_each(device, total / 4, WritePatches<T, 4>{Sizes(s), x, workspace});
@@ -129,7 +129,7 @@ const T* patches_of(Device device, const ConvDims& s, const T* x, std::int64_t c
 
 template <class T>
 Workspace patch_memory(Device device, const ConvDims& s, std::int64_t count) {
-  const std::int64_t elements = plain(s) ? 0 : count * positions(s) * patch(s);
+  const std::int64_t elements = without_patches(s) ? 0 : count * positions(s) * patch(s);
   return Workspace(device, static_cast<std::size_t>(elements) * sizeof(T));
 }
 
@@ -158,8 +158,8 @@ void conv_backward_data(Device device, const ConvDims& s, const T* dy, const T* 
     const Workspace memory = patch_memory<T>(device, s, count);
     T* image = dx + first * s.h * s.w * s.in;
     // Where patches are the image, a per-channel bias is one per column only if the kernel is a point.
-    const bool straight = plain(s) && (!bias || patch(s) == s.in);
-    T* to = plain(s) ? image : memory.as<T>();
+    const bool straight = without_patches(s) && (!bias || patch(s) == s.in);
+    T* to = without_patches(s) ? image : memory.as<T>();
     gemm<T>(device, {.m = count * positions(s),
                      .n = patch(s),
                      .k = s.out,
@@ -167,11 +167,11 @@ void conv_backward_data(Device device, const ConvDims& s, const T* dy, const T* 
                      .b = {w, patch(s)},
                      .c = to,
                      .ldc = patch(s),
-                     .add = plain(s) && add ? image : nullptr,
+                     .add = without_patches(s) && add ? image : nullptr,
                      .bias = straight ? bias : nullptr});
     if (straight) return;
     const std::int64_t pixels = count * s.h * s.w * s.in;
-    if (plain(s))
+    if (without_patches(s))
       cuda::for_each(device, pixels, AddChannelBias<T>{s.in, bias, image});
     else
       cuda::for_each(device, pixels, GatherPatches<T>{Sizes(s), to, bias, add, image});

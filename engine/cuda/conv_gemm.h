@@ -6,6 +6,9 @@
 
 namespace mld::cuda::by_gemm {
 
+// 1x1 kernels and those of the image's extent: patches are the image itself.
+bool without_patches(const ConvDims& s);
+
 template <class T>
 void conv_forward(Device device, const ConvDims& s, const T* x, const T* w, const T* bias, T* y);
 template <class T>

@@ -50,8 +50,8 @@ struct StepState {
   double loss[kLossRing] = {};  // of step s at [s % kLossRing]
 };
 
-// What tick() and commit() do, for kernels that have more to do: the beginning of a step, and the count of its
-// update or failure.
+// What tick() and commit() do, for kernels that have more to do: the beginning of a step, and the count of
+// its update or failure.
 struct BeginStep {
   StepState* state;
   LrPlan plan;

@@ -198,8 +198,9 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t, cublasLtMatmulDesc_t op, const v
     return CUBLAS_STATUS_NOT_SUPPORTED;
   const auto run = [&]<class T>() {
     mld::cuda::emulation::enqueue(
-        stream, {.word = "product"}, [=, op = *op, la = *la, lb = *lb, lc = *lc, alpha = *static_cast<const T*>(alpha),
-                 beta = *static_cast<const T*>(beta)] {
+        stream, {.word = "product"},
+        [=, op = *op, la = *la, lb = *lb, lc = *lc, alpha = *static_cast<const T*>(alpha),
+         beta = *static_cast<const T*>(beta)] {
           multiply<T>(op, alpha, static_cast<const T*>(a), la, static_cast<const T*>(b), lb, beta,
                       static_cast<const T*>(c), lc, static_cast<T*>(d));
         });

@@ -35,8 +35,6 @@ void set_memory_limit(std::size_t bytes);
 // What the machine pretends to have: GPUs, and a driver for this version of CUDA (0: none).
 void set_machine(int devices, int driver);
 
-void set_later_is_faster(bool faster);  // what cudaEventElapsedTime says
-
 void set_dnn_refuses(int status);  // a cudnnStatus_t that every convolution ends with
 
 // The products that have no algorithm.

@@ -2,8 +2,7 @@
 // where there is no GPU. Names and meaning are CUDA's. Work queues on a stream and runs at a synchronisation;
 // what a real stream refuses during a capture (waiting, allocating, copies that involve the host) is refused
 // here, new memory is filled with NaN, and an allocation beyond emulation::set_memory_limit fails. Copies
-// from registered host memory read it when they run, all others when they are called. Nothing is timed: of
-// two things that are compared the first is the faster, or the second (emulation::set_later_is_faster).
+// from registered host memory read it when they run, all others when they are called. Nothing is timed.
 #pragma once
 
 #include <cstddef>
@@ -67,8 +66,6 @@ cudaError_t cudaStreamSynchronize(cudaStream_t);
 cudaError_t cudaStreamQuery(cudaStream_t);
 cudaError_t cudaStreamWaitEvent(cudaStream_t, cudaEvent_t, unsigned flags);
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned flags);
-cudaError_t cudaEventCreate(cudaEvent_t* event);
-cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t start, cudaEvent_t end);
 cudaError_t cudaEventDestroy(cudaEvent_t);
 cudaError_t cudaEventRecord(cudaEvent_t, cudaStream_t);
 cudaError_t cudaEventSynchronize(cudaEvent_t);

@@ -123,15 +123,14 @@ TEST_CASE("convolutions by the caller that was chosen: the same") {
 #if MLD_CUDA_EMULATED
 TEST_CASE(
     "convolutions that cuDNN promises and refuses: done by products, with and without adding, said once") {
-  cuda::emulation::set_later_is_faster(true);  // cuDNN's would be taken
   ConvDims s{2, 6, 9, 3, 4, 3, 3, 1, 1, 1, 1};
   check_chosen_convolution(s, 0);
   test::Notes notes;
   s.n = 3;
   cuda::emulation::set_dnn_refuses(3000);
-  check_chosen_convolution(s, 0);  // never chosen
+  check_chosen_convolution(s, 0);  // never done
   s.n = 2;
-  check_chosen_convolution(s, 0);  // chosen before
+  check_chosen_convolution(s, 0);  // done before
   const std::size_t said = notes.lines.size();
   CHECK(said == 6);
   CHECK(contains(notes.lines[0],
@@ -145,7 +144,13 @@ TEST_CASE(
   CHECK(contains(error_of(ErrorKind::device, [&] { check_chosen_convolution(s, 0); }),
                  "CUDNN_STATUS_EXECUTION_FAILED"));
   cuda::emulation::set_dnn_refuses(0);
-  cuda::emulation::set_later_is_faster(false);
+}
+
+TEST_CASE("convolutions without patches are products, and never asked of cuDNN") {
+  cuda::emulation::set_dnn_refuses(5000);
+  check_chosen_convolution({2, 5, 7, 3, 4, 1, 1, 1, 1, 0, 0}, 0);
+  check_chosen_convolution({2, 5, 7, 3, 4, 5, 7, 1, 1, 0, 0}, 0);
+  cuda::emulation::set_dnn_refuses(0);
 }
 #endif
 

@@ -355,10 +355,10 @@ TEST_CASE("score training: a captured replay on a queued device equals the eager
         return std::ranges::count_if(nodes, [&](const std::string& n) { return test::contains(n, part); });
       };
       CHECK(count("product") == 94);
-      CHECK(count("ColumnSum") == 32);           // gradients of the biases
-      CHECK(count("UnitNorm") == 30);            // forward and backward
+      CHECK(count("ColumnSum") == 32);  // gradients of the biases
+      CHECK(count("UnitNorm") == 30);   // forward and backward
       CHECK(count("UnitParameterSums") == 15);
-      CHECK(count("CopyWord") == 6);             // three skips and their gradients
+      CHECK(count("CopyWord") == 6);              // three skips and their gradients
       CHECK(count("copy") + count("fill") == 0);  // neither copies nor fills of the driver's
       CHECK(nodes.size() == 192);
     }

@@ -127,6 +127,9 @@ void check_near_models(const fs::path& run, const data::Store& store, Device dev
     here.set_latent_slice(z, i, encoded);
   }
   SampleSettings settings = sample_settings(here.config());
+  settings.chunk = 0;  // by the device; on a GPU whatever the number of samples
+  CHECK(LatentSampler(here, 0, settings, 3000).batch() == 1000);
+  CHECK(LatentSampler(there, 0, settings, 3000).batch() == kGpuChunk);
   settings.chunk = 4;  // two chunks, one of them not full
   // The walk hands the rounding of every call of the network on to the next ones.
   for (const Subset given : {Subset{0}, Subset{1}, Subset{6}})
@@ -147,7 +150,6 @@ std::vector<float> drawn(const Model& model, const std::vector<std::int32_t>& id
 
 TEST_CASE("train on cuda: all stages, stopped and resumed to the last byte, and the cpu's but for rounding") {
   if (!test::has_cuda()) return;
-  // Two processes may choose other algorithms for a convolution; in one process the choice is kept.
   const Workshop w("cuda");
   const Config config =
       tiny_config(w.store, {"stage1.batch=8", "classifier_training.batch=8", "run.log_every=1",
