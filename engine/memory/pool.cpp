@@ -77,12 +77,14 @@ void* Pool::allocate(std::size_t bytes) {
   ++stats_.misses;
   void* block = take(device_, size);
   if (!block) {
-    for (auto& [held, cached] : free_) {
-      give_back(device_, cached);
-      stats_.bytes_held -= static_cast<std::int64_t>(held);
-    }
-    free_.clear();
+    give_back_cached();
     block = take(device_, size);
+  }
+  if (!block) {  // the cache of a step's own pool is not the only one
+    if (const std::shared_ptr<Pool> other = default_pool(device_); other.get() != this) {
+      other->drop_cache();
+      block = take(device_, size);
+    }
   }
   if (!block) {
     stats_.bytes_in_use -= static_cast<std::int64_t>(size);
@@ -115,6 +117,10 @@ void Pool::drop_cache() noexcept {
   if (device_.kind == DeviceKind::sim && !sim::capturing())
     sim::run_queue();  // queued work may touch the blocks
   std::lock_guard lock(mutex_);
+  give_back_cached();
+}
+
+void Pool::give_back_cached() noexcept {
   for (auto& [size, block] : free_) {
     give_back(device_, block);
     stats_.bytes_held -= static_cast<std::int64_t>(size);
@@ -122,9 +128,7 @@ void Pool::drop_cache() noexcept {
   free_.clear();
 }
 
-std::shared_ptr<Pool> active_pool(Device device) {
-  for (auto it = scopes().rbegin(); it != scopes().rend(); ++it)
-    if ((*it)->device() == device) return *it;
+std::shared_ptr<Pool> default_pool(Device device) {
   // Never destroyed: tensors with static storage duration may outlive any order of destruction.
   static auto* pools = new std::map<std::pair<DeviceKind, int>, std::shared_ptr<Pool>>;
   static auto* mutex = new std::mutex;
@@ -134,6 +138,12 @@ std::shared_ptr<Pool> active_pool(Device device) {
   std::shared_ptr<Pool>& pool = (*pools)[{device.kind, device.index}];
   if (!pool) pool = std::make_shared<Pool>(device);
   return pool;
+}
+
+std::shared_ptr<Pool> active_pool(Device device) {
+  for (auto it = scopes().rbegin(); it != scopes().rend(); ++it)
+    if ((*it)->device() == device) return *it;
+  return default_pool(device);
 }
 
 PoolScope::PoolScope(std::shared_ptr<Pool> pool) { scopes().push_back(std::move(pool)); }

@@ -29,7 +29,8 @@ class Pool : public std::enable_shared_from_this<Pool> {
   Pool(const Pool&) = delete;
   Pool& operator=(const Pool&) = delete;
 
-  // Blocks are aligned to 64 bytes (256 on cuda). Throws OutOfMemory, after dropping the cache.
+  // Blocks are aligned to 64 bytes (256 on cuda). Throws OutOfMemory, after dropping the cache and
+  // that of the default pool.
   void* allocate(std::size_t bytes);
   void release(void* block, std::size_t bytes) noexcept;  // bytes as asked for in allocate
   Device device() const { return device_; }
@@ -37,12 +38,15 @@ class Pool : public std::enable_shared_from_this<Pool> {
   void drop_cache() noexcept;
 
  private:
+  void give_back_cached() noexcept;  // under the mutex
+
   Device device_;
   mutable std::mutex mutex_;
   std::multimap<std::size_t, void*> free_;  // by rounded size
   PoolStats stats_;
 };
 
+std::shared_ptr<Pool> default_pool(Device device);
 // The pool that new tensors of the device come from: the default one, or that of the innermost PoolScope of
 // the device.
 std::shared_ptr<Pool> active_pool(Device device);

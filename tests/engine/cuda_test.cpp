@@ -377,6 +377,19 @@ TEST_CASE("out of memory: one error with asked, in use, peak and free; the proce
 }
 
 #if MLD_CUDA_EMULATED
+TEST_CASE("out of memory: what the default pool keeps is at the disposal of a step's own") {
+  default_pool(kCuda)->drop_cache();
+  const cuda::DeviceInfo now = cuda::device_info(0);
+  cuda::emulation::set_memory_limit(now.total_bytes - now.free_bytes + 30'000'000);
+  Tensor::empty({5'000'000}, DType::f32, kCuda);  // 20 MB that stay in the cache
+  {
+    const PoolScope scope(std::make_shared<Pool>(kCuda));
+    CHECK(Tensor::full({6'000'000}, 2, DType::f32, kCuda).to(kCpu).data<float>()[5'999'999] == 2);
+    CHECK_THROWS_AS(Tensor::empty({9'000'000}, DType::f32, kCuda), OutOfMemory);
+  }
+  cuda::emulation::set_memory_limit(0);
+}
+
 TEST_CASE("a machine without a GPU or driver, or with an old driver: one sentence says so") {
   struct Case {
     int devices, driver;
