@@ -348,8 +348,14 @@ class Evaluator {
   void memorisation() {
     if (options_.split == "train" || !store_.has_split("train"))
       return note("memorisation is left out: it compares a held-out split with the split 'train'");
+    const std::vector<std::int64_t> unseen = neighbours();
+    std::vector<std::vector<std::int64_t>> there(static_cast<std::size_t>(model_.modalities()));
+    for (int i = 0; i < model_.modalities(); ++i)
+      for (std::int64_t k = 0; k < std::ssize(unseen); ++k)
+        if (rows_.has_all(Subset{1} << i, unseen[static_cast<std::size_t>(k)]))
+          there[static_cast<std::size_t>(i)].push_back(k);
     result_.memorisation = latent_memorisation(model_, store_.split("train"), column_, joint_z_,
-                                               rows_of(z_, neighbours()), teller());
+                                               rows_of(z_, unseen), there, teller());
   }
 
   // Rows of a chunk that have everything in `needed`, by their place in it.

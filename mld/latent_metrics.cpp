@@ -7,6 +7,7 @@
 #include <numeric>
 
 #include "engine/ops/ops.h"
+#include "mld/evaluation_rows.h"
 #include "mld/item_feed.h"
 #include "mld/noise.h"
 #include "mld/sde.h"
@@ -140,12 +141,16 @@ std::vector<RobustnessPoint> latent_robustness(const Model& model, const Tensor&
 
 std::vector<MemorisationCell> latent_memorisation(const Model& model, const data::Split& train,
                                                   std::span<const int> columns, const Tensor& generated,
-                                                  const Tensor& real, const Tell& tell) {
+                                                  const Tensor& real,
+                                                  std::span<const std::vector<std::int64_t>> there,
+                                                  const Tell& tell) {
   std::vector<MemorisationCell> cells;
   for (int i = 0; i < model.modalities(); ++i) {
-    const Tensor latents = encode_items(model, train, i, columns[static_cast<std::size_t>(i)], tell);
+    const auto k = static_cast<std::size_t>(i);
+    if (there[k].empty()) continue;
+    const Tensor latents = encode_items(model, train, i, columns[k], tell);
     const auto made = nearest(model.latent_slice(generated, i), latents);
-    auto unseen = nearest(model.latent_slice(real, i), latents);
+    auto unseen = nearest(model.latent_slice(rows_of(real, there[k]), i), latents);
     MemorisationCell cell{i, mean_root(made), mean_root(unseen), {}};
     std::sort(unseen.begin(), unseen.end());
     const double close = unseen[unseen.size() / 100];

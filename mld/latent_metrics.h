@@ -35,9 +35,12 @@ std::vector<RobustnessPoint> latent_robustness(const Model& model, const Tensor&
                                                std::uint64_t seed, const Tell& tell);
 
 // Of every modality: the nearest items of `train`, whose array of modality i is columns[i], to the generated
-// and to as many real, unseen latents [N,D].
+// latents [N,D] and to real, unseen ones: rows there[i] of `real` [N,D], which have the modality. No cell
+// where there are none.
 std::vector<MemorisationCell> latent_memorisation(const Model& model, const data::Split& train,
                                                   std::span<const int> columns, const Tensor& generated,
-                                                  const Tensor& real, const Tell& tell);
+                                                  const Tensor& real,
+                                                  std::span<const std::vector<std::int64_t>> there,
+                                                  const Tell& tell);
 
 }  // namespace mld

@@ -336,9 +336,10 @@ Tensor Model::noise_prediction(const Tensor& r, const Tensor& tau) const {
   const Tensor out = network(r.to(device_), tau.to(device_)).value.to(kCpu);
   if (config_.score.prediction == Prediction::noise) return out;
   const Tensor n = Tensor::empty(out.shape());
+  const std::int64_t times = tau.shape()[1];  // one for all modalities, or one each
   for (std::int64_t b = 0; b < out.shape()[0]; ++b)
     for (int i = 0; i < modalities(); ++i) {
-      const double t = static_cast<double>(tau.data<float>()[b * modalities() + i]);
+      const double t = static_cast<double>(tau.data<float>()[b * times + (times > 1 ? i : 0)]);
       const auto a = static_cast<float>(VpSde::mean(t)), s = static_cast<float>(VpSde::std_dev(t));
       const std::int64_t first = b * layout_.total + layout_.offsets[static_cast<std::size_t>(i)];
       for (std::int64_t j = first; j < first + layout_.dims[static_cast<std::size_t>(i)]; ++j)

@@ -77,7 +77,8 @@ class Model {
   std::string classifier_hash(int i) const;  // of its weights, 8 hex digits
   std::string weights_hash() const;          // of all weights there are
 
-  // Raw output n [N,D] of the score network at r [N,D] with times tau [N,M] (0: clean), whatever it predicts.
+  // Raw output n [N,D] of the score network at r [N,D] with times tau [N,M] (0: clean; [N,1] for inpaint),
+  // whatever it predicts.
   Tensor noise_prediction(const Tensor& r, const Tensor& tau) const;
 
   // Draws the latents [N,D] of all modalities given those of `given` (LatentSampler below).

@@ -1,5 +1,6 @@
 #include "mld/sampler.h"
 
+#include <utility>
 #include <vector>
 
 #include "engine/core/drivers.h"
@@ -88,9 +89,9 @@ constexpr int kProgressEvery = 16;  // network calls between waits for a device,
 
 }  // namespace
 
-Sampler::Sampler(const ScoreFunction& score, NoiseSource& noise, const SamplerPlan& plan, const Shape& shape,
+Sampler::Sampler(ScoreFunction score, NoiseSource& noise, const SamplerPlan& plan, const Shape& shape,
                  DType dtype, Device device)
-    : score_(score),
+    : score_(std::move(score)),
       noise_(noise),
       plan_(plan),
       place_(Tensor::empty({1}, DType::i32, device)),

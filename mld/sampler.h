@@ -23,9 +23,9 @@ using SamplerProgress = std::function<bool(std::int64_t done, std::int64_t total
 // for the whole walk and for every batch.
 class Sampler {
  public:
-  // States are [B,D] of `dtype` on `device`. Score and noise are kept by reference.
-  Sampler(const ScoreFunction& score, NoiseSource& noise, const SamplerPlan& plan, const Shape& shape,
-          DType dtype, Device device);
+  // States are [B,D] of `dtype` on `device`. The noise source must outlive the sampler.
+  Sampler(ScoreFunction score, NoiseSource& noise, const SamplerPlan& plan, const Shape& shape, DType dtype,
+          Device device);
   Sampler(const Sampler&) = delete;
   Sampler& operator=(const Sampler&) = delete;
 
@@ -42,7 +42,7 @@ class Sampler {
   void transition(bool evaluates, bool noisy, std::uint32_t site = kSiteTransition);
   void run(const Transition& step);
 
-  const ScoreFunction& score_;
+  ScoreFunction score_;
   NoiseSource& noise_;
   SamplerPlan plan_;
   Tensor levels_, coefficients_;    // of each transition: i32 [T], f64 [T,8]

@@ -128,20 +128,20 @@ struct PerturbRow {
 
 }  // namespace
 
-ScoreBatcher::ScoreBatcher(const LatentStore& latents, ScoreBatchOptions options, std::uint64_t seed)
-    : latents_(latents),
+ScoreBatcher::ScoreBatcher(LatentStore latents, ScoreBatchOptions options, std::uint64_t seed)
+    : latents_(std::move(latents)),
       options_(std::move(options)),
-      order_(latents.num_samples(), options_.batch, seed),
+      order_(latents_.num_samples(), options_.batch, seed),
       seed_(seed),
-      times_(options_.kind == ModelKind::uni ? latents.layout().modalities() : 1),
-      device_(latents.samples().device()) {
-  MLD_CHECK(latents.layout().modalities() <= kMaxModalities, "score training: at most ", kMaxModalities,
+      times_(options_.kind == ModelKind::uni ? latents_.layout().modalities() : 1),
+      device_(latents_.samples().device()) {
+  MLD_CHECK(latents_.layout().modalities() <= kMaxModalities, "score training: at most ", kMaxModalities,
             " modalities");
   MLD_CHECK(
-      options_.modality_weights.empty() || options_.modality_weights.size() == latents.layout().dims.size(),
+      options_.modality_weights.empty() || options_.modality_weights.size() == latents_.layout().dims.size(),
       "score training: one weight for each modality expected");
-  MLD_CHECK(options_.batch >= 1 && options_.batch <= latents.num_samples(), "score training: batch ",
-            options_.batch, " does not fit ", latents.num_samples(), " samples");
+  MLD_CHECK(options_.batch >= 1 && options_.batch <= latents_.num_samples(), "score training: batch ",
+            options_.batch, " does not fit ", latents_.num_samples(), " samples");
 }
 
 BatchDraw ScoreBatcher::draw(const StepState* state) const {

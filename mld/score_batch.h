@@ -53,7 +53,8 @@ struct ScoreBatch {
 
 class ScoreBatcher {
  public:
-  ScoreBatcher(const LatentStore& latents, ScoreBatchOptions options, std::uint64_t seed);
+  // Shares the memory of the latents.
+  ScoreBatcher(LatentStore latents, ScoreBatchOptions options, std::uint64_t seed);
 
   std::int64_t batch() const { return order_.batch(); }
   std::int64_t steps_per_epoch() const { return order_.steps_per_epoch(); }
@@ -62,7 +63,7 @@ class ScoreBatcher {
   ScoreBatch perturb(const BatchDraw& draw) const;
 
  private:
-  const LatentStore& latents_;
+  LatentStore latents_;
   ScoreBatchOptions options_;
   data::BatchOrder order_;
   std::uint64_t seed_;

@@ -20,7 +20,7 @@ struct StageProgress {
   std::string stage;      // "autoencoder/image"
   std::int64_t step = 0;  // steps done
   std::int64_t total = 0;
-  double loss = 0;  // mean since the last report
+  double loss = 0;  // mean since the last line of metrics
   double lr = 0;
   double seconds = 0;  // in this process
   double steps_per_second = 0;

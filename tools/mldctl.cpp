@@ -15,6 +15,7 @@
 #include "tools/commands.h"
 #include "tools/option_checks.h"
 #include "tools/terminal.h"
+#include "tools/version.h"
 
 namespace {
 
@@ -62,6 +63,7 @@ void run(int argc, char** argv) {
   CLI::App app{"Multi-modal latent diffusion: one model for joint and conditional generation", "mldctl"};
   app.require_subcommand(1);
   app.footer(kFooter);
+  app.set_version_flag("--version", [] { return mld::tools::version_facts().front().second; });
   mld::tools::add_data_commands(app);
   mld::tools::add_train_command(app);
   mld::tools::add_ablate_command(app);

@@ -1,4 +1,4 @@
-// The only loops of the engine: for_each (pointwise work), for_each_row, reduce (row-wise) and
+// The loops that operators are written with: for_each (pointwise work), for_each_row, reduce (row-wise) and
 // reduce_columns. They take functors of raw pointers and scalars, so that the text of a formula is what every
 // backend compiles. In a build with CUDA a source that calls them is compiled by nvcc (mld_device_sources in
 // CMake), and a functor is then a named type at namespace scope with MLD_HD members: lambdas cannot be

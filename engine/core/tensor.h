@@ -49,7 +49,7 @@ class Tensor {
   const Shape& shape() const { return shape_; }
   DType dtype() const { return dtype_; }
   Device device() const { return device_; }
-  std::int64_t numel() const { return shape_.numel(); }
+  std::int64_t numel() const { return defined() ? shape_.numel() : 0; }
   std::int64_t bytes() const { return numel() * dtype_size(dtype_); }
 
   // Pointer for kernels: valid in stream order only. Throws if T is not the element type.

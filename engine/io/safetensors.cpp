@@ -223,9 +223,13 @@ void SafetensorsFile::read_header() {
       fail(ErrorKind::model, path_.string(), ": truncated: has ", file_bytes, " bytes, its header describes ",
            data_begin + described, "; use another copy");
   if (problems.empty()) tensors_ = check_header(header, data_begin, data_bytes, problems);
-  if (problems.empty()) verify_checksums(path_, fd_.get(), tensors_, header.metadata, problems);
+  const bool well_formed = problems.empty();
+  if (well_formed) verify_checksums(path_, fd_.get(), tensors_, header.metadata, problems);
   MLD_CHECK_AS(ErrorKind::model, problems.empty(), path_.string(), ": ", problems.text(),
-               "; the file is damaged or not made for this program, use another copy");
+               "; the file is damaged or not made for this program, use another copy",
+               well_formed ? ". If it was edited on purpose, drop 'crc32' and all 'crc32/...' from its "
+                             "__metadata__"
+                           : "");
   for (std::size_t i = 0; i < tensors_.size(); ++i) index_[tensors_[i].name] = i;
   metadata_ = std::move(header.metadata);
 }

@@ -64,15 +64,17 @@ Pool::~Pool() { drop_cache(); }
 void* Pool::allocate(std::size_t bytes) {
   const std::size_t size = round_up(bytes);
   std::lock_guard lock(mutex_);
-  stats_.bytes_in_use += static_cast<std::int64_t>(size);
-  stats_.peak_in_use = std::max(stats_.peak_in_use, stats_.bytes_in_use);
-  auto it = free_.lower_bound(size);
-  if (it != free_.end() && it->first == size) {
+  const auto handed_out = [&](void* block) {
+    stats_.bytes_in_use += static_cast<std::int64_t>(size);
+    stats_.peak_in_use = std::max(stats_.peak_in_use, stats_.bytes_in_use);
+    mark_owned(device_, block, bytes, size);
+    return block;
+  };
+  if (const auto it = free_.find(size); it != free_.end()) {
     ++stats_.hits;
     void* block = it->second;
     free_.erase(it);
-    mark_owned(device_, block, bytes, size);
-    return block;
+    return handed_out(block);
   }
   ++stats_.misses;
   void* block = take(device_, size);
@@ -86,17 +88,14 @@ void* Pool::allocate(std::size_t bytes) {
       block = take(device_, size);
     }
   }
-  if (!block) {
-    stats_.bytes_in_use -= static_cast<std::int64_t>(size);
+  if (!block)
     throw OutOfMemory(
         cat("memory: ", device_, " cannot provide ", size, " bytes; in use ", stats_.bytes_in_use, ", peak ",
             stats_.peak_in_use,
             device_.kind == DeviceKind::cuda ? cat(", free on the GPU ", free_bytes(device_)) : "",
             "; use a smaller batch"));
-  }
   stats_.bytes_held += static_cast<std::int64_t>(size);
-  mark_owned(device_, block, bytes, size);
-  return block;
+  return handed_out(block);
 }
 
 void Pool::release(void* block, std::size_t bytes) noexcept {

@@ -1,7 +1,7 @@
 // Stream-ordered caching allocator. One compute stream per device means that a block handed back may be
 // handed out again at once: the order of work on the stream protects it. Size classes: multiples of 512 B up
-// to 1 MiB, then multiples of 2 MiB; a cached block is reused only if at most a quarter of it is wasted; no
-// splitting. After warm-up a train step causes no misses, which tests assert through stats().
+// to 1 MiB, then multiples of 2 MiB; a cached block is reused for its own size only; no splitting. After
+// warm-up a train step causes no misses, which tests assert through stats().
 #pragma once
 
 #include <cstddef>

@@ -10,7 +10,7 @@ namespace mld::fused {
 
 struct Result {
   Tensor y;
-  // What epilogue_backward needs: y itself where the derivative follows from it, the pre-activation for the
+  // What backward() needs: y itself where the derivative follows from it, the pre-activation for the
   // others (activation.h); undefined without an activation or without a gradient.
   Tensor saved;
 };

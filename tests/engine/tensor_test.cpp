@@ -119,7 +119,9 @@ TEST_CASE("sizes that overflow are refused before anything is allocated") {
       "overflows"));
 }
 
-TEST_CASE("empty tensors are ordinary tensors") {
+TEST_CASE("empty tensors are ordinary tensors, an undefined one has no elements") {
+  CHECK(Tensor().numel() == 0);
+  CHECK(Tensor().bytes() == 0);
   for (const Device device : test::test_devices()) {
     const Tensor t = Tensor::zeros({0, 3}, DType::f32, device);
     CHECK(t.defined());

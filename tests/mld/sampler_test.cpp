@@ -261,6 +261,11 @@ TEST_CASE("sampler: given coordinates come back bit for bit, and a run can be ca
     CHECK(out.data<float>()[b * 3 + 2] == z.data<float>()[b * 3 + 2]);
     CHECK(out.data<float>()[b * 3 + 1] != z.data<float>()[b * 3 + 1]);
   }
+  // A sampler outlives the callable that it was made with.
+  mld::Sampler sampler(
+      [offset = Tensor::zeros({2, 3})](const Tensor& r, const Tensor&) { return mld::add(r, offset).value; },
+      noise, mld::make_plan(options), {2, 3}, mld::DType::f32, mld::kCpu);
+  CHECK(sampler(z, given, ids).data<float>()[1] == out.data<float>()[1]);
   int calls = 0;
   CHECK_THROWS_AS(mld::sample(score, z, given, ids, noise, options,
                               [&](std::int64_t, std::int64_t) { return ++calls < 3; }),

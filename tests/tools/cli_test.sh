@@ -17,6 +17,8 @@ check "help-config lists score.width" grep -q '^  score.width = 512 (1 .. 65536)
 check "doctor: exit code $doctor, expected 0" [ $doctor = 0 ]
 check "doctor: $built" grep -qx 'yes\|no\|emulated on the host' <<<"$built"
 check "doctor: $computes" grep -qx 'cuda:0\|cpu; .*' <<<"$computes"
+works --version
+check "version" grep -q '^[0-9]*\.[0-9]*\.[0-9]*$' out
 works version
 check "version" grep -q '^mldctl [0-9]*\.[0-9]*\.[0-9]*$' out
 for asked in 1 3 5,2; do
