@@ -1,6 +1,5 @@
 #include "mld/kept_latents.h"
 
-#include <algorithm>
 #include <optional>
 #include <span>
 
@@ -16,6 +15,7 @@ Metadata notes_of(const std::string& fingerprint, const std::vector<LatentSource
   return notes;
 }
 
+// None if the file is of other data or autoencoders.
 std::optional<std::vector<Tensor>> read(const std::filesystem::path& path, const Metadata& expected,
                                         const std::vector<LatentSource>& sources) {
   const SafetensorsFile file(path);
@@ -30,18 +30,28 @@ std::optional<std::vector<Tensor>> read(const std::filesystem::path& path, const
   return latents;
 }
 
+// The same; a damaged file is said and counts as none.
+std::optional<std::vector<Tensor>> read_if_whole(const std::filesystem::path& path, const Metadata& expected,
+                                                 const std::vector<LatentSource>& sources,
+                                                 const std::function<void(const std::string&)>& note) {
+  if (!path_exists(path)) return {};
+  try {
+    return read(path, expected, sources);
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::model) throw;
+    note(cat(error.what(), "; the items are encoded anew"));
+    return {};
+  }
+}
+
 }  // namespace
 
 std::vector<Tensor> kept_latents(const std::filesystem::path& file, const std::string& fingerprint,
                                  const std::vector<LatentSource>& sources,
                                  const std::function<void(const std::string&)>& note) {
   const Metadata notes = notes_of(fingerprint, sources);
-  if (!fingerprint.empty() && path_exists(file)) try {
-      if (auto kept = read(file, notes, sources)) return *kept;
-    } catch (const Error& error) {
-      if (error.kind() != ErrorKind::model) throw;
-      note(cat(error.what(), "; the items are encoded anew"));
-    }
+  if (!fingerprint.empty())
+    if (auto kept = read_if_whole(file, notes, sources, note)) return *kept;
   std::vector<Tensor> latents;
   for (const LatentSource& s : sources) {
     latents.push_back(s.encode());

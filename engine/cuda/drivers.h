@@ -15,8 +15,7 @@ constexpr std::int64_t kMaxBlocks = 2048;    // enough to fill any GPU; larger w
 constexpr std::int64_t kWarpRow = 512;       // rows up to this size are one warp's work
 constexpr std::int64_t kReduceChunk = 8192;  // elements of one part of a long reduction
 constexpr std::int64_t kMaxParts = 256;
-constexpr std::int64_t kColumnChunk =
-    256;  // rows of one part of reduce_columns: the largest batch of a preset
+constexpr std::int64_t kColumnChunk = 256;  // rows of a part of reduce_columns: the largest batch of a preset
 constexpr std::int64_t kMaxColumnParts = 512;
 constexpr int kColumns = kWarp;  // columns of a block of reduce_columns
 constexpr int kColumnLanes = kThreads / kColumns;
