@@ -111,11 +111,14 @@ headers() {
   done
 }
 
+# The folder of Python's CUDA packages, which PyTorch has its libraries from; one that is nowhere if there is none.
+python_packages() { "$python" -c 'import nvidia; print(list(nvidia.__path__)[0])' 2> /dev/null || echo /nowhere; }
+
 # Links to the GPU's libraries: those of Python's packages, where PyTorch has its own from, or of the toolkit. No more
 # than these, as the folders they lie in hold parts of the profilers as well.
 link_libraries() {
   local packages name folder file
-  packages=$("$python" -c 'import nvidia; print(list(nvidia.__path__)[0])' 2> /dev/null || echo /nowhere)
+  packages=$(python_packages)
   for name in libcudart.so.13 libcublasLt.so.13 libcublas.so.13 libnvrtc.so.13 libnvJitLink.so.13 libcudnn.so.9; do
     for folder in "$packages"/*/lib /usr/local/cuda*/lib64 /usr/lib/x86_64-linux-gnu; do
       [ -e "$folder/$name" ] || continue
@@ -199,7 +202,7 @@ archive() {
   mkdir -p "$out"
   tar -C "$results" -czf "$new" . || true  # a file that grows meanwhile is no reason to end
   if [ "$(stat -c %s "$new")" -gt "$archive_limit" ]; then
-    tar -C "$results" -czf "$new" ./*.md ./*.log || true
+    (cd "$results" && tar -cz ./*.md ./*.log) > "$new" || true  # what explains most
   fi
   mv "$new" "$out/gpu_check.tar.gz"
 }
@@ -371,9 +374,8 @@ autotuned() {
 }
 
 # The digits preset in a precision: how long it trains, and how coherent it is.
-digits() {  # digits PRECISION [SETTINGS...]
+digits() {  # digits PRECISION
   local p=$1 run=$build/digits/$1 start evaluate=(--samples 1000) small=() make=()
-  shift
   if emulated; then
     make=(--train 64 --test 32)
     small=(--set stage1.batch=4 --set stage1.steps=2 --set modalities.sound.stage1.steps=2 --set score.batch=8
@@ -385,7 +387,7 @@ digits() {  # digits PRECISION [SETTINGS...]
   mkdir -p "$run"
   ours "$bin/mldctl" data make digits --out "$run/store" "${make[@]}"
   start=$SECONDS
-  ours "$bin/mldctl" train --preset digits --data "$run/store" --out "$run/run" --device cuda --precision "$p" "$@" \
+  ours "$bin/mldctl" train --preset digits --data "$run/store" --out "$run/run" --device cuda --precision "$p" \
     "${small[@]}"
   echo "* digits, $p: trained in $((SECONDS - start)) s"
   ours "$bin/mldctl" eval "$run/run" "${evaluate[@]}" --device cuda --precision "$p"
@@ -447,7 +449,7 @@ digits_part() {
 # get links in $build/cuda_libs.
 find_compiler() {
   local nvcc toolkit packages name file
-  packages=$("$python" -c 'import nvidia; print(list(nvidia.__path__)[0])' 2> /dev/null || true)
+  packages=$(python_packages)
   nvcc=$(command -v nvcc || compgen -G '/usr/local/cuda*/bin/nvcc' | tail -n 1 ||
     compgen -G "$packages/*/bin/nvcc" | tail -n 1) || fail "nvcc is nowhere"
   toolkit=$(dirname "$(dirname "$(readlink -f "$nvcc")")")

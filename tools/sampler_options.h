@@ -34,7 +34,9 @@ struct SamplerFlags {
     app.add_option("--churn", churn,
                    "Noise of dpm_sde's reverse SDE, 1: the plain one; default: as the run was configured")
         ->type_name("X");
-    add("--chunk", chunk, "Samples generated together, which does not change them", between(1, kMaxChunk));
+    add("--chunk", chunk,
+        "Samples generated together, which does not change them (on a GPU but for their last bits)",
+        between(1, kMaxChunk));
     add_seed(app, seed, "Seed of the samples; default: that of the run");
   }
 

@@ -3,19 +3,13 @@
 #include <atomic>
 #include <utility>
 
+#include "engine/core/add_into.h"
 #include "engine/core/drivers.h"
 
 namespace mld {
 namespace {
 
 thread_local Tape* innermost = nullptr;
-
-template <class T>
-struct AddInto {
-  T* to;
-  const T* from;
-  MLD_HD void operator()(std::int64_t i) const { to[i] = to[i] + from[i]; }
-};
 
 void add_into(const Tensor& to, const Tensor& from) {
   MLD_CHECK(to.shape() == from.shape() && to.dtype() == from.dtype(), "backward: gradient ", from.shape(),

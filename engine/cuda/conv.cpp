@@ -8,6 +8,7 @@
 #include <string>
 #include <tuple>
 
+#include "engine/core/add_into.h"
 #include "engine/cuda/conv_cudnn.h"
 #include "engine/cuda/conv_gemm.h"
 #include "engine/cuda/drivers.h"
@@ -85,12 +86,6 @@ struct AddBias {
   MLD_HD void operator()(std::int64_t i) const { to[i] += bias[i % channels]; }
 };
 
-struct AddTo {
-  const float* from;
-  float* to;
-  MLD_HD void operator()(std::int64_t i) const { to[i] += from[i]; }
-};
-
 // True if cuDNN did it.
 bool cudnn_did(Device device, ConvKind kind, const ConvDims& s, const float* first, const float* second,
                const float* bias, std::int64_t channels, bool add, float* out) {
@@ -102,7 +97,7 @@ bool cudnn_did(Device device, ConvKind kind, const ConvDims& s, const float* fir
     refused(device, kind, s, reason);
     return false;
   }
-  if (add) cuda::for_each(device, n, AddTo{to, out});
+  if (add) cuda::for_each(device, n, AddInto<float>{out, to});
   if (bias) cuda::for_each(device, n, AddBias{channels, bias, out});
   return true;
 }

@@ -33,6 +33,10 @@ using mld_test::error_of;
 template <class Forward, class Data, class Weights>
 void check_convolution(const ConvDims& s, double tolerance, const Forward& forward, const Data& data,
                        const Weights& weights) {
+  CAPTURE(s.h);
+  CAPTURE(s.in);
+  CAPTURE(s.out);
+  CAPTURE(s.kh);
   const auto same = [&](const Tensor& got, const test::Floats& expected) {
     if (tolerance == 0)
       CHECK(test::download(got) == expected);
@@ -77,10 +81,6 @@ std::vector<ConvDims> convolutions() {
 TEST_CASE("convolutions by patches and products: the layers of the presets and odd ones, exactly") {
   if (!test::has_cuda()) return;
   for (const ConvDims& s : convolutions()) {
-    CAPTURE(s.h);
-    CAPTURE(s.in);
-    CAPTURE(s.out);
-    CAPTURE(s.kh);
     check_convolution(
         s, 0,
         [&](const float* x, const float* w, const float* bias, float* y) {
@@ -111,13 +111,7 @@ void check_chosen_convolution(const ConvDims& s, double tolerance) {
 
 TEST_CASE("convolutions by the caller that was chosen: the same") {
   if (!test::has_cuda()) return;
-  for (const ConvDims& s : convolutions()) {
-    CAPTURE(s.h);
-    CAPTURE(s.in);
-    CAPTURE(s.out);
-    CAPTURE(s.kh);
-    check_chosen_convolution(s, MLD_CUDA_EMULATED ? 0 : 1e-4);
-  }
+  for (const ConvDims& s : convolutions()) check_chosen_convolution(s, MLD_CUDA_EMULATED ? 0 : 1e-4);
 }
 
 #if MLD_CUDA_EMULATED
