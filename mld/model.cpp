@@ -271,7 +271,7 @@ Tensor Model::on_device(const Tensor& x, const std::function<Tensor(const Tensor
     whole[0] = kDecodeChunk;
     const Tensor filled = Tensor::zeros(whole, part.dtype());
     filled.rows(0, rows).copy_from(part);
-    return f(filled.to(device_)).to(kCpu).rows(0, rows).clone();
+    return f(filled.to(device_)).to(kCpu).rows(0, rows);
   });
 }
 
