@@ -52,7 +52,7 @@ emulated() { [ "$mode" != ON ]; }
 programs=(mldctl test_engine test_nn test_mld bench_steps)
 pack_limit_mib=45
 
-# The kernels are in one shared library with thin programs beside it. Warnings of a compiler that has not been tried
+# For `pack` the kernels are in one shared library with thin programs beside it. Warnings of a compiler that has not been tried
 # are no reason to come back with nothing.
 compile() {  # compile FOLDER ARCHITECTURE BIN [CMAKE ARGUMENT...]
   local folder=$1 arch=$2 bin
@@ -217,7 +217,7 @@ probe() {
   [ "$bin" != "$(realpath -m "$deps/bin")" ] || [ "$(cat "$deps/sources")" = "$(sources_hash)" ] ||
     echo "* the programs were packed from other sources"
   echo "libraries: $library_path"
-  ours ldd "$bin"/test_engine "$bin"/libmld_engine.so | sort -u
+  ours ldd "$bin"/mldctl "$bin"/test_engine || return 3
   ! ours ldd "$bin"/* 2>&1 | grep 'not found' || return 3
   ours "$bin/mldctl" version || return 3
   echo info | ours "$bin/bench_steps" --device cuda || return 4
@@ -476,7 +476,9 @@ build_here() {
   mkdir -p "$build/headers"
   tar -C "$build/headers" -xzf "$deps/headers.tar.gz"
   emulated || find_compiler
-  compile "$build" "${gpu_arch:-native}" "$build/bin" -DCMAKE_PREFIX_PATH="$(realpath "$build/headers/usr")"
+  # Programs that stand alone: the zlib that came along is no shared library, nor for one.
+  compile "$build" "${gpu_arch:-native}" "$build/bin" -DBUILD_SHARED_LIBS=OFF \
+    -DCMAKE_PREFIX_PATH="$(realpath "$build/headers/usr")"
 }
 
 build_part() { step build 540 build_here; }
