@@ -1,5 +1,5 @@
 # The CUDA backend. mld_device_sources(TARGET FILES...) adds sources that call the drivers of
-# engine/core/drivers.h: nvcc compiles them in a build with CUDA, the host compiler otherwise. One set of flags
+# engine/loops/drivers.h: nvcc compiles them in a build with CUDA, the host compiler otherwise. One set of flags
 # again: what mld_build says to the host compiler is passed on to the host pass of nvcc.
 if(MLD_CUDA STREQUAL "emulated")
   target_compile_definitions(mld_flags INTERFACE MLD_CUDA=1 MLD_CUDA_EMULATED=1 MLD_CUDA_F64=1)

@@ -1,6 +1,6 @@
 #include "mld/mld.h"
 
-#include "mld/generate.h"
+#include "mld/run/generate.h"
 
 namespace mld {
 

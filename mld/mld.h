@@ -18,7 +18,7 @@
 #include <string>
 #include <vector>
 
-#include "engine/core/error.h"
+#include "engine/base/error.h"
 
 namespace mld {
 
@@ -35,7 +35,7 @@ class Generator {
 
   struct Options {
     std::uint64_t seed = 0;
-    // As the run was configured where empty or 0 (mld/sampler_plan.h). method: "em", "dpm", "dpm_sde" or
+    // As the run was configured where empty or 0 (mld/diffusion/sampler_plan.h). method: "em", "dpm", "dpm_sde" or
     // "heun". A jump longer than the steps is an error; a configured one is left out.
     std::string method = {};
     int steps = 0, jump = 0, resample = 0;

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "engine/core/drivers.h"
+#include "engine/loops/drivers.h"
 
 namespace mld::nn {
 namespace {

@@ -5,7 +5,7 @@
 #include <utility>
 #include <vector>
 
-#include "engine/core/hash.h"
+#include "engine/base/hash.h"
 #include "engine/io/crc32.h"
 
 namespace mld::nn {

@@ -6,7 +6,7 @@
 
 #include <cstdint>
 
-#include "engine/ops/activation.h"
+#include "engine/kernels/activation.h"
 #include "engine/ops/conv.h"
 #include "engine/ops/random.h"
 #include "nn/parameter.h"

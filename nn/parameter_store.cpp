@@ -3,8 +3,8 @@
 #include <set>
 #include <utility>
 
-#include "engine/core/drivers.h"
-#include "engine/core/hash.h"
+#include "engine/base/hash.h"
+#include "engine/loops/drivers.h"
 #include "engine/ops/random.h"
 #include "nn/parameter.h"
 

@@ -4,7 +4,7 @@
 
 #include <vector>
 
-#include "engine/core/device.h"
+#include "engine/base/device.h"
 #include "engine/cuda/runtime.h"
 
 namespace mld::test {

@@ -5,7 +5,7 @@
 #include <cstdlib>
 #include <cstring>
 
-#include "engine/runtime/precision.h"
+#include "engine/base/precision.h"
 #include "tests/devices.h"
 
 int main(int argc, char** argv) {

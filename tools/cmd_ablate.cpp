@@ -1,11 +1,11 @@
 #include <cstdio>
 
-#include "data/store.h"
+#include "data/store/store.h"
 #include "engine/io/atomic_file.h"
-#include "engine/runtime/threads.h"
-#include "mld/ablation.h"
-#include "mld/compare.h"
+#include "engine/threads/threads.h"
 #include "mld/report/ablation_page.h"
+#include "mld/study/ablation.h"
+#include "mld/study/compare.h"
 #include "tools/commands.h"
 #include "tools/sampler_options.h"
 #include "tools/terminal.h"

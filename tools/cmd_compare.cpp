@@ -2,7 +2,7 @@
 #include <optional>
 
 #include "engine/io/atomic_file.h"
-#include "mld/compare.h"
+#include "mld/study/compare.h"
 #include "tools/commands.h"
 
 namespace mld::tools {

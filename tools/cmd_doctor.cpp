@@ -2,12 +2,12 @@
 #include <cmath>
 #include <cstdio>
 
-#include "engine/cuda/conv_cudnn.h"
+#include "engine/base/precision.h"
 #include "engine/cuda/runtime.h"
+#include "engine/kernels/cuda/conv_cudnn.h"
 #include "engine/ops/reduction.h"
 #include "engine/runtime/devices.h"
-#include "engine/runtime/precision.h"
-#include "engine/runtime/threads.h"
+#include "engine/threads/threads.h"
 #include "nn/sequential.h"
 #include "nn/train_step.h"
 #include "tools/commands.h"

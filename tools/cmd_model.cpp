@@ -1,8 +1,8 @@
 #include <cstdio>
 
 #include "engine/io/safetensors.h"
-#include "mld/model.h"
-#include "mld/run_data.h"
+#include "mld/run/model.h"
+#include "mld/run/run_data.h"
 #include "tools/commands.h"
 #include "tools/version.h"
 

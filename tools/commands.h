@@ -5,9 +5,9 @@
 #include <CLI/CLI.hpp>
 #include <string>
 
-#include "engine/core/device.h"
-#include "mld/model.h"
-#include "mld/stage.h"
+#include "engine/base/device.h"
+#include "mld/run/model.h"
+#include "mld/train/stage.h"
 #include "tools/terminal.h"
 
 namespace mld::tools {

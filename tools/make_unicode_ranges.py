@@ -68,5 +68,5 @@ text += table("Range", "kLetters", ranges("L"), pair) + "\n"
 text += table("Range", "kNumbers", ranges("N"), pair) + "\n"
 text += table("LowerRun", "kLower", lower_runs(), lambda r: "{0x%x,0x%x,%d,%d}" % tuple(r))
 text += "// clang-format on\n\n}  // namespace mld::unicode\n"
-open("mld/metrics/unicode_ranges.h", "w", encoding="ascii").write(text)
+open("mld/evaluate/networks/unicode_ranges.h", "w", encoding="ascii").write(text)
 print(len(text), "bytes", file=sys.stderr)

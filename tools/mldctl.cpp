@@ -7,11 +7,11 @@
 #include <filesystem>
 #include <new>
 
-#include "engine/core/error.h"
-#include "engine/core/names.h"
+#include "engine/base/error.h"
+#include "engine/base/names.h"
+#include "engine/base/notes.h"
 #include "engine/io/file_error.h"
-#include "engine/runtime/notes.h"
-#include "mld/sampler.h"
+#include "mld/diffusion/sampler.h"
 #include "tools/commands.h"
 #include "tools/option_checks.h"
 #include "tools/terminal.h"

@@ -5,12 +5,12 @@
 #include <cstdint>
 #include <string>
 
-#include "engine/core/error.h"
+#include "engine/base/error.h"
+#include "engine/base/precision.h"
 #include "engine/io/file_error.h"
 #include "engine/runtime/devices.h"
-#include "engine/runtime/precision.h"
-#include "engine/runtime/threads.h"
-#include "mld/seed.h"
+#include "engine/threads/threads.h"
+#include "mld/config/seed.h"
 
 namespace mld::tools {
 
@@ -54,7 +54,9 @@ inline void refuse_empty_values(CLI::App& app) {
 }
 
 inline void add_threads(CLI::App& app, int& threads) {
-  app.add_option("--threads", threads, "CPU threads; 0: OMP_NUM_THREADS, or all CPUs that this process may use. Results do not depend on it")
+  app.add_option("--threads", threads,
+                 "CPU threads; 0: OMP_NUM_THREADS, or all CPUs that this process may use. Results do not "
+                 "depend on it")
       ->type_name("N")
       ->capture_default_str()
       ->check(between(0, kMaxThreads));

@@ -4,8 +4,8 @@
 #include <CLI/CLI.hpp>
 #include <optional>
 
-#include "mld/model.h"
-#include "mld/sampling_record.h"
+#include "mld/diffusion/sampling_record.h"
+#include "mld/run/model.h"
 #include "tools/option_checks.h"
 
 namespace mld::tools {
@@ -47,7 +47,7 @@ struct SamplerFlags {
     const auto asked = paper && !resample ? std::optional(schedule.resample) : resample;
     schedule = changed(schedule, {.levels = steps, .jump = jump, .resample = asked});
     MLD_CHECK_AS(ErrorKind::usage, !churn || settings.sampler.method == SamplerMethod::dpm_sde,
-                 "--churn is of --method dpm_sde, not of ", method_name(settings.sampler.method));
+                 "--churn is of --method dpm_sde, not of ", name_of(settings.sampler.method));
     settings.sampler.churn = churn.value_or(settings.sampler.churn);
     settings.seed = seed.value_or(settings.seed);
     settings.chunk = chunk.value_or(settings.chunk);

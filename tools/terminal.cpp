@@ -6,7 +6,7 @@
 #include <cstdio>
 #include <utility>
 
-#include "engine/runtime/threads.h"
+#include "engine/threads/threads.h"
 
 namespace mld::tools {
 namespace {

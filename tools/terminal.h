@@ -50,7 +50,7 @@ class Progress {
   std::int64_t begun_at_ = 0;  // `done` where the line began: that of a resumed run is not 0
   bool open_ = false;          // something was shown that is not finished
   bool by_parts_ = false;
-  bool headed_ = false;        // the number of threads was told
+  bool headed_ = false;  // the number of threads was told
   std::chrono::steady_clock::time_point started_, printed_;
 };
 

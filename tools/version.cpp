@@ -1,11 +1,11 @@
 #include "tools/version.h"
 
-#include "data/image_io.h"
-#include "data/wav.h"
-#include "engine/core/error.h"
+#include "data/audio/wav.h"
+#include "data/formats/image_io.h"
+#include "engine/base/error.h"
 #include "engine/cuda/runtime.h"
 #include "engine/runtime/devices.h"
-#include "engine/runtime/threads.h"
+#include "engine/threads/threads.h"
 
 namespace mld::tools {
 

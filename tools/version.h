@@ -5,7 +5,7 @@
 #include <utility>
 #include <vector>
 
-#include "engine/core/device.h"
+#include "engine/base/device.h"
 
 namespace mld::tools {
 

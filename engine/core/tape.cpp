@@ -3,8 +3,8 @@
 #include <atomic>
 #include <utility>
 
-#include "engine/core/add_into.h"
-#include "engine/core/drivers.h"
+#include "engine/loops/add_into.h"
+#include "engine/loops/drivers.h"
 
 namespace mld {
 namespace {

@@ -5,10 +5,10 @@
 #include <limits>
 #include <utility>
 
-#include "engine/core/drivers.h"
-#include "engine/core/strips.h"
 #include "engine/cuda/runtime.h"
-#include "engine/runtime/sim.h"
+#include "engine/loops/drivers.h"
+#include "engine/loops/strips.h"
+#include "engine/memory/sim.h"
 
 namespace mld {
 namespace {

@@ -7,9 +7,9 @@
 #include <span>
 #include <vector>
 
-#include "engine/core/device.h"
-#include "engine/core/dtype.h"
-#include "engine/core/shape.h"
+#include "engine/base/device.h"
+#include "engine/base/dtype.h"
+#include "engine/base/shape.h"
 #include "engine/memory/pool.h"
 
 namespace mld {

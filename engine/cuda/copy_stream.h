@@ -6,7 +6,7 @@
 #include <cstddef>
 #include <memory>
 
-#include "engine/core/device.h"
+#include "engine/base/device.h"
 
 namespace mld::cuda {
 

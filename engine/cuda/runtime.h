@@ -10,7 +10,7 @@
 #include <memory>
 #include <string>
 
-#include "engine/core/device.h"
+#include "engine/base/device.h"
 
 namespace mld::cuda {
 

@@ -3,7 +3,7 @@
 
 #include <cuda_runtime.h>
 
-#include "engine/core/device.h"
+#include "engine/base/device.h"
 
 namespace mld::cuda {
 

@@ -8,7 +8,7 @@
 #include <string_view>
 #include <system_error>
 
-#include "engine/core/error.h"
+#include "engine/base/error.h"
 
 namespace mld {
 

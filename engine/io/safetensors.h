@@ -24,8 +24,8 @@
 #include <variant>
 #include <vector>
 
-#include "engine/core/dtype.h"
-#include "engine/core/shape.h"
+#include "engine/base/dtype.h"
+#include "engine/base/shape.h"
 #include "engine/io/files.h"
 
 namespace mld {

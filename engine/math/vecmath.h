@@ -21,7 +21,7 @@
 #include <cstdint>
 #include <limits>
 
-#include "engine/core/hd.h"
+#include "engine/base/hd.h"
 
 namespace mld::math {
 

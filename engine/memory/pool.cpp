@@ -4,9 +4,9 @@
 #include <utility>
 #include <vector>
 
-#include "engine/core/error.h"
+#include "engine/base/error.h"
 #include "engine/cuda/runtime.h"
-#include "engine/runtime/sim.h"
+#include "engine/memory/sim.h"
 #if MLD_CUDA_EMULATED
 #include "cuda_emulation.h"
 #include "engine/cuda/stream.h"

@@ -10,7 +10,7 @@
 #include <memory>
 #include <mutex>
 
-#include "engine/core/device.h"
+#include "engine/base/device.h"
 
 namespace mld {
 

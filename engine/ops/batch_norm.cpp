@@ -1,9 +1,9 @@
 #include <cmath>
 
-#include "engine/core/drivers.h"
-#include "engine/ops/broadcast.h"
+#include "engine/kernels/broadcast.h"
+#include "engine/kernels/norm_formulas.h"
+#include "engine/loops/drivers.h"
 #include "engine/ops/norm.h"
-#include "engine/ops/norm_formulas.h"
 #include "engine/ops/op_check.h"
 
 // x is [R, C] with R the product of all axes but the last. Saved for backward: x and the mean and 1/std used,

@@ -2,10 +2,10 @@
 // result's shape, and a sum for one that was repeated.
 #include <utility>
 
-#include "engine/ops/broadcast.h"
+#include "engine/kernels/broadcast.h"
+#include "engine/kernels/pointwise_functors.h"
 #include "engine/ops/op_check.h"
 #include "engine/ops/pointwise.h"
-#include "engine/ops/pointwise_functors.h"
 
 namespace mld {
 namespace {

@@ -2,10 +2,10 @@
 
 #include <algorithm>
 
-#include "engine/cuda/conv.h"
-#include "engine/ops/conv_kernel.h"
-#include "engine/ops/conv_naive.h"
-#include "engine/ops/fused_epilogue.h"
+#include "engine/kernels/conv_kernel.h"
+#include "engine/kernels/conv_naive.h"
+#include "engine/kernels/cuda/conv.h"
+#include "engine/kernels/fused_epilogue.h"
 #include "engine/ops/op_check.h"
 
 namespace mld {

@@ -6,7 +6,7 @@
 #include <cstdint>
 
 #include "engine/core/tape.h"
-#include "engine/ops/activation.h"
+#include "engine/kernels/activation.h"
 
 namespace mld {
 

@@ -1,12 +1,12 @@
 #include <algorithm>
 #include <utility>
 
-#include "engine/core/drivers.h"
-#include "engine/ops/map_norm.h"
+#include "engine/kernels/map_norm.h"
+#include "engine/kernels/row_norm.h"
+#include "engine/kernels/unit_norm.h"
+#include "engine/loops/drivers.h"
 #include "engine/ops/norm.h"
 #include "engine/ops/op_check.h"
-#include "engine/ops/row_norm.h"
-#include "engine/ops/unit_norm.h"
 
 // Saved for backward: x and mean and 1/std [N,G]; what enters the activation is computed again. A sample's
 // result depends on nothing but the sample. Layer norm is the case of one group and S = 1.

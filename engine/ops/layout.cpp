@@ -7,8 +7,8 @@
 #include <limits>
 #include <utility>
 
-#include "engine/core/strips.h"
-#include "engine/ops/broadcast.h"
+#include "engine/kernels/broadcast.h"
+#include "engine/loops/strips.h"
 #include "engine/ops/index_check.h"
 #include "engine/ops/op_check.h"
 

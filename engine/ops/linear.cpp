@@ -1,9 +1,9 @@
 #include "engine/ops/linear.h"
 
-#include "engine/cuda/gemm.h"
-#include "engine/ops/fused_epilogue.h"
-#include "engine/ops/gemm_kernel.h"
-#include "engine/ops/gemm_naive.h"
+#include "engine/kernels/cuda/gemm.h"
+#include "engine/kernels/fused_epilogue.h"
+#include "engine/kernels/gemm_kernel.h"
+#include "engine/kernels/gemm_naive.h"
 #include "engine/ops/op_check.h"
 
 namespace mld {

@@ -4,7 +4,7 @@
 #pragma once
 
 #include "engine/core/tape.h"
-#include "engine/ops/activation.h"
+#include "engine/kernels/activation.h"
 
 namespace mld {
 

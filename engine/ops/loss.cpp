@@ -3,10 +3,10 @@
 #include <cstdint>
 #include <limits>
 
-#include "engine/ops/broadcast.h"
+#include "engine/kernels/broadcast.h"
+#include "engine/kernels/pointwise_functors.h"
 #include "engine/ops/index_check.h"
 #include "engine/ops/op_check.h"
-#include "engine/ops/pointwise_functors.h"
 #include "engine/ops/reduction.h"
 
 namespace mld {

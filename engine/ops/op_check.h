@@ -3,7 +3,7 @@
 #pragma once
 
 #include "engine/core/tape.h"
-#include "engine/ops/activation.h"
+#include "engine/kernels/activation.h"
 
 namespace mld::check {
 

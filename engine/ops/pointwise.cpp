@@ -1,9 +1,9 @@
 #include "engine/ops/pointwise.h"
 
-#include "engine/core/drivers.h"
-#include "engine/ops/broadcast.h"
+#include "engine/kernels/broadcast.h"
+#include "engine/kernels/pointwise_functors.h"
+#include "engine/loops/drivers.h"
 #include "engine/ops/op_check.h"
-#include "engine/ops/pointwise_functors.h"
 
 namespace mld {
 namespace {

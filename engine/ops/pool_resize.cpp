@@ -2,7 +2,7 @@
 #include <limits>
 #include <type_traits>
 
-#include "engine/core/drivers.h"
+#include "engine/loops/drivers.h"
 #include "engine/ops/conv.h"
 #include "engine/ops/op_check.h"
 

@@ -2,9 +2,9 @@
 
 #include <limits>
 
-#include "engine/core/drivers.h"
+#include "engine/kernels/scratch.h"
+#include "engine/loops/drivers.h"
 #include "engine/ops/op_check.h"
-#include "engine/ops/scratch.h"
 #include "engine/random/philox.h"
 
 namespace mld {

@@ -2,7 +2,7 @@
 
 #include <utility>
 
-#include "engine/ops/broadcast.h"
+#include "engine/kernels/broadcast.h"
 #include "engine/ops/op_check.h"
 
 namespace mld {

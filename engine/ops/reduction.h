@@ -25,8 +25,9 @@ Var cross_entropy(const Var& logits, const Tensor& labels);
 
 // Losses: scale * sum over all elements (or rows) of ..., shape [1]. A batch mean of per-sample sums is
 // scale = 1/B. `weight` (optional, constant) has the shape of x or is broadcast from [B,1,...].
-Var l1(const Var& x, const Tensor& target, double scale, const Tensor& weight = {});             // w |x - t|
-Var squared_error(const Var& x, const Tensor& target, double scale, const Tensor& weight = {});  // w (x - t)^2
+Var l1(const Var& x, const Tensor& target, double scale, const Tensor& weight = {});  // w |x - t|
+Var squared_error(const Var& x, const Tensor& target, double scale,
+                  const Tensor& weight = {});  // w (x - t)^2
 // -t log p - (1-t) log(1-p) with p = sigmoid(logit), from the logits.
 Var bernoulli_nll(const Var& logits, const Tensor& target, double scale);
 // -log of the probability of the target, from probabilities [..., K] that are renormalised over the last axis

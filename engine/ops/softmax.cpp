@@ -2,8 +2,8 @@
 #include <cstdint>
 #include <limits>
 
+#include "engine/kernels/broadcast.h"
 #include "engine/math/vecmath.h"
-#include "engine/ops/broadcast.h"
 #include "engine/ops/index_check.h"
 #include "engine/ops/reduction.h"
 

@@ -13,8 +13,8 @@
 #include <cmath>
 #include <cstdint>
 
-#include "engine/core/error.h"
-#include "engine/core/hd.h"
+#include "engine/base/error.h"
+#include "engine/base/hd.h"
 #include "engine/math/vecmath.h"
 
 namespace mld {

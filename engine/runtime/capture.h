@@ -9,10 +9,10 @@
 #include <functional>
 #include <memory>
 
-#include "engine/core/device.h"
+#include "engine/base/device.h"
 #include "engine/cuda/runtime.h"
 #include "engine/memory/pool.h"
-#include "engine/runtime/sim.h"
+#include "engine/memory/sim.h"
 
 namespace mld {
 

@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "engine/core/device.h"
+#include "engine/base/device.h"
 
 namespace mld {
 

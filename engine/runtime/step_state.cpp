@@ -1,6 +1,6 @@
 #include "engine/runtime/step_state.h"
 
-#include "engine/core/drivers.h"
+#include "engine/loops/drivers.h"
 
 namespace mld {
 namespace {

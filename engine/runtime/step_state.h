@@ -9,7 +9,7 @@
 #include <cmath>
 #include <cstdint>
 
-#include "engine/core/hd.h"
+#include "engine/base/hd.h"
 #include "engine/core/tensor.h"
 
 namespace mld {

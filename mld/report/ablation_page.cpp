@@ -6,12 +6,12 @@
 #include <map>
 #include <optional>
 
-#include "engine/core/error.h"
-#include "engine/core/names.h"
-#include "mld/compare.h"
+#include "engine/base/error.h"
+#include "engine/base/names.h"
 #include "mld/report/chart.h"
 #include "mld/report/html.h"
-#include "mld/tables/evaluation_file.h"
+#include "mld/study/compare.h"
+#include "mld/study/tables/evaluation_file.h"
 
 namespace mld::report {
 namespace {

@@ -5,7 +5,7 @@
 #include <span>
 #include <string>
 
-#include "mld/ablation.h"
+#include "mld/study/ablation.h"
 
 namespace mld::report {
 

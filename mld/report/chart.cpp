@@ -5,7 +5,7 @@
 #include <cstdio>
 #include <limits>
 
-#include "engine/core/error.h"
+#include "engine/base/error.h"
 #include "mld/report/html.h"
 
 namespace mld::report {

@@ -4,8 +4,8 @@
 #include <cmath>
 #include <cstdio>
 
-#include "engine/core/error.h"
-#include "mld/metrics/unicode.h"
+#include "engine/base/error.h"
+#include "mld/evaluate/networks/unicode.h"
 #include "mld/report/style.h"
 
 namespace mld::report {

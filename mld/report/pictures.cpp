@@ -2,12 +2,12 @@
 
 #include <algorithm>
 
-#include "data/audio.h"
-#include "data/encode.h"
-#include "data/sample_grid.h"
-#include "engine/core/error.h"
+#include "data/audio/audio.h"
+#include "data/formats/encode.h"
+#include "data/pictures/sample_grid.h"
+#include "engine/base/error.h"
+#include "mld/modality/sample_io.h"
 #include "mld/report/html.h"
-#include "mld/sample_io.h"
 
 namespace mld::report {
 namespace {

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "data/description.h"
+#include "data/store/description.h"
 
 namespace mld::report {
 

@@ -5,26 +5,26 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
-#include "data/store.h"
+#include "data/store/store.h"
 #include "engine/io/atomic_file.h"
 #include "engine/io/files.h"
-#include "mld/coherence.h"
-#include "mld/config_fields.h"
-#include "mld/generate.h"
-#include "mld/given_sets.h"
-#include "mld/item_feed.h"
-#include "mld/model_data.h"
+#include "mld/config/config_fields.h"
+#include "mld/config/seed.h"
+#include "mld/diffusion/sampling_record.h"
+#include "mld/evaluate/choice/given_sets.h"
+#include "mld/evaluate/choice/row_draw.h"
+#include "mld/evaluate/coherence.h"
+#include "mld/modality/item_feed.h"
 #include "mld/report/evaluation_tables.h"
 #include "mld/report/html.h"
 #include "mld/report/json_parts.h"
 #include "mld/report/pictures.h"
 #include "mld/report/sampler_tables.h"
 #include "mld/report/training_curves.h"
-#include "mld/row_draw.h"
-#include "mld/run_data.h"
-#include "mld/run_files.h"
-#include "mld/sampling_record.h"
-#include "mld/stage.h"
+#include "mld/run/generate.h"
+#include "mld/run/model_data.h"
+#include "mld/run/run_data.h"
+#include "mld/run/run_files.h"
 
 namespace mld::report {
 namespace {
@@ -33,11 +33,6 @@ namespace fs = std::filesystem;
 
 constexpr std::int64_t kSounds = 4;          // players in each place
 constexpr std::int64_t kCeilingItems = 500;  // at most, to measure the ceilings on
-
-template <class E>
-std::string name_of(E value) {
-  return std::string(config::kNames<E>[static_cast<std::size_t>(value)]);
-}
 
 // n samples of the first pairing that have modality `column`, or every one of them where it is negative: a
 // stratified draw.

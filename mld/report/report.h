@@ -11,7 +11,7 @@
 #include <utility>
 #include <vector>
 
-#include "mld/model.h"
+#include "mld/run/model.h"
 
 namespace mld::report {
 

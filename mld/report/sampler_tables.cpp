@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "engine/core/error.h"
+#include "engine/base/error.h"
 #include "mld/report/chart.h"
 #include "mld/report/html.h"
 #include "mld/report/json_parts.h"

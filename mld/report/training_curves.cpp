@@ -8,7 +8,7 @@
 #include "engine/io/files.h"
 #include "mld/report/chart.h"
 #include "mld/report/html.h"
-#include "mld/run_files.h"
+#include "mld/run/run_files.h"
 
 namespace mld::report {
 namespace {

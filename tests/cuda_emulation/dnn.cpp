@@ -4,7 +4,7 @@
 
 #include "cuda_emulation.h"
 #include "cudnn.h"
-#include "engine/ops/conv_naive.h"
+#include "engine/kernels/conv_naive.h"
 
 struct EmulatedDnn {
   cudaStream_t stream = nullptr;

@@ -5,9 +5,9 @@
 #include <string>
 #include <vector>
 
-#include "data/import.h"
-#include "data/npy.h"
-#include "data/store.h"
+#include "data/formats/npy.h"
+#include "data/importers/import.h"
+#include "data/store/store.h"
 #include "tests/data/files.h"
 
 namespace arrays_fixture {

@@ -1,4 +1,4 @@
-#include "data/audio.h"
+#include "data/audio/audio.h"
 
 #include <doctest/doctest.h>
 
@@ -8,8 +8,8 @@
 #include <numbers>
 #include <vector>
 
-#include "data/wav.h"
-#include "files.h"
+#include "data/audio/wav.h"
+#include "tests/data/files.h"
 
 namespace mld::data {
 namespace {

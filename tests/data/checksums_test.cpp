@@ -1,4 +1,4 @@
-#include "data/checksums.h"
+#include "data/store/checksums.h"
 
 #include <doctest/doctest.h>
 
@@ -7,8 +7,8 @@
 #include <set>
 #include <thread>
 
-#include "data/store.h"
-#include "data/store_writer.h"
+#include "data/store/store.h"
+#include "data/store/store_writer.h"
 #include "engine/io/crc32.h"
 #include "tests/data/files.h"
 #include "tests/data/store_fixture.h"

@@ -1,4 +1,4 @@
-#include "data/digits.h"
+#include "data/digits/digits.h"
 
 #include <doctest/doctest.h>
 
@@ -12,8 +12,8 @@
 #include <string>
 #include <vector>
 
-#include "engine/runtime/threads.h"
-#include "files.h"
+#include "engine/threads/threads.h"
+#include "tests/data/files.h"
 
 namespace mld::data {
 namespace {

@@ -1,4 +1,4 @@
-#include "data/encode.h"
+#include "data/formats/encode.h"
 
 #include <doctest/doctest.h>
 #include <zlib.h>
@@ -6,8 +6,8 @@
 #include <cmath>
 #include <string>
 
-#include "data/image_io.h"
-#include "data/wav.h"
+#include "data/audio/wav.h"
+#include "data/formats/image_io.h"
 #include "tests/expect_error.h"
 #include "tests/temp_folder.h"
 

@@ -12,7 +12,7 @@
 #include <string>
 #include <vector>
 
-#include "engine/core/error.h"
+#include "engine/base/error.h"
 
 // A folder of its own below the system's temporary folder, removed at the end of the test.
 class TemporaryFolder {

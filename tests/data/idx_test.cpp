@@ -1,8 +1,8 @@
-#include "data/idx.h"
+#include "data/formats/idx.h"
 
 #include <doctest/doctest.h>
 
-#include "data/gzip.h"
+#include "data/formats/gzip.h"
 #include "tests/data/files.h"
 #include "tests/data/fixtures.h"
 

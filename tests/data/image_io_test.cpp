@@ -1,4 +1,4 @@
-#include "data/image_io.h"
+#include "data/formats/image_io.h"
 
 #include <doctest/doctest.h>
 
@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "data/sample_grid.h"
-#include "files.h"
+#include "data/pictures/sample_grid.h"
+#include "tests/data/files.h"
 
 namespace mld::data {
 namespace {

@@ -8,11 +8,11 @@
 #include <cmath>
 #include <csignal>
 
-#include "data/digits.h"
-#include "data/gzip.h"
-#include "data/idx.h"
-#include "data/import.h"
-#include "data/store_writer.h"
+#include "data/digits/digits.h"
+#include "data/formats/gzip.h"
+#include "data/formats/idx.h"
+#include "data/importers/import.h"
+#include "data/store/store_writer.h"
 #include "tests/data/arrays_fixture.h"
 #include "tests/data/fixtures.h"
 #include "tests/in_child.h"

@@ -1,4 +1,4 @@
-#include "data/import.h"
+#include "data/importers/import.h"
 
 #include <doctest/doctest.h>
 
@@ -7,9 +7,9 @@
 #include <numeric>
 #include <set>
 
-#include "data/digits.h"
-#include "data/gzip.h"
-#include "data/store.h"
+#include "data/digits/digits.h"
+#include "data/formats/gzip.h"
+#include "data/store/store.h"
 #include "tests/data/arrays_fixture.h"
 #include "tests/data/files.h"
 #include "tests/data/fixtures.h"

@@ -1,8 +1,8 @@
-#include "data/matlab.h"
+#include "data/formats/matlab.h"
 
 #include <doctest/doctest.h>
 
-#include "data/import.h"
+#include "data/importers/import.h"
 #include "tests/data/files.h"
 #include "tests/data/fixtures.h"
 

@@ -1,5 +1,5 @@
 // What is, and what is not, data of the modality that a model was trained on.
-#include "data/modality_check.h"
+#include "data/store/modality_check.h"
 
 #include <doctest/doctest.h>
 
@@ -7,7 +7,7 @@
 #include <limits>
 #include <vector>
 
-#include "engine/core/error.h"
+#include "engine/base/error.h"
 #include "tests/expect_error.h"
 
 namespace mld::data {

@@ -1,4 +1,4 @@
-#include "data/pairing.h"
+#include "data/store/pairing.h"
 
 #include <doctest/doctest.h>
 

@@ -8,11 +8,11 @@
 #include <utility>
 #include <vector>
 
-#include "data/image_io.h"
-#include "data/orientation.h"
+#include "data/formats/image_io.h"
+#include "data/formats/orientation.h"
 #include "engine/io/crc32.h"
 #include "engine/random/philox.h"
-#include "files.h"
+#include "tests/data/files.h"
 #ifdef MLD_HAVE_JPEG
 #include <jpeglib.h>
 #endif

@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
-#include "data/store.h"
-#include "data/store_writer.h"
+#include "data/store/store.h"
+#include "data/store/store_writer.h"
 #include "tests/data/files.h"
 
 namespace store_fixture {

@@ -1,4 +1,4 @@
-#include "data/store.h"
+#include "data/store/store.h"
 
 #include <doctest/doctest.h>
 #include <sys/resource.h>
@@ -9,9 +9,9 @@
 #include <limits>
 #include <numeric>
 
-#include "data/batch_order.h"
-#include "data/store_info.h"
-#include "data/store_writer.h"
+#include "data/store/batch_order.h"
+#include "data/store/store_info.h"
+#include "data/store/store_writer.h"
 #include "tests/data/files.h"
 #include "tests/data/store_fixture.h"
 

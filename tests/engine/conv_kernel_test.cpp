@@ -1,7 +1,7 @@
 // The float convolution kernels against plain loops: every convolution of the presets, random odd shapes,
 // epilogues; and the promises about bits. Operands are small integers, so that all sums are exact in float
 // and the comparison needs no tolerance.
-#include "engine/ops/conv_kernel.h"
+#include "engine/kernels/conv_kernel.h"
 
 #include <doctest/doctest.h>
 
@@ -12,9 +12,9 @@
 #include <string>
 #include <vector>
 
-#include "engine/core/error.h"
-#include "engine/ops/conv_naive.h"
-#include "engine/runtime/threads.h"
+#include "engine/base/error.h"
+#include "engine/kernels/conv_naive.h"
+#include "engine/threads/threads.h"
 #include "tests/engine/kernel_operands.h"
 #include "tests/engine/preset_layers.h"
 

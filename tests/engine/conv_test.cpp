@@ -3,7 +3,7 @@
 #include <doctest/doctest.h>
 #include <cmath>
 
-#include "op_test.h"
+#include "tests/engine/op_test.h"
 
 namespace mld {
 namespace {

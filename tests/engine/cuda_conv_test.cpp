@@ -5,18 +5,18 @@
 #include <string>
 #include <vector>
 
-#include "op_test.h"
 #include "tests/engine/cuda_test.h"
 #include "tests/engine/kernel_operands.h"
+#include "tests/engine/op_test.h"
 #include "tests/engine/preset_layers.h"
 #include "tests/expect_error.h"
 #if MLD_CUDA
-#include "engine/cuda/conv.h"
-#include "engine/cuda/conv_cudnn.h"
-#include "engine/cuda/conv_gemm.h"
+#include "engine/base/precision.h"
 #include "engine/cuda/stream.h"
-#include "engine/ops/conv_naive.h"
-#include "engine/runtime/precision.h"
+#include "engine/kernels/conv_naive.h"
+#include "engine/kernels/cuda/conv.h"
+#include "engine/kernels/cuda/conv_cudnn.h"
+#include "engine/kernels/cuda/conv_gemm.h"
 #if MLD_CUDA_EMULATED
 #include "cuda_emulation.h"
 #endif

@@ -9,20 +9,20 @@
 #include <thread>
 #include <vector>
 
-#include "engine/core/drivers.h"
+#include "engine/base/precision.h"
 #include "engine/cuda/runtime.h"
-#include "engine/ops/gemm_naive.h"
+#include "engine/kernels/gemm_naive.h"
+#include "engine/loops/drivers.h"
 #include "engine/ops/linear.h"
 #include "engine/ops/random.h"
 #include "engine/runtime/devices.h"
-#include "engine/runtime/precision.h"
-#include "op_test.h"
 #include "tests/engine/cuda_test.h"
 #include "tests/engine/kernel_operands.h"
+#include "tests/engine/op_test.h"
 #include "tests/expect_error.h"
 #if MLD_CUDA
-#include "engine/cuda/gemm.h"
 #include "engine/cuda/stream.h"
+#include "engine/kernels/cuda/gemm.h"
 #endif
 
 namespace mld {

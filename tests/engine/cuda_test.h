@@ -4,8 +4,8 @@
 #include <string>
 #include <vector>
 
+#include "engine/base/notes.h"
 #include "engine/core/tensor.h"
-#include "engine/runtime/notes.h"
 #include "tests/engine/kernel_operands.h"
 
 namespace mld::test {

@@ -3,7 +3,7 @@
 //
 // Operands are small integers wherever possible: all sums are then exact in float, so that any order of
 // summation must give the same result and the comparison needs no tolerance.
-#include "engine/ops/gemm_kernel.h"
+#include "engine/kernels/gemm_kernel.h"
 
 #include <doctest/doctest.h>
 
@@ -16,8 +16,8 @@
 #include <random>
 #include <vector>
 
-#include "engine/ops/gemm_naive.h"
-#include "engine/runtime/threads.h"
+#include "engine/kernels/gemm_naive.h"
+#include "engine/threads/threads.h"
 #include "tests/engine/kernel_operands.h"
 
 namespace {

@@ -4,7 +4,7 @@
 #include "engine/ops/linear.h"
 #include "engine/ops/norm.h"
 #include "engine/ops/random.h"
-#include "gradcheck.h"
+#include "tests/engine/gradcheck.h"
 
 namespace mld {
 namespace {

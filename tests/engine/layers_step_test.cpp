@@ -6,14 +6,14 @@
 #include <cmath>
 #include <memory>
 
-#include "engine/core/drivers.h"
+#include "engine/loops/drivers.h"
 #include "engine/ops/conv.h"
 #include "engine/ops/layout.h"
 #include "engine/ops/linear.h"
 #include "engine/ops/norm.h"
 #include "engine/ops/random.h"
 #include "engine/runtime/capture.h"
-#include "op_test.h"
+#include "tests/engine/op_test.h"
 
 namespace mld {
 namespace {

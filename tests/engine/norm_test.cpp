@@ -4,7 +4,7 @@
 #include <cmath>
 #include <limits>
 
-#include "op_test.h"
+#include "tests/engine/op_test.h"
 
 namespace mld {
 namespace {

@@ -11,8 +11,8 @@
 #include <vector>
 
 #include "engine/core/tape.h"
-#include "engine/runtime/threads.h"
-#include "gradcheck.h"
+#include "engine/threads/threads.h"
+#include "tests/engine/gradcheck.h"
 
 namespace mld::test {
 

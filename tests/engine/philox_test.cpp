@@ -11,7 +11,7 @@
 #include <tuple>
 #include <vector>
 
-#include "engine/core/error.h"
+#include "engine/base/error.h"
 
 namespace {
 

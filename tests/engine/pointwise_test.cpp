@@ -8,9 +8,9 @@
 #include <limits>
 #include <vector>
 
-#include "engine/ops/broadcast.h"
-#include "engine/ops/pointwise_functors.h"
-#include "engine/runtime/threads.h"
+#include "engine/kernels/broadcast.h"
+#include "engine/kernels/pointwise_functors.h"
+#include "engine/threads/threads.h"
 #include "tests/engine/gradcheck.h"
 #include "tests/expect_error.h"
 

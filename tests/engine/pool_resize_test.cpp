@@ -3,7 +3,7 @@
 #include <limits>
 
 #include "engine/ops/conv.h"
-#include "op_test.h"
+#include "tests/engine/op_test.h"
 
 namespace mld {
 namespace {

@@ -7,9 +7,9 @@
 #include <vector>
 
 #include "engine/core/tape.h"
+#include "engine/memory/sim.h"
 #include "engine/ops/pointwise.h"
 #include "engine/ops/reduction.h"
-#include "engine/runtime/sim.h"
 #include "tests/engine/gradcheck.h"
 #include "tests/expect_error.h"
 

@@ -1,7 +1,7 @@
 // Every convolution of the presets, with few samples.
 #pragma once
 
-#include "engine/ops/conv_dims.h"
+#include "engine/kernels/conv_dims.h"
 
 namespace mld::test {
 

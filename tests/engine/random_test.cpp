@@ -6,8 +6,8 @@
 #include <set>
 
 #include "engine/random/philox.h"
-#include "engine/runtime/threads.h"
-#include "op_test.h"
+#include "engine/threads/threads.h"
+#include "tests/engine/op_test.h"
 
 namespace mld {
 namespace {

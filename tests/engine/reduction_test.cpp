@@ -7,10 +7,10 @@
 #include <functional>
 #include <vector>
 
-#include "engine/core/team.h"
+#include "engine/loops/team.h"
 #include "engine/ops/layout.h"
 #include "engine/ops/pointwise.h"
-#include "engine/runtime/threads.h"
+#include "engine/threads/threads.h"
 #include "tests/engine/gradcheck.h"
 #include "tests/expect_error.h"
 

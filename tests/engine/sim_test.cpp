@@ -1,4 +1,4 @@
-#include "engine/runtime/sim.h"
+#include "engine/memory/sim.h"
 
 #include <doctest/doctest.h>
 
@@ -6,8 +6,8 @@
 #include <memory>
 #include <vector>
 
-#include "engine/core/drivers.h"
 #include "engine/core/tape.h"
+#include "engine/loops/drivers.h"
 #include "engine/ops/layout.h"
 #include "engine/ops/pointwise.h"
 #include "engine/ops/reduction.h"

@@ -1,4 +1,4 @@
-#include "engine/runtime/threads.h"
+#include "engine/threads/threads.h"
 
 #include <doctest/doctest.h>
 #include <sched.h>
@@ -18,7 +18,7 @@
 #include <utility>
 #include <vector>
 
-#include "engine/runtime/cpus.h"
+#include "engine/threads/cpus.h"
 #include "tests/expect_error.h"
 #include "tests/in_child.h"
 #include "tests/temp_folder.h"

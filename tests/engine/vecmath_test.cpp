@@ -17,7 +17,7 @@
 #include <utility>
 #include <vector>
 
-#include "engine/runtime/threads.h"
+#include "engine/threads/threads.h"
 
 namespace {
 

@@ -5,8 +5,8 @@
 #include <string>
 #include <string_view>
 
-#include "engine/core/error.h"
-#include "mld/config.h"
+#include "engine/base/error.h"
+#include "mld/config/config.h"
 
 namespace {
 

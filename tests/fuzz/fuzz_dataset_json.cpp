@@ -2,8 +2,8 @@
 #include <cstdlib>
 #include <string_view>
 
-#include "data/description.h"
-#include "engine/core/error.h"
+#include "data/store/description.h"
+#include "engine/base/error.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace mld::data;

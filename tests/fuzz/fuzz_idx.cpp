@@ -3,8 +3,8 @@
 #include <cstdlib>
 #include <vector>
 
-#include "data/idx.h"
-#include "engine/core/error.h"
+#include "data/formats/idx.h"
+#include "engine/base/error.h"
 #include "tests/fuzz/pack.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {

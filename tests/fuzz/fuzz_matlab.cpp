@@ -4,9 +4,9 @@
 #include <string>
 #include <vector>
 
-#include "data/import.h"
-#include "data/matlab.h"
-#include "engine/core/error.h"
+#include "data/formats/matlab.h"
+#include "data/importers/import.h"
+#include "engine/base/error.h"
 #include "tests/fuzz/pack.h"
 
 namespace {

@@ -3,8 +3,8 @@
 #include <string>
 #include <vector>
 
-#include "data/npy.h"
-#include "engine/core/error.h"
+#include "data/formats/npy.h"
+#include "engine/base/error.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace mld::data;

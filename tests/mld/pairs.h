@@ -7,9 +7,9 @@
 #include <string>
 #include <vector>
 
-#include "data/store.h"
-#include "data/store_writer.h"
-#include "mld/config.h"
+#include "data/store/store.h"
+#include "data/store/store_writer.h"
+#include "mld/config/config.h"
 
 namespace mld_test {
 

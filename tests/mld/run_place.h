@@ -8,9 +8,9 @@
 #include <vector>
 
 #include "engine/io/atomic_file.h"
-#include "mld/model.h"
-#include "mld/run_files.h"
-#include "mld/train.h"
+#include "mld/run/model.h"
+#include "mld/run/run_files.h"
+#include "mld/train/train.h"
 #include "tests/expect_error.h"
 #include "tests/mld/vector_data.h"
 #include "tests/temp_folder.h"

@@ -9,10 +9,10 @@
 #include <string>
 #include <vector>
 
-#include "data/import.h"
-#include "data/npy.h"
-#include "data/store.h"
-#include "mld/config.h"
+#include "data/formats/npy.h"
+#include "data/importers/import.h"
+#include "data/store/store.h"
+#include "mld/config/config.h"
 
 namespace mld_test {
 

@@ -5,9 +5,9 @@
 #include <string>
 #include <vector>
 
-#include "data/digits.h"
-#include "data/import.h"
-#include "mld/config.h"
+#include "data/digits/digits.h"
+#include "data/importers/import.h"
+#include "mld/config/config.h"
 #include "tests/nn/helpers.h"
 
 namespace mld_test {

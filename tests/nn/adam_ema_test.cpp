@@ -5,7 +5,7 @@
 #include <cstring>
 #include <limits>
 
-#include "engine/runtime/threads.h"
+#include "engine/threads/threads.h"
 #include "tests/nn/helpers.h"
 
 namespace mld::nn {

@@ -15,9 +15,9 @@
 #include <string>
 #include <vector>
 
-#include "engine/ops/conv_kernel.h"
-#include "engine/ops/gemm_kernel.h"
-#include "engine/runtime/threads.h"
+#include "engine/kernels/conv_kernel.h"
+#include "engine/kernels/gemm_kernel.h"
+#include "engine/threads/threads.h"
 #include "tools/bench/fma_peak.h"
 
 namespace {

@@ -40,18 +40,18 @@
 #include <string>
 #include <vector>
 
-#include "engine/core/error.h"
+#include "engine/base/error.h"
+#include "engine/base/precision.h"
 #include "engine/cuda/runtime.h"
 #include "engine/ops/ops.h"
 #include "engine/runtime/capture.h"
 #include "engine/runtime/devices.h"
-#include "engine/runtime/precision.h"
-#include "engine/runtime/threads.h"
-#include "mld/config.h"
-#include "mld/sampler.h"
-#include "mld/score_batch.h"
-#include "mld/score_model.h"
-#include "mld/stage1.h"
+#include "engine/threads/threads.h"
+#include "mld/config/config.h"
+#include "mld/diffusion/sampler.h"
+#include "mld/diffusion/score_batch.h"
+#include "mld/diffusion/score_model.h"
+#include "mld/modality/autoencoders.h"
 #include "nn/train_step.h"
 #include "tools/bench/fma_peak.h"
 

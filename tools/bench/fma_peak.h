@@ -6,8 +6,8 @@
 
 #include <cstdint>
 
-#include "engine/ops/gemm_tiles.h"
-#include "engine/runtime/threads.h"
+#include "engine/kernels/gemm_tiles.h"
+#include "engine/threads/threads.h"
 
 namespace mld::bench {
 

@@ -270,7 +270,7 @@ def autoencoder_ways(build, shape, layouts):
 
 
 def walk(resample):
-    """Levels visited: down to 0, and from each jump point `resample` - 1 times up again (mld/schedule.h)."""
+    """Levels visited: down to 0, and from each jump point `resample` - 1 times up again (mld/diffusion/schedule.h)."""
     left = {place + 1: resample - 1 for place in range(0, LEVELS - JUMP, JUMP)}
     levels = [LEVELS]
     while levels[-1] > 0:

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Reference values of tests/mld/metrics_feature_set_test.cpp, with NumPy and SciPy: Frechet distances by the general
+"""Reference values of tests/mld/evaluate/feature_set_test.cpp, with NumPy and SciPy: Frechet distances by the general
 matrix square root, kernel distances over all rows by the textbook formula. Rows come from integers, as in the test."""
 import numpy as np
 from scipy import linalg

@@ -1,0 +1,45 @@
+#include "data/formats/mmap_file.h"
+
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "engine/io/file_error.h"
+#include "engine/io/files.h"
+
+namespace mld::data {
+
+MmapFile::MmapFile(const std::filesystem::path& path) {
+  std::int64_t bytes = 0;
+  const Descriptor file = open_to_read(path, ErrorKind::data, &bytes);
+  if (bytes == 0) return;
+  const auto size = static_cast<std::size_t>(bytes);
+  void* address = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, file.get(), 0);
+  if (address == MAP_FAILED) fail_io(path, cat("map ", size, " bytes"), errno);
+  bytes_ = {static_cast<const std::uint8_t*>(address), size};
+}
+
+MmapFile::~MmapFile() {
+  if (!bytes_.empty()) ::munmap(const_cast<std::uint8_t*>(bytes_.data()), bytes_.size());
+}
+
+MmapFile::MmapFile(MmapFile&& other) noexcept : bytes_(std::exchange(other.bytes_, {})) {}
+
+MmapFile& MmapFile::operator=(MmapFile&& other) noexcept {
+  std::swap(bytes_, other.bytes_);
+  return *this;
+}
+
+std::vector<std::string> read_lines(const std::filesystem::path& path) {
+  const MmapFile file(path);
+  std::vector<std::string> lines;
+  for (std::string_view rest = file.text(); !rest.empty();) {
+    const std::size_t end = std::min(rest.find('\n'), rest.size());
+    lines.emplace_back(rest.substr(0, end));
+    rest.remove_prefix(std::min(end + 1, rest.size()));
+  }
+  return lines;
+}
+
+}  // namespace mld::data

@@ -1,0 +1,73 @@
+// Importers: outside data sets turned into stores (data/store/store.h). Each reads its files strictly, records what
+// it read and the seed it drew with, and leaves nothing behind if it fails. ErrorKind::data for bad input;
+// before anything is read, ErrorKind::busy if `out` is taken and ErrorKind::io if it cannot be written. What
+// is returned is for the user to know, a sentence each: files that are not read, test data of another unit.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace mld::data {
+
+struct Digits;
+struct DigitsConfig;
+
+// MNIST's four IDX files (plain or .gz) and SVHN's train_32x32.mat, test_32x32.mat, paired by class within
+// each split (data/store/pairing.h). Modalities mnist [28,28,1] and svhn [32,32,3], bytes, range [0, 1]. All items
+// are kept, for stage 1; the sample index pairs the first n of each class, `repetitions` times.
+std::vector<std::string> import_mnist_svhn(const std::filesystem::path& mnist,
+                                           const std::filesystem::path& svhn,
+                                           const std::filesystem::path& out, std::uint64_t seed,
+                                           std::int64_t repetitions = 20);
+
+// The crops of one SVHN file: MATLAB's X [32,32,3,N] and y [N,1] with 10 for the digit zero.
+struct SvhnCrops {
+  std::vector<std::uint8_t> images;  // [N, 32, 32, 3]
+  std::vector<std::int32_t> labels;  // [N], 0 .. 9
+};
+SvhnCrops parse_svhn(std::span<const std::uint8_t> file, const std::string& name);
+
+struct NpyImport {
+  std::filesystem::path
+      spec;  // description of the modalities; empty: FOLDER/modalities.json if there, else inferred
+  double test_fraction =
+      0;  // takes this part of the training samples as test split, if FOLDER/test is not there
+  std::uint64_t seed = 0;  // of that split
+};
+
+// The user's own arrays. FOLDER/train/MODALITY.npy, and the same below FOLDER/test and FOLDER/valid if there
+// are such splits; the first axis counts samples, in the same order in every file. FOLDER/train/labels.npy:
+// optional integers, one class per sample, -1 unknown. A sample lacks a modality (a hole) where all its
+// values are NaN, or where the optional MODALITY.mask.npy [N] (bool or integer) is not 0, as in NumPy's
+// masked arrays.
+//
+// The spec is JSON, everything optional but the names:
+//   {"name": "...", "classes": K, "modalities": [{"name": "...", "kind": "...", ...}]}
+// with the keys of dataset.json per modality; shape and dtype come from the arrays. Without a spec the
+// modalities are the files of FOLDER/train in alphabetical order: floats or bytes, [N,D] a vector, [N,H,W]
+// and [N,H,W,C] (C of 1, 3 or 4) an image. Spectrograms and integers (tokens, categories) need the spec.
+// uint8 is stored as bytes with range [0, 1], floats as float32; images and spectrograms of floats must lie
+// in [0, 1] unless "range" says otherwise; the range of a vector is that of its training values unless given.
+//
+// The arrays of all splits have the training array's shape (a last axis of 1 may be left out of images and
+// single values) and sort of elements: uint8, booleans, integers, or floats of either size. Declared ranges
+// hold for all. Values of other vectors may lie outside the training range, by kVectorSlack times its width
+// at most (data/store/modality_check.h): what is farther out is in other units, unless "range" declares that it is
+// not. Values that fill less than that part of the training range are a note.
+//
+// Masks and labels that belong to nothing are errors, other files that are not read are notes; names that
+// start with a dot are not seen. A vocabulary is UTF-8, one token per line, and may have a byte order mark,
+// CR before LF, and blank lines at its end.
+std::vector<std::string> import_npy(const std::filesystem::path& folder, const std::filesystem::path& out,
+                                    const NpyImport& options);
+
+// The procedural digits (data/digits/digits.h): modalities image, sound, trajectory, the order of MHD. `seed` is
+// recorded.
+void write_digits(const Digits& digits, const std::filesystem::path& out, std::uint64_t seed);
+// Makes and writes them; an `out` that cannot be written is noticed first.
+void write_digits(const DigitsConfig& config, const std::filesystem::path& out);
+
+}  // namespace mld::data

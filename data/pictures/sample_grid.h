@@ -1,0 +1,45 @@
+// Contact sheets: samples of several modalities side by side in one picture.
+//
+// Every tile fills a cell of the same size: images by nearest neighbour, trajectories as anti-aliased pen
+// paths, spectrograms as colours (time to the right, pitch upwards).
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "data/formats/image_io.h"
+
+namespace mld::data {
+
+enum class TileKind : std::uint8_t {
+  image,        // values [height, width, channels] in [0, 1]; 1 or 3 channels
+  trajectory,   // values [2 * width]: all x, then all y, in [0, 1] of the cell (y down); height 1, channels 1
+  spectrogram,  // values [height = frames, width = bands] in [0, 1]; channels 1
+  empty         // no values
+};
+
+struct Tile {
+  TileKind kind = TileKind::empty;
+  std::span<const float> values;
+  PictureSize size;
+};
+
+struct GridStyle {
+  std::int64_t cell_height = 84, cell_width = 84;  // pixels; 3 x 28
+  std::int64_t padding = 4;                        // around every cell
+};
+
+// Composes rows * columns tiles, row-major, into an RGB picture of
+// rows * (cell_height + padding) + padding by columns * (cell_width + padding) + padding pixels.
+// Error (usage) if the number of tiles or a tile's size does not fit, or the picture exceeds 100 million
+// pixels.
+Picture compose_grid(std::span<const Tile> tiles, std::int64_t rows, std::int64_t columns,
+                     const GridStyle& style = {});
+
+// RGB in [0, 1] of a value in [0, 1]: 17 points of the `magma` colour map (S. van der Walt, N. Smith, 2015),
+// joined linearly; values outside are clamped, NaN is 0.
+std::array<float, 3> magma(float value);
+
+}  // namespace mld::data

@@ -1,0 +1,125 @@
+// Every choice that a configuration names, with its spelling: what the values mean, in one place. The code that
+// acts on them lies in the rooms above.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "engine/runtime/step_state.h"
+
+namespace mld {
+
+// The method and its variants, which share everything but this.
+//   mld      multi-time network trained by masked diffusion; samples with clean given latents
+//   inpaint  network with one time, trained on joint diffusion; given latents are noised while sampling
+//   uni      multi-time network trained with a time drawn for each modality; samples as mld does
+enum class ModelKind : std::uint8_t { mld, inpaint, uni };
+
+// The networks are those of the paper's benchmarks; `mlp` fits any sample, `conv` maps with sides divisible by 4.
+enum class AutoencoderKind : std::uint8_t {
+  mlp,
+  conv,
+  mnist_mlp,
+  svhn_conv,
+  mhd_image,
+  mhd_sound,
+  mhd_trajectory
+};
+
+// `none`: the modality is left out of coherence and of the Frechet distances between features.
+enum class ClassifierKind : std::uint8_t {
+  none,
+  mlp,
+  conv,
+  mnist,
+  svhn,
+  mhd_image,
+  mhd_sound,
+  mhd_trajectory
+};
+
+// The units in which the networks of a modality work; data go in and come out in their own.
+//   declared  as the store yields the values
+//   standard  vectors: each coordinate less its mean, by its spread, both of the training items (scaling.h)
+//   unit      the declared range becomes [0, 1]
+enum class Units : std::uint8_t { declared, standard, unit };
+
+// -log p(x | y) of a reconstruction y, summed over the elements of a sample.
+//   laplace      |x - y| / scale
+//   normal       (x - y)^2
+//   categorical  -log of the probability of the true category at each position
+enum class Likelihood : std::uint8_t { laplace, normal, categorical };
+
+using LearningRate = LrSchedule;
+
+// Uniform in +-1/sqrt(fan in), as the paper's code leaves it, or He et al. (2015): +-sqrt(6/fan in), which
+// keeps the signal's size through the layers.
+enum class WeightInit : std::uint8_t { fan_in, he };
+
+// What an epoch of stage 1 passes over: a modality's items, or the samples, which may repeat items.
+enum class StageSampling : std::uint8_t { items, pairs };
+
+// What the raw network output stands for.
+//   noise     n -> minus the noise (the paper); score = n / sigma
+//   velocity  F -> a eps - sigma z, EDM's preconditioning for unit-variance data: n = -(sigma r + a F)
+enum class Prediction : std::int32_t { noise, velocity };
+
+// The draw of the conditioning set: one for each sample, or one shared by the batch (as the paper's code does).
+enum class SubsetDraw : std::int32_t { per_sample, per_batch };
+
+// The density of the training times (time_sampling.h).
+enum class TimeSampling : std::int32_t { uniform, importance, lognormal };
+
+// What latents are standardised over, and in which coordinates (latents.h).
+enum class StatsOver : int { whole, first_batch };
+enum class LatentCoordinates : int { own, principal };
+
+// How the reverse process is walked (sampler_plan.h), and em's way back to higher noise levels: Euler-Maruyama of
+// the forward SDE, or its exact kernel.
+enum class SamplerMethod : std::uint8_t { em, dpm, dpm_sde, heun };
+enum class Renoise : std::uint8_t { euler, exact };
+
+// Spelling of an enumeration's values, in their order.
+template <class E>
+inline constexpr std::array<std::string_view, 0> kNames{};
+template <>
+inline constexpr std::array<std::string_view, 3> kNames<ModelKind>{"mld", "inpaint", "uni"};
+template <>
+inline constexpr std::array<std::string_view, 7> kNames<AutoencoderKind>{
+    "mlp", "conv", "mnist_mlp", "svhn_conv", "mhd_image", "mhd_sound", "mhd_trajectory"};
+template <>
+inline constexpr std::array<std::string_view, 8> kNames<ClassifierKind>{
+    "none", "mlp", "conv", "mnist", "svhn", "mhd_image", "mhd_sound", "mhd_trajectory"};
+template <>
+inline constexpr std::array<std::string_view, 3> kNames<Units>{"declared", "standard", "unit"};
+template <>
+inline constexpr std::array<std::string_view, 3> kNames<Likelihood>{"laplace", "normal", "categorical"};
+template <>
+inline constexpr std::array<std::string_view, 2> kNames<LearningRate>{"constant", "cosine"};
+template <>
+inline constexpr std::array<std::string_view, 2> kNames<WeightInit>{"fan_in", "he"};
+template <>
+inline constexpr std::array<std::string_view, 2> kNames<StageSampling>{"items", "pairs"};
+template <>
+inline constexpr std::array<std::string_view, 2> kNames<Prediction>{"noise", "velocity"};
+template <>
+inline constexpr std::array<std::string_view, 2> kNames<SubsetDraw>{"per_sample", "per_batch"};
+template <>
+inline constexpr std::array<std::string_view, 3> kNames<TimeSampling>{"uniform", "importance", "lognormal"};
+template <>
+inline constexpr std::array<std::string_view, 2> kNames<StatsOver>{"whole", "first_batch"};
+template <>
+inline constexpr std::array<std::string_view, 2> kNames<LatentCoordinates>{"own", "principal"};
+template <>
+inline constexpr std::array<std::string_view, 4> kNames<SamplerMethod>{"em", "dpm", "dpm_sde", "heun"};
+template <>
+inline constexpr std::array<std::string_view, 2> kNames<Renoise>{"euler", "exact"};
+
+template <class E>
+std::string name_of(E value) {
+  return std::string(kNames<E>[static_cast<std::size_t>(value)]);
+}
+
+}  // namespace mld

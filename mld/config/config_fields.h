@@ -1,0 +1,190 @@
+// The one table of the configuration: name, member, range and meaning of every setting. Parsing, printing,
+// the reference and the comparison of configurations are visitors of it; a new setting is a member in
+// config.h and a line here. Internal to mld/.
+#pragma once
+
+#include <array>
+#include <string_view>
+#include <type_traits>
+
+#include "engine/threads/threads.h"
+#include "mld/config/config.h"
+
+namespace mld::config {
+
+// Closed range of a number, or of each number of a list.
+struct Limits {
+  double lowest = 0, highest = 0;
+  bool is_added = false;
+  // Of a key that runs of earlier versions do not have: see the fingerprints in config.h.
+  constexpr Limits added() const { return {lowest, highest, true}; }
+};
+inline constexpr Limits kAny{};  // for members that are no numbers, and the seed
+
+// Fields<S>::visit(s, v) calls v(name, member, limits, meaning) for each member of the section s (const or
+// not).
+template <class S>
+struct Fields;
+
+template <class T>
+concept Section = requires(T& section) {
+  Fields<T>::visit(section, [](auto&&...) {});
+};
+
+template <class S, class V>
+void visit_fields(S& section, V&& visitor) {
+  Fields<std::remove_const_t<S>>::visit(section, visitor);
+}
+
+inline constexpr double kMaxCount = 1e9, kMaxWidth = 65536;
+
+template <>
+struct Fields<TrainConfig> {
+  static void visit(auto& c, auto&& v) {
+    v("steps", c.steps, Limits{0, kMaxCount},
+      "budget of training steps, and the length of the cosine; 0: none");
+    v("epochs", c.epochs, Limits{0, 1e6},
+      "budget of passes over what is sampled; 0: none. The first budget used up ends the stage");
+    v("minutes", c.minutes, Limits{0, 1e6},
+      "budget of wall-clock time, which makes results depend on the machine; 0: none");
+    v("batch", c.batch, Limits{1, kMaxWidth}, "samples of a step");
+    v("lr", c.lr, Limits{1e-12, 10}, "learning rate of Adam");
+    v("schedule", c.schedule, kAny, "learning rate: constant, or falling along a half cosine to final_lr");
+    v("final_lr", c.final_lr, Limits{0, 10}, "learning rate at the end of the cosine");
+    v("schedule_steps", c.schedule_steps, Limits{0, kMaxCount}.added(),
+      "length of the cosine in steps, final_lr from there on; 0: the budget");
+    v("warmup", c.warmup, Limits{0, kMaxCount}, "steps over which the learning rate rises linearly from 0");
+    v("weight_decay", c.weight_decay, Limits{0, 1}, "factor of the weights added to the gradient");
+    v("decoupled_decay", c.decoupled_decay, kAny, "weight decay applied to the weights instead (AdamW)");
+    v("clip", c.clip, Limits{0, 1e6}, "gradients are scaled down to this norm; 0: never");
+    v("ema", c.ema, Limits{0, 0.999999},
+      "decay of the averaged weights that are used afterwards; 0: no averaging");
+  }
+};
+
+template <>
+struct Fields<StageConfig> {
+  static void visit(auto& c, auto&& v) {
+    Fields<TrainConfig>::visit(c, v);
+    v("sampling", c.sampling, kAny,
+      "an epoch is one pass over the modality's items, or over all samples, repeating items (the paper's "
+      "way)");
+    v("init", c.init, kAny,
+      "initial weights: uniform within 1/sqrt(fan in) (the paper's code), or sqrt(6) times that (He et al.)");
+  }
+};
+
+template <>
+struct Fields<ModelConfig> {
+  static void visit(auto& c, auto&& v) {
+    v("kind", c.kind, kAny,
+      "the method: masked multi-time diffusion, or its variants with one time and in-painting (inpaint) or "
+      "with independent times (uni), which read neither score.d nor score.subsets");
+  }
+};
+
+template <>
+struct Fields<DataConfig> {
+  static void visit(auto& c, auto&& v) { v("store", c.store, kAny, "folder of the imported data set"); }
+};
+
+template <>
+struct Fields<RunConfig> {
+  static void visit(auto& c, auto&& v) {
+    v("log_every", c.log_every, Limits{1, kMaxCount}, "steps between two lines of metrics.jsonl");
+    v("checkpoint_every", c.checkpoint_every, Limits{0, kMaxCount},
+      "steps between two checkpoints; 0: only at the end of a stage");
+  }
+};
+
+template <>
+struct Fields<ModalityConfig> {
+  static void visit(auto& c, auto&& v) {
+    v("name", c.name, kAny, "name of the modality in the data set");
+    v("units", c.units, kAny.added(),
+      "units its networks work in: the declared ones, a vector's coordinates standardised over the training "
+      "items, or the declared range as 0 to 1");
+    v("autoencoder", c.autoencoder, kAny, "architecture; mlp and conv fit any vector and any map");
+    v("latent", c.latent, Limits{1, kMaxWidth}, "size of the latent vector");
+    v("likelihood", c.likelihood, kAny,
+      "reconstruction loss: |x-y|/scale, squared error, or cross-entropy of categories");
+    v("scale", c.scale, Limits{1e-6, 1e6}, "scale of the laplace likelihood");
+    v("weight", c.weight, Limits{0, 1e6}, "weight of the modality in the score network's loss");
+    v("classifier", c.classifier, kAny,
+      "architecture of the classifier that measures coherence; none leaves the modality out of it");
+    v("stage1", c.stage1, kAny, "training of this autoencoder");
+    v("classifier_training", c.classifier_training, kAny, "training of this classifier");
+  }
+};
+
+template <>
+struct Fields<ScoreConfig> {
+  static void visit(auto& c, auto&& v) {
+    v("width", c.width, Limits{1, kMaxWidth}, "width W; at least the total latent size is advisable");
+    v("time_dim", c.time_dim, Limits{1, kMaxWidth}, "width T of the time embedding");
+    v("groups", c.groups, Limits{1, kMaxWidth}, "groups G of the group normalisation; must divide width");
+    v("mults", c.mults, Limits{1, 64}, "width multiplier of each level");
+    v("fourier_features", c.fourier_features, Limits{0, 12},
+      "frequencies per modality whose sines and cosines the time embedding also sees; 0: the times alone");
+    v("prediction", c.prediction, kAny,
+      "the network's output: minus the noise, or EDM's preconditioned mixture of noise and data");
+    v("d", c.d, Limits{0, 1},
+      "probability that all modalities are diffused; otherwise a random subset is kept clean as the "
+      "condition");
+    v("subsets", c.subsets, kAny,
+      "the condition is drawn for each sample, or once per batch (as the paper's code does)");
+    v("time_sampling", c.time_sampling, kAny,
+      "density of the training times: uniform, likelihood weighting, or EDM's log-normal noise level");
+    v("time_log_mean", c.time_log_mean, Limits{-20, 20}, "lognormal: mean of log(sigma/a)");
+    v("time_log_std", c.time_log_std, Limits{1e-3, 20}, "lognormal: standard deviation of log(sigma/a)");
+    v("t_min", c.t_min, Limits{1e-9, 0.5}, "smallest training time");
+    v("latent_statistics", c.latent_statistics, kAny,
+      "latents are standardised with the whole training split, or its first batch (as the paper does)");
+    v("latent_coordinates", c.latent_coordinates, kAny,
+      "latents are standardised in their own coordinates (the paper), or in their principal axes");
+    Fields<TrainConfig>::visit(c, v);
+  }
+};
+
+template <>
+struct Fields<SamplerConfig> {
+  static void visit(auto& c, auto&& v) {
+    v("method", c.method, kAny,
+      "Euler-Maruyama (the paper), DPM-Solver++(2M), its stochastic form, or Heun (two network calls a "
+      "level)");
+    v("steps", c.steps, Limits{1, kMaxLevels}, "levels N of the reverse diffusion");
+    v("jump", c.jump, Limits{1, kMaxLevels},
+      "levels that resampling jumps back, at most steps; none if resample is 1");
+    v("resample", c.resample, Limits{1, kMaxResample},
+      "times that each stretch of jump levels is walked; 1: the linear schedule");
+    v("renoise", c.renoise, kAny,
+      "em: jumps back follow the discretised or the exact forward process, other methods the exact one");
+    v("churn", c.churn, Limits{0, kMaxChurn},
+      "dpm_sde: noise of the reverse SDE; 1 the plain one, 0 the ODE, more adds Langevin steps at every "
+      "level");
+    v("chunk", c.chunk, Limits{0, kMaxChunk},
+      "samples generated together; 0: 1024 on a cpu, 5120 on a GPU. Memory grows with it; results do not "
+      "change, on a GPU but for their last bits");
+  }
+};
+
+template <>
+struct Fields<Config> {
+  // stage1 and classifier_training stand before the modalities, which override them.
+  static void visit(auto& c, auto&& v) {
+    v("preset", c.preset, kAny, "recipe that the other settings modify");
+    v("seed", c.seed, kAny, "of all randomness");
+    v("threads", c.threads, Limits{0, kMaxThreads},
+      "CPU threads, 0: OMP_NUM_THREADS, or all CPUs that this process may use; results do not depend on it");
+    v("model", c.model, kAny, "");
+    v("data", c.data, kAny, "");
+    v("run", c.run, kAny, "");
+    v("stage1", c.stage1, kAny, "");
+    v("classifier_training", c.classifier_training, kAny, "");
+    v("modalities", c.modalities, kAny, "");
+    v("score", c.score, kAny, "");
+    v("sampler", c.sampler, kAny, "");
+  }
+};
+
+}  // namespace mld::config

@@ -1,0 +1,66 @@
+// Latents of a whole split, encoded once: the autoencoders are frozen in stage 2, so this is exact and
+// removes most of its cost. One row per item and modality, standardised; a sample is a row of item indices,
+// -1 where the modality is missing. Kept on the device; a train step gathers from it.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "engine/core/tensor.h"
+#include "mld/config/choices.h"
+
+namespace mld {
+
+// Where each modality's slice of the concatenated latent vector lies.
+struct LatentLayout {
+  std::vector<std::int64_t> dims, offsets;
+  std::int64_t total = 0;
+
+  explicit LatentLayout(std::vector<std::int64_t> dims_of_modalities = {});
+  int modalities() const { return static_cast<int>(dims.size()); }
+  std::int64_t squares(int modalities) const;  // sum of D_i^2 over the first ones
+};
+
+// z_standard = (z - mean) / std for each coordinate of the concatenated vector (method.md section 3). With
+// axes, z - mean is first turned into its principal axes: the standardised latents of a modality are then
+// uncorrelated, so that no direction of them hides until the noise is all but gone.
+struct LatentStats {
+  Tensor mean, std;  // [D]
+  Tensor axes;       // [sum D_i^2]: for each modality [D_i,D_i], a column per axis; or undefined
+
+  LatentStats to(Device device) const {
+    return {mean.to(device), std.to(device), axes.defined() ? axes.to(device) : Tensor()};
+  }
+};
+
+class LatentStore {
+ public:
+  // latents[i] [N_i, D_i] raw encodings; samples i32 [N, M] item indices.
+  LatentStore(LatentLayout layout, std::vector<Tensor> latents, Tensor samples);
+
+  const LatentLayout& layout() const { return layout_; }
+  std::int64_t num_samples() const { return samples_.shape()[0]; }
+  const Tensor& latents(int modality) const { return latents_[static_cast<std::size_t>(modality)]; }
+  const Tensor& samples() const { return samples_; }
+
+  // Mean and unbiased standard deviation (at least 1e-6, and 1e-3 of the longest principal axis) of every
+  // coordinate over the given samples, each counted once; samples without the modality are left out of its
+  // coordinates.
+  LatentStats statistics(std::span<const std::int32_t> chosen,
+                         LatentCoordinates coordinates = LatentCoordinates::own) const;
+  std::vector<std::int32_t> all_samples() const;
+  void standardise(const LatentStats& stats);
+  void move_to(Device device);
+
+ private:
+  LatentLayout layout_;
+  std::vector<Tensor> latents_;
+  Tensor samples_;
+};
+
+// In place on rows [N,D_i] of modality i: raw <-> standardised.
+void standardise_rows(const Tensor& rows, const LatentStats& stats, const LatentLayout& layout, int i);
+void destandardise_rows(const Tensor& rows, const LatentStats& stats, const LatentLayout& layout, int i);
+
+}  // namespace mld

@@ -1,0 +1,65 @@
+// One training batch of the score network (method.md section 7): gather latents, draw the conditioning set,
+// the time and the noise, and perturb. All of it runs on the device as functors that read seed and step from
+// the StepState, so that a whole train step can be captured.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "data/store/batch_order.h"
+#include "engine/core/tensor.h"
+#include "engine/runtime/step_state.h"
+#include "mld/config/choices.h"
+#include "mld/diffusion/latents.h"
+#include "mld/diffusion/time_sampling.h"
+
+namespace mld {
+
+struct ScoreBatchOptions {
+  std::int64_t batch = 128;
+  double d = 0.5;  // probability that everything is diffused
+  SubsetDraw subsets = SubsetDraw::per_sample;
+  TimeDistribution time = {};
+  Prediction prediction = Prediction::noise;
+  ModelKind kind = ModelKind::mld;  // inpaint and uni draw no conditioning sets; uni a time per modality
+  std::vector<double> modality_weights = {};  // w_i, 1 if empty
+};
+
+// The random choices of a batch; a test may fill them by hand.
+struct BatchDraw {
+  Tensor sample;        // i32 [B] row of the sample index
+  Tensor conditioning;  // i32 [B] bit mask of A2, within what is present
+  Tensor time;          // f32 [B,1], or [B,M] for uni
+  Tensor noise;         // f32 [B,D] standard normal
+};
+
+// What the network sees and what it should answer:
+// loss = (1/B) sum weight (output - target)^2.
+struct ScoreBatch {
+  Tensor r;       // [B,D] diffused on A1, clean on A2, pure noise where a modality is absent
+  Tensor tau;     // [B,M] t on A1, 0 on A2, 1 where absent; for inpaint [B,1] t
+  Tensor target;  // [B,D]
+  Tensor weight;  // [B,D] Omega_b w_i on A1, 0 elsewhere
+};
+
+class ScoreBatcher {
+ public:
+  // Shares the memory of the latents.
+  ScoreBatcher(LatentStore latents, ScoreBatchOptions options, std::uint64_t seed);
+
+  std::int64_t batch() const { return order_.batch(); }
+  std::int64_t steps_per_epoch() const { return order_.steps_per_epoch(); }
+  // Draws the step that the state stands at, in device memory.
+  BatchDraw draw(const StepState* state) const;
+  ScoreBatch perturb(const BatchDraw& draw) const;
+
+ private:
+  LatentStore latents_;
+  ScoreBatchOptions options_;
+  data::BatchOrder order_;
+  std::uint64_t seed_;
+  std::int64_t times_;  // drawn for each sample
+  Device device_;
+};
+
+}  // namespace mld

@@ -1,0 +1,22 @@
+// What an evaluation measures, by name.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "mld/config/config.h"
+
+namespace mld {
+
+struct MetricChoice {
+  bool coherence = true, quality = true;
+  bool robustness = false, diversity = false, memorisation = false, information = false;
+  bool all = false;  // what a model cannot have is noted then, not refused
+};
+// "coherence,quality,robustness,diversity,memorisation,mi" or "all"; ErrorKind::usage names an unknown one.
+MetricChoice parse_metrics(const std::string& names);
+std::vector<std::string> metric_names(const MetricChoice& metrics);  // of those chosen
+// ErrorKind::usage for a metric that models of this kind cannot have.
+void check_metrics(const MetricChoice& metrics, ModelKind kind);
+
+}  // namespace mld

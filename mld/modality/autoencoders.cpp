@@ -1,0 +1,116 @@
+#include "mld/modality/autoencoders.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "engine/ops/ops.h"
+#include "mld/config/config_fields.h"
+
+namespace mld {
+namespace {
+
+constexpr std::int64_t kEncodeChunk = 512;
+
+void put_rows(Tensor& all, std::int64_t total, std::int64_t first, const Tensor& part) {
+  if (!all.defined()) {
+    Shape shape = part.shape();
+    shape[0] = total;
+    all = Tensor::empty(shape, part.dtype(), part.device());
+  }
+  all.rows(first, part.shape()[0]).copy_from(part);
+}
+
+// The units asked for, or none for the declared ones.
+std::optional<Scaling> make_scaling(const ModalityConfig& config, const data::Modality& info) {
+  if (config.units == Units::declared) return {};
+  const bool standard = config.units == Units::standard;
+  MLD_CHECK_AS(ErrorKind::usage,
+               standard ? info.kind == data::ModalityKind::vector : !data::is_discrete(info.kind),
+               "modality '", config.name, "': ", data::kind_name(info.kind), " data have no units '",
+               standard ? "standard' (those are of vectors)" : "unit' (those are of a range)",
+               "; leave modalities.", config.name, ".units at 'declared'");
+  MLD_CHECK_AS(
+      ErrorKind::usage, !standard || config.autoencoder == AutoencoderKind::mlp, "modality '", config.name,
+      "': units 'standard' need the autoencoder 'mlp', whose output is not bounded, not '",
+      name_of(config.autoencoder), "'; choose it or set modalities.", config.name, ".units=declared");
+  if (standard) return Scaling(info.shape.numel());
+  return Scaling(info.range);
+}
+
+}  // namespace
+
+Autoencoder make_autoencoder(const ModalityConfig& config, const data::Modality& info) {
+  const bool discrete = data::is_discrete(info.kind);
+  MLD_CHECK_AS(ErrorKind::usage, discrete == (config.likelihood == Likelihood::categorical), "modality '",
+               config.name, "': ", data::kind_name(info.kind), " data ", discrete ? "need" : "cannot take",
+               " the likelihood 'categorical'");
+  std::optional<Scaling> scaling = make_scaling(config, info);
+  if (!discrete) {
+    Autoencoder net = make_autoencoder(config.autoencoder, info.shape, config.latent);
+    net.scaling = std::move(scaling);
+    return net;
+  }
+  MLD_CHECK_AS(ErrorKind::usage, config.autoencoder == AutoencoderKind::mlp, "modality '", config.name,
+               "': discrete data take the autoencoder 'mlp'");
+  return make_categorical_autoencoder(info.shape.numel(), info.categories, config.latent);
+}
+
+Classifier make_classifier(const ModalityConfig& config, const data::Modality& info, std::int64_t classes) {
+  std::optional<Scaling> scaling = make_scaling(config, info);
+  if (!data::is_discrete(info.kind)) {
+    Classifier net = make_classifier(config.classifier, info.shape, classes);
+    net.scaling = std::move(scaling);
+    return net;
+  }
+  MLD_CHECK_AS(ErrorKind::usage, config.classifier == ClassifierKind::mlp, "modality '", config.name,
+               "': discrete data take the classifier 'mlp'");
+  return make_categorical_classifier(info.shape.numel(), info.categories, classes);
+}
+
+void apply_init(WeightInit init, const nn::Visitor& walked) {
+  if (init == WeightInit::fan_in) return;
+  for (const auto& parameter : walked.parameters())
+    if (parameter.data->shape.rank() >= 2) parameter.data->init.spread *= std::sqrt(6.0);
+}
+
+Var reconstruction_loss(const ModalityConfig& config, const Autoencoder& net, const ItemBatch& batch,
+                        const nn::Context& context) {
+  const Var x = scaled(net.scaling, batch.x);
+  const Var output = net.decoder(net.encoder(x, context), context);
+  const double mean = 1.0 / static_cast<double>(output.shape()[0]);
+  switch (config.likelihood) {
+    case Likelihood::laplace:
+      return l1(output, x.value, mean / config.scale);
+    case Likelihood::normal:
+      return squared_error(output, x.value, mean);
+    case Likelihood::categorical:
+      return categorical_nll(output, batch.tokens, mean);
+  }
+  fail(ErrorKind::internal, "stage 1: unknown likelihood");
+}
+
+Tensor encode_items(const Autoencoder& net, const data::Split& split, int modality,
+                    const data::Modality& info, Device device) {
+  const std::int64_t total = split.num_items(modality);
+  Tensor all = Tensor::empty({total, net.encoder.output().numel()});
+  for (std::int64_t first = 0; first < total; first += kEncodeChunk) {
+    std::vector<std::int32_t> items(static_cast<std::size_t>(std::min(kEncodeChunk, total - first)));
+    std::iota(items.begin(), items.end(), static_cast<std::int32_t>(first));
+    const ItemBatch batch = make_item_batch(info, static_cast<std::int64_t>(items.size()));
+    fill_items(split, modality, info, items, batch);
+    put_rows(all, total, first, net.encode(batch.x.to(device)).value.to(kCpu));
+  }
+  return all;
+}
+
+Tensor map_rows(const Tensor& x, std::int64_t chunk, const std::function<Tensor(const Tensor&)>& f) {
+  const std::int64_t total = x.shape()[0];
+  MLD_CHECK(total > 0, "map_rows: no rows");
+  Tensor all;
+  for (std::int64_t first = 0; first < total; first += chunk)
+    put_rows(all, total, first, f(x.rows(first, std::min(chunk, total - first))));
+  return all;
+}
+
+}  // namespace mld

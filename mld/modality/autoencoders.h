@@ -1,0 +1,33 @@
+// What stage 1 trains, one modality at a time: the networks its configuration names for its data, the
+// likelihood they are trained with, and the encoding of whole splits.
+#pragma once
+
+#include <functional>
+
+#include "data/store/store.h"
+#include "mld/config/config.h"
+#include "mld/modality/item_feed.h"
+#include "mld/modality/networks.h"
+
+namespace mld {
+
+Autoencoder make_autoencoder(const ModalityConfig& config, const data::Modality& info);
+Classifier make_classifier(const ModalityConfig& config, const data::Modality& info, std::int64_t classes);
+
+// Changes how the weights of a network (not its biases and norms) start; before it is packed.
+void apply_init(WeightInit init, const nn::Visitor& walked);
+
+// Mean over the batch of -log p(x | reconstruction), summed over a sample's elements, in the units that the
+// network works in, without constants that have no gradient (method.md section 2). Shape [1].
+Var reconstruction_loss(const ModalityConfig& config, const Autoencoder& net, const ItemBatch& batch,
+                        const nn::Context& context);
+
+// Encodings of all items of a split, [items, latent] on the cpu, not standardised; in inference mode.
+// `device` is the network's.
+Tensor encode_items(const Autoencoder& net, const data::Split& split, int modality,
+                    const data::Modality& info, Device device);
+
+// Applies f to row chunks of x and stacks the results: inference with bounded memory.
+Tensor map_rows(const Tensor& x, std::int64_t chunk, const std::function<Tensor(const Tensor&)>& f);
+
+}  // namespace mld

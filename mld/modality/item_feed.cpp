@@ -1,0 +1,172 @@
+#include "mld/modality/item_feed.h"
+
+#include <algorithm>
+#include <limits>
+#include <numeric>
+
+#include "engine/cuda/runtime.h"
+#include "engine/loops/drivers.h"
+#include "mld/modality/networks.h"
+
+namespace mld {
+namespace {
+
+struct OneHot {
+  float* y;
+  const std::int32_t* token;
+  std::int64_t categories;
+  MLD_HD void operator()(std::int64_t i) const {
+    y[i] = token[i / categories] == i % categories ? 1.0f : 0.0f;
+  }
+};
+
+// Place b of the batch: an item, and its label if there are any.
+struct DrawItem {
+  const StepState* state;
+  data::BatchOrder order;
+  const std::int32_t *pool, *labels;
+  std::int32_t *item, *label;  // label may be null
+  MLD_HD void operator()(std::int64_t b) const {
+    item[b] = pool[order.row(state->step, b)];
+    if (label) label[b] = labels[item[b]];
+  }
+};
+
+template <class T>
+struct CopyItem {
+  const T* values;
+  const std::int32_t* item;
+  T* out;
+  std::int64_t size;
+  template <class Team>
+  MLD_HD void operator()(std::int64_t b, const Team& team) const {
+    const T* from = values + item[b] * size;
+    T* to = out + b * size;
+    team.each(size, [=](std::int64_t j) { to[j] = from[j]; });
+  }
+};
+
+Shape with_batch(std::int64_t batch, const Shape& sample) {
+  Shape shape{batch};
+  for (std::int64_t extent : sample.extents()) shape.push_back(extent);
+  return shape;
+}
+
+}  // namespace
+
+Shape sample_shape(const data::Modality& modality) {
+  if (data::is_discrete(modality.kind)) return {modality.shape.numel(), modality.categories};
+  return network_shape(modality.shape);
+}
+
+ItemBatch make_item_batch(const data::Modality& modality, std::int64_t batch) {
+  ItemBatch out{Tensor::empty(with_batch(batch, sample_shape(modality))), {}};
+  if (data::is_discrete(modality.kind))
+    out.tokens = Tensor::empty({batch, modality.shape.numel()}, DType::i32);
+  return out;
+}
+
+void one_hot(const Tensor& tokens, const Tensor& out) {
+  const std::int64_t categories = out.shape()[-1];
+  for_each(out.device(), out.numel(), OneHot{out.ptr<float>(), tokens.ptr<std::int32_t>(), categories});
+}
+
+void fill_items(const data::Split& split, int modality, const data::Modality& info,
+                std::span<const std::int32_t> items, const ItemBatch& out) {
+  if (data::is_discrete(info.kind)) {
+    split.gather_tokens(modality, items, out.tokens.span<std::int32_t>());
+    one_hot(out.tokens, out.x);
+  } else {
+    split.gather(modality, items, out.x.span<float>());
+  }
+}
+
+std::vector<std::int32_t> items_to_draw(const data::Split& split, int modality, StageSampling sampling,
+                                        bool labelled) {
+  std::vector<std::int32_t> pool;
+  const auto labels = split.item_labels(modality);
+  const auto take = [&](std::int32_t item) {
+    if (item >= 0 && (!labelled || labels[static_cast<std::size_t>(item)] >= 0)) pool.push_back(item);
+  };
+  if (sampling == StageSampling::items) {
+    for (std::int64_t i = 0; i < split.num_items(modality); ++i) take(static_cast<std::int32_t>(i));
+  } else {
+    const auto samples = split.samples();
+    const std::size_t width =
+        samples.size() / static_cast<std::size_t>(std::max<std::int64_t>(1, split.num_samples()));
+    for (std::size_t row = 0; row < samples.size(); row += width)
+      take(samples[row + static_cast<std::size_t>(modality)]);
+  }
+  return pool;
+}
+
+ItemFeed::ItemFeed(const data::Split& split, int modality, const data::Modality& info, StageSampling sampling,
+                   bool labelled, std::int64_t batch, std::uint64_t seed)
+    : split_(split),
+      modality_(modality),
+      info_(info),
+      pool_(items_to_draw(split, modality, sampling, labelled)) {
+  MLD_CHECK_AS(ErrorKind::data, !pool_.empty(), "split '", split.name(), "', modality '", info.name, "': no ",
+               labelled ? "labelled " : "", "items to train on");
+  order_.emplace(static_cast<std::int64_t>(pool_.size()), batch, seed);
+}
+
+void ItemFeed::fill(std::int64_t step, const ItemBatch& out, const Tensor& labels) const {
+  std::vector<std::int32_t> items(static_cast<std::size_t>(batch()));
+  order_->rows(step, items);
+  for (std::int32_t& item : items) item = pool_[static_cast<std::size_t>(item)];
+  fill_items(split_, modality_, info_, items, out);
+  if (!labels.defined()) return;
+  const auto all = split_.item_labels(modality_);
+  for (std::int64_t b = 0; b < batch(); ++b)
+    labels.data<std::int32_t>()[b] = all[static_cast<std::size_t>(items[static_cast<std::size_t>(b)])];
+}
+
+bool ResidentItems::fits(const ItemFeed& feed, Device device) {
+  std::size_t room = std::numeric_limits<std::size_t>::max();
+  if constexpr (kCudaBuilt)
+    if (device.kind == DeviceKind::cuda) room = cuda::device_info(device.index).free_bytes / 2;
+  const std::int64_t items = feed.split_.num_items(feed.modality_);
+  return static_cast<std::size_t>(items * feed.info_.shape.numel()) * sizeof(float) <= room;
+}
+
+ResidentItems::ResidentItems(const ItemFeed& feed, Device device)
+    : order_(*feed.order_),
+      pool_(Tensor::from(feed.pool_, {static_cast<std::int64_t>(feed.pool_.size())}, device)) {
+  constexpr std::int64_t kChunk = 1024;
+  const bool discrete = data::is_discrete(feed.info_.kind);
+  const std::int64_t items = feed.split_.num_items(feed.modality_), size = feed.info_.shape.numel();
+  values_ = Tensor::empty({items, size}, discrete ? DType::i32 : DType::f32, device);
+  for (std::int64_t first = 0; first < items; first += kChunk) {
+    std::vector<std::int32_t> chunk(static_cast<std::size_t>(std::min(kChunk, items - first)));
+    std::iota(chunk.begin(), chunk.end(), static_cast<std::int32_t>(first));
+    const auto count = static_cast<std::int64_t>(chunk.size());
+    const Tensor host = Tensor::empty({count, size}, values_.dtype());
+    if (discrete)
+      feed.split_.gather_tokens(feed.modality_, chunk, host.span<std::int32_t>());
+    else
+      feed.split_.gather(feed.modality_, chunk, host.span<float>());
+    values_.rows(first, count).upload(host.raw());
+  }
+  const auto labels = feed.split_.item_labels(feed.modality_);
+  labels_ = Tensor::from(std::vector<std::int32_t>(labels.begin(), labels.end()), {items}, device);
+}
+
+void ResidentItems::gather(const StepState* state, const ItemBatch& out, const Tensor& labels) const {
+  const std::int64_t batch = order_.batch(), size = values_.shape()[1];
+  const Device device = values_.device();
+  const Tensor item = Tensor::empty({batch}, DType::i32, device);
+  const auto* const drawn = item.ptr<std::int32_t>();
+  for_each(device, batch,
+           DrawItem{state, order_, pool_.ptr<std::int32_t>(), labels_.ptr<std::int32_t>(),
+                    item.ptr<std::int32_t>(), labels.defined() ? labels.ptr<std::int32_t>() : nullptr});
+  if (!out.tokens.defined())
+    return for_each_row(device, batch, size,
+                        CopyItem<float>{values_.ptr<float>(), drawn, out.x.ptr<float>(), size});
+  for_each_row(
+      device, batch, size,
+      CopyItem<std::int32_t>{values_.ptr<std::int32_t>(), drawn, out.tokens.ptr<std::int32_t>(), size});
+  one_hot(out.tokens, out.x);
+}
+
+}  // namespace mld

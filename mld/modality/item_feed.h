@@ -1,0 +1,78 @@
+// Batches of one modality's items for stage 1 and for encoding: values as networks take them (channels last,
+// discrete data one-hot), in an order that is a function of (seed, step) alone, so that any step can be
+// resumed.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "data/store/batch_order.h"
+#include "data/store/store.h"
+#include "engine/core/tensor.h"
+#include "engine/runtime/step_state.h"
+#include "mld/config/config.h"
+
+namespace mld {
+
+// Shape of one sample as the networks take it: [H,W,C], [frames,mel,1], [n], or one-hot [n, categories].
+Shape sample_shape(const data::Modality& modality);
+
+// Items of a modality as a network input [B, sample_shape...]; for discrete data also the tokens i32 [B,n].
+struct ItemBatch {
+  Tensor x;
+  Tensor tokens;  // undefined for real-valued data
+};
+ItemBatch make_item_batch(const data::Modality& modality, std::int64_t batch);
+void fill_items(const data::Split& split, int modality, const data::Modality& info,
+                std::span<const std::int32_t> items, const ItemBatch& out);
+// One-hot values [B,n,K] of tokens i32 [B,n]; a hole (-1) is all zeros.
+void one_hot(const Tensor& tokens, const Tensor& out);
+
+// Items that a stage draws from, each as often as it is drawn in an epoch; items without a label are left out if
+// `labelled`. Empty if there is none.
+std::vector<std::int32_t> items_to_draw(const data::Split& split, int modality, StageSampling sampling,
+                                        bool labelled);
+
+class ResidentItems;
+
+class ItemFeed {
+ public:
+  // sampling items: every item once per epoch; pairs: items in the proportion in which they stand in samples.
+  // Items without a label are left out if `labelled`. A batch larger than what there is shrinks to it.
+  ItemFeed(const data::Split& split, int modality, const data::Modality& info, StageSampling sampling,
+           bool labelled, std::int64_t batch, std::uint64_t seed);
+
+  std::int64_t batch() const { return order_->batch(); }
+  std::int64_t steps_per_epoch() const { return order_->steps_per_epoch(); }
+  // Fills the batch of a step; labels i32 [B] may be undefined.
+  void fill(std::int64_t step, const ItemBatch& out, const Tensor& labels) const;
+
+ private:
+  friend class ResidentItems;
+  const data::Split& split_;
+  int modality_;
+  const data::Modality& info_;
+  std::vector<std::int32_t> pool_;  // what is drawn from
+  std::optional<data::BatchOrder> order_;
+};
+
+// What a feed draws from, kept on a device: a batch is then gathered by the step itself, from the step's
+// number in device memory, so that a recorded step needs nothing from the host.
+class ResidentItems {
+ public:
+  // Whether the device has room: half of what is free on a GPU.
+  static bool fits(const ItemFeed& feed, Device device);
+  ResidentItems(const ItemFeed& feed, Device device);
+  // The batch of step state->step, the same as ItemFeed::fill's; labels i32 [B] may be undefined.
+  void gather(const StepState* state, const ItemBatch& out, const Tensor& labels) const;
+
+ private:
+  data::BatchOrder order_;
+  Tensor values_;  // f32 [items, size], or tokens i32
+  Tensor pool_;    // i32: items that are drawn from
+  Tensor labels_;  // i32 [items]
+};
+
+}  // namespace mld

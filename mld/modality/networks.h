@@ -1,0 +1,66 @@
+// The autoencoders and classifiers of the benchmarks, layer by layer as the paper's code has them, and
+// generic ones for users' own data. Inputs are channels-last samples: images [H,W,C], spectrograms
+// [frames,mel,1], vectors [C].
+#pragma once
+
+#include <optional>
+
+#include "engine/core/tape.h"
+#include "mld/config/choices.h"
+#include "mld/modality/scaling.h"
+#include "nn/sequential.h"
+
+namespace mld {
+
+// Encoder x -> z [B,latent] and decoder z -> x^, trained together, alone (method.md section 2). Both work in
+// the units of `scaling`, absent where these are the data's; encode and decode take and give the data's.
+struct Autoencoder {
+  nn::Sequential encoder, decoder;
+  std::optional<Scaling> scaling = {};
+
+  Var encode(const Var& x, const nn::Context& context = {}) const {
+    return encoder(scaled(scaling, x), context);
+  }
+  Var decode(const Var& z, const nn::Context& context = {}) const {
+    return unscaled(scaling, decoder(z, context));
+  }
+  void visit(nn::Visitor& v) {
+    v("encoder", encoder);
+    v("decoder", decoder);
+    v("scaling", scaling);
+  }
+};
+
+// Classifier for coherence. `features` ends where the Frechet modality distance reads (metrics.md
+// section 2.1). Takes the data's units.
+struct Classifier {
+  nn::Sequential features, head;
+  std::optional<Scaling> scaling = {};
+
+  Var inner(const Var& x, const nn::Context& context = {}) const {
+    return features(scaled(scaling, x), context);
+  }
+  Var operator()(const Var& x, const nn::Context& context = {}) const {
+    return head(inner(x, context), context);
+  }
+  void visit(nn::Visitor& v) {
+    v("features", features);
+    v("head", head);
+    v("scaling", scaling);
+  }
+};
+
+// `shape`: of a sample in the store, [H,W,C], [frames,mel] or [C]. Throws ErrorKind::usage if the network
+// does not take that shape; mlp takes any, conv maps with sides divisible by 4.
+Autoencoder make_autoencoder(AutoencoderKind kind, const Shape& shape, std::int64_t latent);
+Classifier make_classifier(ClassifierKind kind, const Shape& shape, std::int64_t classes);  // not for `none`
+
+// For discrete data: one-hot samples [positions, categories] in, probabilities out.
+Autoencoder make_categorical_autoencoder(std::int64_t positions, std::int64_t categories,
+                                         std::int64_t latent);
+Classifier make_categorical_classifier(std::int64_t positions, std::int64_t categories, std::int64_t classes);
+
+// Shape the networks see: spectrograms [frames,mel] get a channel axis.
+Shape network_shape(const Shape& stored);
+
+}  // namespace mld

@@ -1,0 +1,51 @@
+// What lies where in a run directory:
+//   config.json                      the resolved configuration, every value
+//   dataset.json                     description of the data set trained on (modalities, ranges, classes)
+//   autoencoder.NAME.safetensors     one per modality: checkpoint while training, model afterwards
+//   classifier.NAME.safetensors      one per modality that has a classifier
+//   score.safetensors                score network with the latent statistics as buffers
+//   latents.safetensors              encodings of the training split (kept_latents.h)
+//   metrics.jsonl                    one line every run.log_every steps of every stage
+//   evaluation.json                  the last evaluation (mldctl eval)
+//   samplers.json                    the last comparison of samplers (mldctl bench-samplers)
+//   report.html                      for readers (mld/report/report.h)
+//   evaluation.old.json, samplers.old.json   those of the networks before some were trained on
+//   reused.json                      which files were taken over from which run, with their hashes
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include "data/store/description.h"
+#include "mld/config/config.h"
+
+namespace mld {
+
+struct RunFiles {
+  std::filesystem::path folder;
+
+  std::filesystem::path config() const { return folder / "config.json"; }
+  std::filesystem::path dataset() const { return folder / "dataset.json"; }
+  std::filesystem::path autoencoder(const std::string& modality) const {
+    return folder / ("autoencoder." + modality + ".safetensors");
+  }
+  std::filesystem::path classifier(const std::string& modality) const {
+    return folder / ("classifier." + modality + ".safetensors");
+  }
+  std::filesystem::path score() const { return folder / "score.safetensors"; }
+  std::filesystem::path latents() const { return folder / "latents.safetensors"; }
+  std::filesystem::path metrics() const { return folder / "metrics.jsonl"; }
+  std::filesystem::path evaluation() const { return folder / "evaluation.json"; }
+  std::filesystem::path samplers() const { return folder / "samplers.json"; }
+  std::filesystem::path old_evaluation() const { return folder / "evaluation.old.json"; }
+  std::filesystem::path old_samplers() const { return folder / "samplers.old.json"; }
+  std::filesystem::path reused() const { return folder / "reused.json"; }
+};
+
+// The saved configuration and description. ErrorKind::model if the folder holds no run.
+Config read_run_config(const RunFiles& files);
+data::Description read_run_dataset(const RunFiles& files);
+
+std::string read_text(const std::filesystem::path& path);  // ErrorKind::io
+
+}  // namespace mld

@@ -1,0 +1,370 @@
+#include "mld/study/sampler_bench.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "engine/random/philox.h"
+#include "mld/diffusion/sampling_record.h"
+#include "mld/evaluate/choice/row_draw.h"
+#include "mld/run/model_data.h"
+
+namespace mld {
+namespace {
+
+constexpr int kReplicates = 1000;
+constexpr std::uint64_t kResampleSeed = 0xb007;
+
+// Of each cluster the sum over samples and cells of the difference of right answers, and their number.
+struct PerCluster {
+  std::vector<double> difference, count;
+};
+
+PerCluster per_cluster(const std::vector<std::vector<std::int8_t>>& outcomes,
+                       const std::vector<std::vector<std::int8_t>>& reference,
+                       std::span<const std::int64_t> clusters) {
+  PerCluster out;
+  std::vector<std::size_t> place(clusters.size());  // of the cluster that begins with a row
+  for (std::size_t k = 0; k < clusters.size(); ++k) {
+    const auto first = static_cast<std::size_t>(clusters[k]);
+    if (first == k) {
+      place[k] = out.count.size();
+      out.difference.push_back(0);
+      out.count.push_back(0);
+    }
+    const std::size_t cluster = place[first];
+    for (std::size_t c = 0; c < outcomes.size(); ++c) {
+      if (outcomes[c][k] < 0) continue;
+      out.difference[cluster] += outcomes[c][k] - reference[c][k];
+      out.count[cluster] += 1;
+    }
+  }
+  return out;
+}
+
+std::vector<double> generated_distances(const Evaluation& e) {
+  std::vector<double> distances;
+  for (const QualityCell& q : e.quality)
+    if (!contains(q.given, q.target)) distances.push_back(q.distance.frechet);
+  return distances;
+}
+
+std::optional<double> geometric_ratio(const std::vector<double>& distances,
+                                      const std::vector<double>& reference) {
+  double sum = 0;
+  int cells = 0;
+  for (std::size_t k = 0; k < distances.size(); ++k) {
+    if (distances[k] <= 0 || reference[k] <= 0) continue;
+    sum += std::log(distances[k] / reference[k]);
+    ++cells;
+  }
+  if (cells == 0) return {};
+  return std::exp(sum / cells);
+}
+
+std::optional<double> mean_conditional(const Evaluation& e) {
+  if (e.conditional.empty()) return {};
+  double sum = 0;
+  for (const CoherenceCell& c : e.conditional) sum += c.coherence.value();
+  return sum / static_cast<double>(e.conditional.size());
+}
+
+using Outcomes = std::vector<std::vector<std::int8_t>>;
+Outcomes joint_part(const Outcomes& all) { return {all.begin(), all.begin() + 1}; }
+Outcomes conditional_part(const Outcomes& all) { return {all.begin() + 1, all.end()}; }
+bool any_labelled(const Outcomes& all) {
+  return std::ranges::any_of(
+      all, [](const auto& cell) { return std::ranges::any_of(cell, [](std::int8_t v) { return v >= 0; }); });
+}
+
+// "1", "0" and "-" of each sample.
+std::string text_of(const std::vector<std::int8_t>& outcomes) {
+  std::string text;
+  for (const std::int8_t v : outcomes) text += v < 0 ? '-' : v > 0 ? '1' : '0';
+  return text;
+}
+
+bool same_sampler(const SamplerOptions& a, const SamplerOptions& b) {
+  return schedule_record(a) == schedule_record(b);
+}
+
+void check_continues(const Model& model, const data::Store& store, const EvaluationOptions& options,
+                     const std::vector<SamplerOptions>& samplers, const SamplerBench& before) {
+  const nlohmann::json there = nlohmann::json::parse(before.reference.how);
+  const auto same = [&](const char* what, const auto& is, const auto& wanted) {
+    MLD_CHECK_AS(ErrorKind::busy, is == wanted, "bench-samplers: the comparison that is there has ", what,
+                 " ", is, ", not ", wanted, "; name another file with --out, or remove it");
+  };
+  same("configuration", there.at("run").at("config_hash").get<std::string>(), score_hash(model.config()));
+  same("seed of the run", there.at("run").at("seed").get<std::uint64_t>(), model.config().seed);
+  same("split", there.at("split").get<std::string>(), options.split);
+  same("seed of the samples", there.at("seed").get<std::uint64_t>(), options.sampling.seed);
+  const data::Split& split = evaluated_split(store, options.split);
+  same("N", there.at("samples").get<std::int64_t>(), samples_used(split, options));
+  const bool complete = std::ranges::all_of(samplers, [&](const SamplerOptions& s) {
+    return std::ranges::any_of(before.results,
+                               [&](const SamplerResult& r) { return same_sampler(r.sampler, s); });
+  });
+  if (!complete)
+    same("rows", there.value("rows", "the first"),
+         is_drawn(split, options.samples) ? std::string(kDrawnRows) : std::string("the first"));
+  if (const std::string data = store.description().fingerprint;
+      there.contains("fingerprint") && !data.empty())
+    same("data", there.at("fingerprint").get<std::string>(), data);
+  if (there.at("run").contains("weights_hash"))
+    same("weights", there.at("run").at("weights_hash").get<std::string>(), model.weights_hash());
+  same("data set", there.at("run").at("dataset").get<std::string>(), store.description().name);
+  for (int i = 0; i < model.modalities(); ++i)
+    if (const std::string& name = model.modality(i).name; model.has_classifier(i))
+      same("classifier", there.at("classifier_hash").value(name, "none"), model.classifier_hash(i));
+  same("reference", schedule_name(before.results.front().sampler), schedule_name(samplers.front()));
+}
+
+// What can be told only once something has been measured: the networks that distances rest on.
+void check_alike(const Evaluation& e, const BenchReference& reference) {
+  const auto extractors = [](const nlohmann::json& evaluation) {
+    std::vector<std::string> list;
+    for (const auto& q : evaluation.value("quality", nlohmann::json::array()))
+      if (const std::string hash = q.at("hash"); std::ranges::find(list, hash) == list.end())
+        list.push_back(hash);
+    return list;
+  };
+  bool alike =
+      e.outcomes.size() == reference.outcomes.size() &&
+      extractors(nlohmann::json::parse(to_json(e))) == extractors(nlohmann::json::parse(reference.how)) &&
+      generated_distances(e).size() == reference.distances.size();
+  for (std::size_t k = 0; alike && k < e.outcomes.size(); ++k)
+    alike = e.outcomes[k].size() == reference.outcomes[k].size();
+  MLD_CHECK_AS(
+      ErrorKind::busy, alike,
+      "bench-samplers: the comparison that is there rests on other cells or feature extractors; name "
+      "another file with --out, or remove it");
+}
+
+nlohmann::json json_of(const PairedDifference& d) {
+  return {{"value", d.value}, {"low95", d.low}, {"high95", d.high}};
+}
+
+// As listed; results that the list has not, at the end.
+void in_order(std::vector<SamplerResult>& results, const std::vector<SamplerOptions>& samplers) {
+  const auto rank = [&](const SamplerResult& r) {
+    return std::ranges::find_if(samplers,
+                                [&](const SamplerOptions& s) { return same_sampler(r.sampler, s); }) -
+           samplers.begin();
+  };
+  std::ranges::stable_sort(results, {}, rank);
+}
+
+// Throws the json library's exceptions unless all is there, and of the type, that a comparison is continued
+// by.
+void check_how(const nlohmann::json& how) {
+  const nlohmann::json& run = how.at("run");
+  for (const char* key : {"config_hash", "dataset"}) (void)run.at(key).get<std::string>();
+  (void)how.at("split").get<std::string>();
+  (void)how.at("samples").get<std::int64_t>();
+  for (const nlohmann::json* seed : {&how.at("seed"), &run.at("seed")}) (void)seed->get<std::uint64_t>();
+  (void)how.at("classifier_hash").get<std::map<std::string, std::string>>();
+  (void)run.value("weights_hash", "");
+  for (const char* key : {"rows", "fingerprint"}) (void)how.value(key, "");
+  for (const nlohmann::json& q : how.value("quality", nlohmann::json::array()))
+    (void)q.at("hash").get<std::string>();
+}
+
+}  // namespace
+
+std::vector<SamplerOptions> sampler_candidates() {
+  const auto make = [](SamplerMethod method, int steps, int jump, int resample) {
+    return SamplerOptions{.method = method, .schedule = {steps, jump, resample}};
+  };
+  using enum SamplerMethod;
+  std::vector<SamplerOptions> list{make(em, 250, 10, 10)};
+  for (const int steps : {10, 20, 50, 100, 250}) list.push_back(make(em, steps, 1, 1));
+  for (const int steps : {10, 20, 50}) list.push_back(make(dpm, steps, 1, 1));
+  for (const int steps : {5, 10, 25}) list.push_back(make(heun, steps, 1, 1));
+  for (const double churn : {1, 5, 20})
+    for (const int steps : {10, 20, 30, 50, 100}) {
+      list.push_back(make(dpm_sde, steps, 1, 1));
+      list.back().churn = churn;
+    }
+  return list;
+}
+
+PairedDifference paired_difference(const Outcomes& outcomes, const Outcomes& reference,
+                                   std::span<const std::int64_t> clusters) {
+  MLD_CHECK(!outcomes.empty() && outcomes.size() == reference.size() &&
+                outcomes.front().size() == reference.front().size() &&
+                outcomes.front().size() == clusters.size(),
+            "paired difference: ", outcomes.size(), " and ", reference.size(), " cells, ", clusters.size(),
+            " clusters");
+  const PerCluster of = per_cluster(outcomes, reference, clusters);
+  const std::size_t n = of.count.size();
+  const auto mean = [&](auto pick) {
+    double difference = 0, count = 0;
+    for (std::size_t k = 0; k < n; ++k) {
+      const std::size_t cluster = pick(k);
+      difference += of.difference[cluster];
+      count += of.count[cluster];
+    }
+    return count > 0 ? difference / count : 0;
+  };
+  std::vector<double> replicates;
+  for (std::uint32_t r = 0; r < kReplicates; ++r)
+    replicates.push_back(mean([&](std::size_t k) {
+      const Words words = draw(kResampleSeed, 0, r, static_cast<std::uint32_t>(k), 0);
+      return static_cast<std::size_t>(words.v[0] % n);
+    }));
+  std::sort(replicates.begin(), replicates.end());
+  return {mean([](std::size_t k) { return k; }), replicates[kReplicates / 40],
+          replicates[kReplicates - 1 - kReplicates / 40]};
+}
+
+SamplerBench bench_samplers(const Model& model, const data::Store& store, EvaluationOptions options,
+                            const std::vector<SamplerOptions>& samplers, const EvaluationProgress& progress,
+                            const std::function<void(const SamplerBench&, const SamplerResult&)>& done,
+                            const SamplerBench& before) {
+  options.metrics = {};
+  int classifiers = 0;
+  for (int i = 0; i < model.modalities(); ++i) classifiers += model.has_classifier(i);
+  MLD_CHECK_AS(ErrorKind::usage, classifiers >= 2,
+               "bench-samplers: the model needs classifiers of two modalities to measure coherence with");
+  SamplerBench bench = before;
+  if (!before.results.empty()) check_continues(model, store, options, samplers, before);
+  for (const SamplerOptions& sampler : samplers) {
+    const auto known = std::find_if(before.results.begin(), before.results.end(),
+                                    [&](const SamplerResult& r) { return same_sampler(r.sampler, sampler); });
+    if (known != before.results.end()) {
+      if (done) done(bench, *known);
+      continue;
+    }
+    options.sampling.sampler = sampler;
+    const std::string name = schedule_name(sampler);
+    const Evaluation e =
+        evaluate(model, store, options, [&](const std::string& what, std::int64_t at, std::int64_t total) {
+          return !progress || progress(name + ": " + what, at, total);
+        });
+    if (bench.results.empty()) bench.reference = {to_json(e), e.outcomes, generated_distances(e)};
+    check_alike(e, bench.reference);
+    const Outcomes& reference = bench.reference.outcomes;
+    SamplerResult result{
+        .sampler = sampler,
+        .network_calls = e.network_calls,
+        .joint = e.joint.all_equal.value(),
+        .joint_difference = paired_difference(joint_part(e.outcomes), joint_part(reference), e.clusters),
+        .conditional = mean_conditional(e),
+        .conditional_difference = {},
+        .distance_ratio = geometric_ratio(generated_distances(e), bench.reference.distances),
+        .distances = generated_distances(e),
+        .seconds = e.seconds};
+    if (result.conditional)
+      result.conditional_difference =
+          paired_difference(conditional_part(e.outcomes), conditional_part(reference), e.clusters);
+    bench.results.push_back(result);
+    in_order(bench.results, samplers);
+    if (done) done(bench, result);
+  }
+  return bench;
+}
+
+std::string table_heading() {
+  return "sampler               calls   joint %  difference             conditional %  difference            "
+         " "
+         "distance    s\n";
+}
+
+std::string table_line(const SamplerResult& r) {
+  char text[256];
+  const auto coherence = [&](double share, const PairedDifference& d) {
+    std::snprintf(text, sizeof text, "%7.2f  %+6.2f [%+6.2f, %+6.2f]", 100 * share, 100 * d.value,
+                  100 * d.low, 100 * d.high);
+    return std::string(text);
+  };
+  std::string conditional = "      - (no sample has a label)";
+  if (r.conditional) conditional = coherence(*r.conditional, r.conditional_difference);
+  conditional.resize(std::max<std::size_t>(conditional.size(), 32), ' ');
+  const std::string joint = coherence(r.joint, r.joint_difference);
+  std::string distance = "       -";
+  if (r.distance_ratio) {
+    std::snprintf(text, sizeof text, "x %6.3f", *r.distance_ratio);
+    distance = text;
+  }
+  std::snprintf(text, sizeof text, "%-20s %6lld   %s        %s   %s %5.0f\n",
+                schedule_name(r.sampler).c_str(), static_cast<long long>(r.network_calls), joint.c_str(),
+                conditional.c_str(), distance.c_str(), r.seconds);
+  return text;
+}
+
+std::string to_json(const SamplerBench& bench) {
+  nlohmann::json outcomes = nlohmann::json::array();
+  for (const auto& cell : bench.reference.outcomes) outcomes.push_back(text_of(cell));
+  nlohmann::json out{{"how", nlohmann::json::parse(bench.reference.how)},
+                     {"reference_outcomes", outcomes},
+                     {"reference_distances", bench.reference.distances},
+                     {"samplers", nlohmann::json::array()}};
+  for (const SamplerResult& r : bench.results) {
+    nlohmann::json one{{"schedule", schedule_record(r.sampler)},
+                       {"network_calls", r.network_calls},
+                       {"joint", r.joint},
+                       {"joint_difference", json_of(r.joint_difference)},
+                       {"distances", r.distances},
+                       {"seconds", r.seconds}};
+    if (r.distance_ratio) one["distance_ratio"] = *r.distance_ratio;
+    if (r.conditional) {
+      one["conditional"] = *r.conditional;
+      one["conditional_difference"] = json_of(r.conditional_difference);
+    }
+    out["samplers"].push_back(std::move(one));
+  }
+  return out.dump(1) + "\n";
+}
+
+SamplerBench parse_sampler_bench(const std::string& text, const std::string& where) {
+  try {
+    const nlohmann::json file = nlohmann::json::parse(text);
+    SamplerBench bench;
+    const nlohmann::json& how = file.at("how");
+    check_how(how);
+    bench.reference.how = how.dump();
+    for (const std::string cell : file.at("reference_outcomes")) {
+      auto& outcomes = bench.reference.outcomes.emplace_back();
+      for (const char c : cell)
+        outcomes.push_back(static_cast<std::int8_t>(c == '-' ? -1 : c == '1' ? 1 : 0));
+    }
+    file.at("reference_distances").get_to(bench.reference.distances);
+    const Outcomes& outcomes = bench.reference.outcomes;
+    const bool labelled = !outcomes.empty() && any_labelled(conditional_part(outcomes));
+    const auto difference = [](const nlohmann::json& j) {
+      return PairedDifference{j.at("value"), j.at("low95"), j.at("high95")};
+    };
+    for (const nlohmann::json& j : file.at("samplers")) {
+      const nlohmann::json& s = j.at("schedule");
+      SamplerOptions sampler{.method = parse_method(s.at("method")),
+                             .schedule = {s.at("steps"), s.at("jump"), s.at("resample")}};
+      if (s.contains("churn")) sampler.churn = s.at("churn");
+      if (s.contains("renoise")) sampler.renoise = Renoise::exact;
+      bench.results.push_back({.sampler = sampler,
+                               .network_calls = j.at("network_calls"),
+                               .joint = j.at("joint"),
+                               .joint_difference = difference(j.at("joint_difference")),
+                               .conditional = {},
+                               .conditional_difference = {},
+                               .distance_ratio = {},
+                               .distances = j.value("distances", std::vector<double>{}),
+                               .seconds = j.at("seconds")});
+      // Older files have a ratio of 1 where there are no distances, and 0 where no sample has a label.
+      const bool measured = !j.contains("distances") || !j.at("distances").empty();
+      if (measured && j.contains("distance_ratio"))
+        bench.results.back().distance_ratio = j.at("distance_ratio");
+      if (!labelled || !j.contains("conditional")) continue;
+      bench.results.back().conditional = j.at("conditional");
+      bench.results.back().conditional_difference = difference(j.at("conditional_difference"));
+    }
+    return bench;
+  } catch (const nlohmann::json::exception& error) {
+    fail(ErrorKind::data, where, ": not a comparison of samplers (", error.what(),
+         "); remove it to make a new one");
+  }
+}
+
+}  // namespace mld

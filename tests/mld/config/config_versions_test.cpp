@@ -1,0 +1,222 @@
+// What tells configurations apart, and what those of earlier versions and of the user's own data mean.
+#include <doctest/doctest.h>
+
+#include <map>
+
+#include "tests/expect_error.h"
+#include "tests/mld/config/config_sources.h"
+#include "tests/temp_folder.h"
+
+namespace {
+
+using mld::Config;
+using mld::ConfigSources;
+using mld::ErrorKind;
+using mld_test::contains;
+using mld_test::description;
+using mld_test::error_of;
+using mld_test::with;
+
+}  // namespace
+
+TEST_CASE("config: data of the user's own") {
+  ConfigSources sources;
+  std::string asked;
+  sources.describe = [&](const std::string& store) {
+    asked = store;
+    return description();
+  };
+  sources.settings = {"data.store=my/data", "modalities.sensor.latent=5"};
+  const Config config = mld::resolve_config(sources);
+  CHECK(asked == "my/data");
+  REQUIRE(config.modalities.size() == 4);
+  CHECK(config.modalities[0].autoencoder == mld::AutoencoderKind::conv);
+  CHECK(config.modalities[0].classifier == mld::ClassifierKind::conv);
+  CHECK(config.modalities[1].autoencoder == mld::AutoencoderKind::mlp);
+  CHECK(config.modalities[2].autoencoder == mld::AutoencoderKind::mlp);
+  CHECK(config.modalities[2].latent == 5);
+  CHECK(config.modalities[3].likelihood == mld::Likelihood::categorical);
+  std::int64_t latents = 0;
+  for (const auto& modality : config.modalities) latents += modality.latent;
+  CHECK(config.score.width >= latents);
+  CHECK(mld::parse_config(mld::to_json(config), "saved") == config);
+
+  asked.clear();
+  sources.preset = "digits";
+  sources.settings = {"data.store=my/data"};
+  CHECK(mld::resolve_config(sources).modalities.size() == 3);
+  CHECK(asked.empty());
+
+  mld::data::Description unlabelled = description();
+  unlabelled.classes = 0;
+  CHECK(mld::default_config(unlabelled).modalities[0].classifier == mld::ClassifierKind::none);
+}
+
+TEST_CASE("config: differences name the keys") {
+  CHECK(mld::differences(with({}), with({})).empty());
+  const auto list = mld::differences(with({"score.width=256"}), with({"modalities.svhn.latent=32"}));
+  REQUIRE(list.size() == 2);
+  CHECK(list[0].str() == "modalities.svhn.latent: 64, not 32");
+  CHECK(list[1] == mld::SettingDifference{"score.width", "256", "512"});
+  Config fewer = with({});
+  fewer.modalities.pop_back();
+  const auto missing = mld::differences(fewer, with({}));
+  REQUIRE(missing.size() == 1);
+  CHECK(missing[0].str() == "modalities: mnist, not mnist, svhn");
+}
+
+TEST_CASE("config: what a run was trained with beyond its preset") {
+  const auto beyond = [](const std::vector<std::string>& settings) {
+    return mld::settings_beyond_preset(with(settings), {});
+  };
+  CHECK(beyond({}).empty());
+  // Not what samples, logs or measures, and not the seed.
+  CHECK(beyond({"seed=3", "sampler.steps=50", "run.log_every=1", "threads=1",
+                "modalities.svhn.classifier_training.steps=7"})
+            .empty());
+  CHECK(beyond({"score.d=0.25", "model.kind=uni", "modalities.svhn.latent=32"}) ==
+        std::map<std::string, std::string>{
+            {"score.d", "0.25"}, {"model.kind", "\"uni\""}, {"modalities.svhn.latent", "32"}});
+
+  mld::data::Description own;
+  mld::data::Modality& v = own.modalities.emplace_back();
+  v.name = "v";
+  v.kind = mld::data::ModalityKind::vector;
+  v.shape = {8};
+  Config config = mld::default_config(own);
+  CHECK(mld::settings_beyond_preset(config, own).empty());
+  config.score.batch = 7;
+  CHECK(mld::settings_beyond_preset(config, own) == std::map<std::string, std::string>{{"score.batch", "7"}});
+}
+
+TEST_CASE("config: hashes follow what a stage depends on, and nothing else") {
+  const Config base = with({});
+  const auto changes = [&](const std::string& setting) {
+    const Config other = with({setting});
+    std::string stages;
+    if (mld::stage1_hash(base.modalities[1]) != mld::stage1_hash(other.modalities[1]))
+      stages += "autoencoder ";
+    if (mld::classifier_hash(base.modalities[1]) != mld::classifier_hash(other.modalities[1]))
+      stages += "classifier ";
+    if (mld::score_hash(base) != mld::score_hash(other)) stages += "score ";
+    return stages;
+  };
+  CHECK(changes("seed=1").empty());
+  CHECK(changes("threads=1").empty());
+  CHECK(changes("data.store=x").empty());
+  CHECK(changes("sampler.steps=100").empty());
+  CHECK(changes("run.log_every=1").empty());
+  CHECK(changes("score.width=256") == "score ");
+  CHECK(changes("score.lr=1") == "score ");
+  CHECK(changes("modalities.svhn.weight=2") == "score ");
+  CHECK(changes("modalities.svhn.latent=2") == "autoencoder score ");
+  CHECK(changes("stage1.steps=2") == "autoencoder score ");
+  CHECK(changes("modalities.mnist.stage1.steps=2") == "score ");
+  CHECK(changes("modalities.svhn.classifier=mlp") == "classifier ");
+  CHECK(changes("classifier_training.batch=2") == "classifier ");
+  // A setting younger than published hashes changes them only where it is used.
+  const Config neutral = with({"score.schedule_steps=0", "stage1.schedule_steps=0"});
+  CHECK(mld::score_hash(neutral) == mld::score_hash(base));
+  CHECK(mld::score_hash(with({"score.schedule_steps=9"})) != mld::score_hash(neutral));
+  CHECK(mld::stage1_hash(with({"stage1.schedule_steps=9"}).modalities[0]) !=
+        mld::stage1_hash(neutral.modalities[0]));
+  CHECK(mld::score_hash(base).size() == 16);
+  CHECK(mld::stage1_hash(base.modalities[0]) != mld::stage1_hash(base.modalities[1]));
+}
+
+TEST_CASE("config: a key that came later is no part of a hash while it stands at its default") {
+  CHECK(mld::score_hash(with({}, "digits")) == "ae07d3225f2b0933");
+  CHECK(mld::classifiers_hash(with({}, "digits")) == "590f954c9e8ab526");
+  CHECK(mld::score_hash(with({"model.kind=uni"}, "digits")) == "24322fdee1c6d73c");
+  CHECK(mld::score_hash(with({"model.kind=inpaint"}, "digits")) == "3763d38336c9c10d");
+  CHECK(mld::score_hash(with(
+            {"score.d=0.1", "modalities.mnist.stage1.final_lr=1e-05", "modalities.svhn.stage1.final_lr=1e-05",
+             "modalities.mnist.stage1.schedule=cosine", "modalities.svhn.stage1.schedule=cosine",
+             "modalities.mnist.stage1.steps=6000", "modalities.svhn.stage1.steps=10000",
+             "score.final_lr=1e-05", "score.lr=0.0015", "score.mults=[1]", "score.prediction=velocity",
+             "score.schedule=cosine", "score.steps=16000", "score.time_dim=128", "score.time_log_std=1.2",
+             "score.time_sampling=lognormal", "score.warmup=200", "score.width=256"})) == "e8d10f309d4d060a");
+  const mld::ModalityConfig image = with({}, "digits").modalities[0];
+  CHECK(mld::stage1_hash(image) == "27dfe936dcb3a88d");
+  CHECK(mld::classifier_hash(image) == "6887038b1be6d9b1");
+  for (const char* units : {"standard", "unit"}) {
+    const Config other = with({std::string("modalities.image.units=") + units}, "digits");
+    CHECK(mld::stage1_hash(other.modalities[0]) != "27dfe936dcb3a88d");
+    CHECK(mld::classifier_hash(other.modalities[0]) != "6887038b1be6d9b1");
+    CHECK(mld::score_hash(other) != "ae07d3225f2b0933");
+  }
+  // A saved configuration says it all the same, and one from before has what was done then.
+  const Config standard = with({"modalities.image.units=standard"}, "digits");
+  CHECK(mld::parse_config(mld::to_json(standard), "x") == standard);
+  CHECK(contains(mld::to_json(with({}, "digits")), "\"units\": \"declared\""));
+  std::string before = mld::to_json(standard);
+  before.replace(before.find("\"units\": \"standard\","), 20, "");
+  CHECK(mld::parse_config(before, "x").modalities[0].units == mld::Units::declared);
+}
+
+TEST_CASE("config: a file that an earlier version saved means what it meant then") {
+  ConfigSources sources;
+  sources.settings = {"data.store=somewhere"};
+  sources.describe = [](const std::string&) { return description(); };
+  const Config now = mld::resolve_config(sources);
+  REQUIRE(now.modalities[2].units == mld::Units::standard);
+  const mld_test::TempFolder folder;
+  sources.file = folder / "config.json";
+  const auto units_with = [&](const std::string& file, std::vector<std::string> settings = {}) {
+    mld_test::write_bytes(folder / "config.json", file);
+    sources.settings = {"data.store=somewhere"};
+    sources.settings.insert(sources.settings.end(), settings.begin(), settings.end());
+    return mld::resolve_config(sources).modalities.back().units;
+  };
+  Config sensor = now;
+  sensor.modalities = {now.modalities[2]};
+  std::string before = mld::to_json(sensor);
+  CHECK(units_with(before) == mld::Units::standard);
+  before.replace(before.find("\"units\": \"standard\","), 20, "");
+  CHECK(units_with(before) == mld::Units::declared);
+  CHECK(units_with(before, {"modalities.sensor.units=unit"}) == mld::Units::unit);
+  CHECK(units_with(R"({"modalities": [{"name": "sensor", "latent": 4}]})") == mld::Units::standard);
+  CHECK(units_with(R"({"modalities": [{"name": "sensor", "units": "declared"}]})") == mld::Units::declared);
+  CHECK(units_with(R"({"score": {"width": 64}, "modalities": [{"name": "sensor", "autoencoder": "mlp"}]})") ==
+        mld::Units::standard);
+}
+
+TEST_CASE("config: without a preset vectors are standardised, and ranges other than [0,1] mapped to it") {
+  mld::data::Description d = description();
+  d.modalities[0].range = {0, 1};
+  d.modalities[1].range = {-1, 1};
+  const auto unit_of = [&](std::size_t i) { return mld::default_config(d).modalities[i].units; };
+  CHECK(unit_of(0) == mld::Units::declared);
+  CHECK(unit_of(1) == mld::Units::unit);
+  CHECK(unit_of(2) == mld::Units::standard);
+  CHECK(unit_of(3) == mld::Units::declared);
+  d.modalities[0].range = {0, 255};
+  CHECK(unit_of(0) == mld::Units::unit);
+  d.modalities[2].pen_path = true;
+  d.modalities[2].range = {-3, 5};
+  CHECK(unit_of(2) == mld::Units::declared);
+  for (const mld::Preset& preset : mld::presets())
+    for (const mld::ModalityConfig& m : with({}, std::string(preset.name)).modalities)
+      CHECK(m.units == mld::Units::declared);
+}
+
+TEST_CASE("config: a run of before keeps the units that were the default then") {
+  ConfigSources sources;
+  sources.settings = {"data.store=somewhere"};
+  sources.describe = [](const std::string&) { return description(); };
+  Config earlier = mld::resolve_config(sources);
+  const Config now = earlier;
+  CHECK(now.modalities[2].units == mld::Units::standard);
+  CHECK(now.modalities[0].units == mld::Units::declared);
+  earlier.modalities[2].units = mld::Units::declared;
+  std::swap(earlier.modalities[0], earlier.modalities[2]);  // modalities are known by name
+  sources.earlier = earlier;
+  Config expected = now;
+  expected.modalities[2].units = mld::Units::declared;
+  CHECK(mld::resolve_config(sources) == expected);
+  sources.settings.push_back("modalities.sensor.units=standard");
+  CHECK(mld::resolve_config(sources) == now);
+  sources.settings.pop_back();
+  sources.earlier->modalities.erase(sources.earlier->modalities.begin());  // not known then
+  CHECK(mld::resolve_config(sources) == now);
+}
