@@ -4,11 +4,13 @@
 
 namespace mld::nn {
 
-TrainStep::TrainStep(ParameterStore& store, std::uint64_t seed, LrPlan plan, AdamOptions adam, Loss loss)
+TrainStep::TrainStep(ParameterStore& store, std::uint64_t seed, LrPlan plan, AdamOptions adam, Loss loss,
+                     Reduce reduce)
     : store_(store),
       counter_(seed, plan, adam.beta1, adam.beta2, store.options().device),
       adam_(store, adam, counter_.ptr()),
       loss_(std::move(loss)),
+      reduce_(std::move(reduce)),
       step_(store.options().device, [this] { run(); }) {}
 
 void TrainStep::run() {
@@ -19,6 +21,7 @@ void TrainStep::run() {
     tape.backward(loss, counter_.judge(loss.value));
   }
   store_.finish_backward();
+  if (reduce_) reduce_(store_.grad());
   adam_.step();
   store_.finish_step(counter_);
 }

@@ -19,7 +19,11 @@ class TrainStep {
   // `state`. The same calls with the same shapes and addresses must happen every time, as they may be
   // recorded and replayed: what varies (the batch) is to be found in memory that `before` fills.
   using Loss = std::function<Var(const StepState* state)>;
-  TrainStep(ParameterStore& store, std::uint64_t seed, LrPlan plan, AdamOptions adam, Loss loss);
+  // Between the end of backward and Adam: makes of the gradients (the store's arena) those of the whole batch,
+  // where other processes compute other rows of it. It is recorded with the rest of the step.
+  using Reduce = std::function<void(const Tensor& gradients)>;
+  TrainStep(ParameterStore& store, std::uint64_t seed, LrPlan plan, AdamOptions adam, Loss loss,
+            Reduce reduce = {});
   TrainStep(const TrainStep&) = delete;
   TrainStep& operator=(const TrainStep&) = delete;
 
@@ -40,6 +44,7 @@ class TrainStep {
   StepCounter counter_;
   AdamEma adam_;
   Loss loss_;
+  Reduce reduce_;
   CapturedStep step_;
 };
 

@@ -30,7 +30,7 @@ void run(const Options& o) {
                             .sampling = o.sampler.apply(sample_settings(model.config())),
                             .metrics = parse_metrics(o.metrics),
                             .given_sets = o.given_sets,
-                            .generate = !o.ceilings && model.has_score(),
+                            .generate = !o.ceilings && model.generates(),
                             .weights = o.weights};
   // Opened first, so that a place that cannot be written is known before the work.
   std::filesystem::path file = o.out;

@@ -21,10 +21,10 @@ void add_export(CLI::App& app) {
     const Model model = open_model(o->run);
     model.save(o->file);
     for (int i = 0; i < model.modalities(); ++i)
-      if (!model.has_autoencoder(i))
+      if (!model.reconstructs(i))
         std::fprintf(stderr, "note: the autoencoder of '%s' is not trained yet and not in the file\n",
                      model.modality(i).name.c_str());
-    if (!model.has_score())
+    if (!model.generates())
       std::fprintf(stderr,
                    "note: the score network is not trained yet and not in the file: it draws no samples\n");
     std::fprintf(stderr, "wrote %s, %lld parameters\n", o->file.c_str(),

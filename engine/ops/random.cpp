@@ -54,15 +54,20 @@ void check_row_size(const char* op, const Tensor& t, i64 elements) {
             kLimit, ")");
 }
 
+void check_rows(const char* op, const DrawKey& key, i64 count) {
+  constexpr i64 kMaxRow = std::numeric_limits<std::uint32_t>::max();
+  MLD_CHECK(key.first_row >= 0 && key.first_row <= kMaxRow - count, op, ": ", count, " rows from ",
+            key.first_row, " on do not fit into 32 bits");
+}
+
 template <class T, class F>
 struct Fill {
   T* out;
   i64 size;  // of a row
   DrawKey key;
-  i64 first_row;
   const std::int32_t* rows;  // or null
   F values;
-  MLD_HD i64 row(i64 b) const { return rows ? rows[b] : first_row + b; }
+  MLD_HD i64 row(i64 b) const { return rows ? rows[b] : key.first_row + b; }
 };
 
 template <class T, class F>
@@ -94,24 +99,20 @@ struct FillBlock {
 };
 
 template <class F>
-void fill(const char* op, const Tensor& out, const DrawKey& key, i64 first_row, const Tensor& rows,
-          F values) {
+void fill(const char* op, const Tensor& out, const DrawKey& key, const Tensor& rows, F values) {
   check::defined(op, "out", out);
   MLD_CHECK(out.shape().rank() >= 1, op, ": out needs an axis of rows");
   const i64 count = out.shape()[0], size = out.shape().product(1, out.shape().rank());
-  constexpr i64 kMaxRow = std::numeric_limits<std::uint32_t>::max();
-  MLD_CHECK(first_row >= 0 && first_row <= kMaxRow - count, op, ": rows from ", first_row, " on for ",
-            out.shape(), " do not fit into 32 bits");
+  check_rows(op, key, count);
   check_row_size(op, out, size);
   if (rows.defined()) {
     MLD_CHECK(rows.dtype() == DType::i32 && rows.device() == out.device() && rows.shape() == Shape({count}),
               op, ": ", check::describe("rows", rows), " must be i32 [", count, "] on the device of ",
               check::describe("out", out));
-    MLD_CHECK(first_row == 0, op, ": first_row has no meaning together with rows");
+    MLD_CHECK(key.first_row == 0, op, ": first_row has no meaning together with rows");
   }
   dispatch_float(out.dtype(), op, [&]<class T>() {
-    const Fill<T, F> f{
-        out.ptr<T>(), size, key, first_row, rows.defined() ? rows.ptr<std::int32_t>() : nullptr, values};
+    const Fill<T, F> f{out.ptr<T>(), size, key, rows.defined() ? rows.ptr<std::int32_t>() : nullptr, values};
     if (out.device().kind == DeviceKind::cuda)
       return gpu::for_each(out.device(), count * blocks_of(size), FillBlock<T, F>{f, blocks_of(size)});
     for_each_host_row(out.device(), count, size * kDrawCost, FillRow<T, F>{f});
@@ -136,7 +137,7 @@ struct DropoutSample {
   void operator()(i64 sample) const {
     const Dropout<T> d = drop;
     float* const u = Scratch<float>(1, d.size)[0];
-    draw_row(d.key, static_cast<std::uint32_t>(sample), d.size, Uniforms{}, u);
+    draw_row(d.key, static_cast<std::uint32_t>(d.key.first_row + sample), d.size, Uniforms{}, u);
     for (i64 s = 0; s < d.repeats; ++s) {
       const T* from = d.in + (sample * d.repeats + s) * d.size;
       T* to = d.out + (sample * d.repeats + s) * d.size;
@@ -154,7 +155,7 @@ struct DropoutBlock {
   MLD_HD void operator()(i64 i) const {
     const Dropout<T> d = drop;
     const i64 row = i / blocks, block = i % blocks, first = row * d.size + 4 * block;
-    const Floats u = uniform4(draw_block(d.key, row / d.repeats, block));
+    const Floats u = uniform4(draw_block(d.key, d.key.first_row + row / d.repeats, block));
     each_of_block(block, d.size, [=](int e) { d.out[first + e] = d.value(u.v[e], d.in[first + e]); });
   }
 };
@@ -173,12 +174,12 @@ void apply_dropout(const Tensor& in, double p, const DrawKey& key, i64 repeats, 
 
 }  // namespace
 
-void fill_normal(const Tensor& out, DrawKey key, i64 first_row, const Tensor& rows) {
-  fill("fill_normal", out, key, first_row, rows, Normals{});
+void fill_normal(const Tensor& out, DrawKey key, const Tensor& rows) {
+  fill("fill_normal", out, key, rows, Normals{});
 }
 
-void fill_uniform(const Tensor& out, DrawKey key, i64 first_row, const Tensor& rows) {
-  fill("fill_uniform", out, key, first_row, rows, Uniforms{});
+void fill_uniform(const Tensor& out, DrawKey key, const Tensor& rows) {
+  fill("fill_uniform", out, key, rows, Uniforms{});
 }
 
 Var dropout(const Var& x, double p, DrawKey key, bool channels) {
@@ -191,6 +192,7 @@ Var dropout(const Var& x, double p, DrawKey key, bool channels) {
   const i64 repeats = channels ? s.product(1, s.rank() - 1) : 1;
   MLD_CHECK(repeats > 0, "dropout: x ", s, " has an empty axis");
   check_row_size("dropout", x.value, s.product(1, s.rank()) / repeats);
+  check_rows("dropout", key, s[0]);
   Var y = Tensor::empty(s, x.dtype(), x.device());
   apply_dropout(x.value, p, key, repeats, y.value);
   if (!needs_grad(x)) return y;

@@ -19,16 +19,16 @@ struct DrawKey {
   std::uint32_t step = 0;
   std::uint32_t site = 0;
   const std::int32_t* step_at = nullptr;  // if set, the step is read from it when the work runs
+  std::int64_t first_row = 0;             // of the draw: what row 0 of the tensor is
 };
 
-// out [B,...]: row b of the tensor is row `first_row + b` of the draw, or rows[b] if given (i32 [B], on the
+// out [B,...]: row b of the tensor is row `key.first_row + b` of the draw, or rows[b] if given (i32 [B], on the
 // device of out). Values of a row do not depend on the other rows.
-void fill_normal(const Tensor& out, DrawKey key, std::int64_t first_row = 0, const Tensor& rows = {});
-void fill_uniform(const Tensor& out, DrawKey key, std::int64_t first_row = 0,
-                  const Tensor& rows = {});  // [0,1)
+void fill_normal(const Tensor& out, DrawKey key, const Tensor& rows = {});
+void fill_uniform(const Tensor& out, DrawKey key, const Tensor& rows = {});  // [0,1)
 
 // Zeroes elements (or, with `channels`, whole channels: the last axis of a sample) with probability p and
-// scales the others by 1/(1-p). Row = index along the first axis.
+// scales the others by 1/(1-p). Row = key.first_row + index along the first axis.
 Var dropout(const Var& x, double p, DrawKey key, bool channels = false);
 
 }  // namespace mld

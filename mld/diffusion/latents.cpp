@@ -36,6 +36,22 @@ struct Destandardise {
   }
 };
 
+struct CopyColumns {
+  const float* from;
+  float* to;
+  std::int64_t from_width, to_width, from_first, to_first, count;
+  MLD_HD void operator()(std::int64_t i) const {
+    to[i / count * to_width + to_first + i % count] = from[i / count * from_width + from_first + i % count];
+  }
+};
+
+void copy_columns(const Tensor& from, std::int64_t from_first, const Tensor& to, std::int64_t to_first,
+                  std::int64_t count) {
+  for_each(from.device(), from.shape()[0] * count,
+           CopyColumns{from.ptr<float>(), to.ptr<float>(), from.shape()[1], to.shape()[1], from_first,
+                       to_first, count});
+}
+
 Tensor axes_of(const LatentStats& stats, const LatentLayout& layout, int i) {
   const std::int64_t dim = layout.dims[static_cast<std::size_t>(i)];
   return stats.axes.rows(layout.squares(i), dim * dim).reshape({dim, dim});
@@ -56,6 +72,20 @@ std::int64_t LatentLayout::squares(int modalities) const {
   for (int i = 0; i < modalities; ++i)
     sum += dims[static_cast<std::size_t>(i)] * dims[static_cast<std::size_t>(i)];
   return sum;
+}
+
+Tensor LatentLayout::slice(const Tensor& z, int i) const {
+  const auto k = static_cast<std::size_t>(i);
+  const Tensor part = Tensor::empty({z.shape()[0], dims[k]}, DType::f32, z.device());
+  copy_columns(z, offsets[k], part, 0, dims[k]);
+  return part;
+}
+
+void LatentLayout::set_slice(const Tensor& z, int i, const Tensor& part) const {
+  const auto k = static_cast<std::size_t>(i);
+  MLD_CHECK(part.shape() == Shape({z.shape()[0], dims[k]}), "latents: ", part.shape(), " for modality ", i,
+            " of ", z.shape());
+  copy_columns(part, 0, z, offsets[k], dims[k]);
 }
 
 LatentStore::LatentStore(LatentLayout layout, std::vector<Tensor> latents, Tensor samples)

@@ -20,6 +20,8 @@ struct LatentLayout {
   explicit LatentLayout(std::vector<std::int64_t> dims_of_modalities = {});
   int modalities() const { return static_cast<int>(dims.size()); }
   std::int64_t squares(int modalities) const;  // sum of D_i^2 over the first ones
+  Tensor slice(const Tensor& z, int i) const;  // [N,total] -> [N,D_i], a copy; on any device
+  void set_slice(const Tensor& z, int i, const Tensor& part) const;  // the inverse
 };
 
 // z_standard = (z - mean) / std for each coordinate of the concatenated vector (method.md section 3). With

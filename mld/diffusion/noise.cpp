@@ -5,7 +5,7 @@
 namespace mld {
 
 void PhiloxNoise::normal(const Tensor& out, std::uint32_t site, const Tensor& step, const Tensor& rows) {
-  fill_normal(out, DrawKey{.seed = seed_, .site = site, .step_at = step.ptr<std::int32_t>()}, 0, rows);
+  fill_normal(out, DrawKey{.seed = seed_, .site = site, .step_at = step.ptr<std::int32_t>()}, rows);
 }
 
 void RecordedNoise::normal(const Tensor& out, std::uint32_t, const Tensor&, const Tensor&) {

@@ -47,8 +47,9 @@ StoreView view(const LatentStore& store, const ScoreBatchOptions& options) {
   return v;
 }
 
-struct DrawRow {  // choices of one row of the batch
+struct DrawRow {  // choices of one row
   const StepState* state;
+  std::int64_t first;  // global row of row 0
   StoreView store;
   data::BatchOrder order;
   std::uint64_t seed;
@@ -60,8 +61,8 @@ struct DrawRow {  // choices of one row of the batch
   float* t;
 
   MLD_HD void operator()(std::int64_t b) const {
-    sample[b] = static_cast<std::int32_t>(order.row(state->step, b));
-    const auto row = static_cast<std::uint32_t>(b), step32 = static_cast<std::uint32_t>(state->step);
+    sample[b] = static_cast<std::int32_t>(order.row(state->step, first + b));
+    const auto row = static_cast<std::uint32_t>(first + b), step32 = static_cast<std::uint32_t>(state->step);
     const Words subset = draw(seed, kSiteSubset, step32, per_batch ? 0 : row, 0);
     conditioning[b] = static_cast<std::int32_t>(
         draw_conditioning(store.present(sample[b]), d, u01(subset.v[0]), u01(subset.v[1])));
@@ -128,12 +129,14 @@ struct PerturbRow {
 
 }  // namespace
 
-ScoreBatcher::ScoreBatcher(LatentStore latents, ScoreBatchOptions options, std::uint64_t seed)
+ScoreBatcher::ScoreBatcher(LatentStore latents, ScoreBatchOptions options, std::uint64_t seed,
+                           const data::Shard& shard)
     : latents_(std::move(latents)),
       options_(std::move(options)),
       order_(latents_.num_samples(), options_.batch, seed),
+      rows_(shard.of(order_.batch())),
       seed_(seed),
-      times_(options_.kind == ModelKind::uni ? latents_.layout().modalities() : 1),
+      times_(options_.variant.independent_times ? latents_.layout().modalities() : 1),
       device_(latents_.samples().device()) {
   MLD_CHECK(latents_.layout().modalities() <= kMaxModalities, "score training: at most ", kMaxModalities,
             " modalities");
@@ -145,15 +148,16 @@ ScoreBatcher::ScoreBatcher(LatentStore latents, ScoreBatchOptions options, std::
 }
 
 BatchDraw ScoreBatcher::draw(const StepState* state) const {
-  const std::int64_t batch = options_.batch;
+  const std::int64_t batch = rows_.count;
   BatchDraw out{Tensor::empty({batch}, DType::i32, device_), Tensor::empty({batch}, DType::i32, device_),
                 Tensor::empty({batch, times_}, DType::f32, device_),
                 Tensor::empty({batch, latents_.layout().total}, DType::f32, device_)};
   const DrawRow f{state,
+                  rows_.first,
                   view(latents_, options_),
                   order_,
                   seed_,
-                  options_.kind == ModelKind::mld ? options_.d : 1,
+                  options_.variant.conditions ? options_.d : 1,
                   options_.subsets == SubsetDraw::per_batch,
                   options_.time,
                   static_cast<int>(times_),
@@ -161,13 +165,13 @@ BatchDraw ScoreBatcher::draw(const StepState* state) const {
                   out.conditioning.ptr<std::int32_t>(),
                   out.time.ptr<float>()};
   for_each(device_, batch, f);
-  fill_normal(out.noise, DrawKey{.state = state, .site = kSiteNoise});
+  fill_normal(out.noise, DrawKey{.state = state, .site = kSiteNoise, .first_row = rows_.first});
   return out;
 }
 
 ScoreBatch ScoreBatcher::perturb(const BatchDraw& draw) const {
   const std::int64_t batch = draw.sample.shape()[0], total = latents_.layout().total;
-  const bool scalar_tau = options_.kind == ModelKind::inpaint;
+  const bool scalar_tau = options_.variant.one_time;
   const std::int64_t modalities = scalar_tau ? 1 : latents_.layout().modalities();
   ScoreBatch out{Tensor::empty({batch, total}, DType::f32, device_),
                  Tensor::empty({batch, modalities}, DType::f32, device_),

@@ -12,16 +12,17 @@
 #include "mld/config/choices.h"
 #include "mld/diffusion/latents.h"
 #include "mld/diffusion/time_sampling.h"
+#include "mld/diffusion/variant.h"
 
 namespace mld {
 
 struct ScoreBatchOptions {
-  std::int64_t batch = 128;
-  double d = 0.5;  // probability that everything is diffused
+  std::int64_t batch = 128;  // global rows
+  double d = 0.5;            // probability that everything is diffused
   SubsetDraw subsets = SubsetDraw::per_sample;
   TimeDistribution time = {};
   Prediction prediction = Prediction::noise;
-  ModelKind kind = ModelKind::mld;  // inpaint and uni draw no conditioning sets; uni a time per modality
+  Variant variant = {};
   std::vector<double> modality_weights = {};  // w_i, 1 if empty
 };
 
@@ -44,10 +45,11 @@ struct ScoreBatch {
 
 class ScoreBatcher {
  public:
-  // Shares the memory of the latents.
-  ScoreBatcher(LatentStore latents, ScoreBatchOptions options, std::uint64_t seed);
+  // Shares the memory of the latents. Of each batch it draws the rows of a shard.
+  ScoreBatcher(LatentStore latents, ScoreBatchOptions options, std::uint64_t seed,
+               const data::Shard& shard = {});
 
-  std::int64_t batch() const { return order_.batch(); }
+  const data::BatchRows& rows() const { return rows_; }
   std::int64_t steps_per_epoch() const { return order_.steps_per_epoch(); }
   // Draws the step that the state stands at, in device memory.
   BatchDraw draw(const StepState* state) const;
@@ -57,6 +59,7 @@ class ScoreBatcher {
   LatentStore latents_;
   ScoreBatchOptions options_;
   data::BatchOrder order_;
+  data::BatchRows rows_;
   std::uint64_t seed_;
   std::int64_t times_;  // drawn for each sample
   Device device_;

@@ -6,6 +6,7 @@
 #include "mld/config/config.h"
 #include "mld/diffusion/latents.h"
 #include "mld/diffusion/score_network.h"
+#include "mld/diffusion/variant.h"
 #include "nn/parameter.h"
 
 namespace mld {
@@ -22,12 +23,12 @@ struct ScoreModel {
   std::optional<nn::Buffer> latent_axes;  // [sum D_i^2], if the latents are turned into principal axes
 
   explicit ScoreModel(const Config& config)
-      : ScoreModel(config.score, config.model.kind, latent_layout(config)) {}
+      : ScoreModel(config.score, variant_of(config.model.kind), latent_layout(config)) {}
 
  private:
-  ScoreModel(const ScoreConfig& config, ModelKind kind, const LatentLayout& layout)
+  ScoreModel(const ScoreConfig& config, const Variant& variant, const LatentLayout& layout)
       : network({.dim = layout.total,
-                 .times = kind == ModelKind::inpaint ? 1 : layout.modalities(),
+                 .times = variant.one_time ? 1 : layout.modalities(),
                  .width = config.width,
                  .time_dim = config.time_dim,
                  .groups = config.groups,

@@ -62,7 +62,7 @@ class Evaluator {
         rows_(split_, column_, options.samples),
         given_sets_(parse_given_sets(options.given_sets, model.names())),
         pen_(PenPair::find(model)) {
-    check_metrics(options.metrics, model.config().model.kind);
+    check_metrics(options.metrics, model.method().answers());
     weights_folder(options.weights);  // checked even where no network is wanted
     if (options.metrics.quality) {
       extractors_ = make_extractors(model, options.weights, options.sampling.seed, result_.notes);
@@ -76,7 +76,7 @@ class Evaluator {
     measure_real();
     if (options_.generate) {
       result_.generated = true;
-      result_.network_calls = make_plan(options_.sampling.sampler).network_calls;
+      result_.network_calls = model_.method().network_calls(options_.sampling);
       const MetricChoice& metrics = options_.metrics;
       if (metrics.coherence || metrics.quality || metrics.memorisation) generate(0);
       for (const Subset given : given_sets_) {
@@ -113,7 +113,7 @@ class Evaluator {
     e.weights_hash = model_.weights_hash();
     describe_data();
     e.clusters = rows_.clusters(full_set(model_.modalities()));
-    if (!model_.has_score()) note("the run has no score network yet: only classifiers and autoencoders");
+    if (!model_.generates()) note("the run has no score network yet: only classifiers and autoencoders");
     for (const std::string& line : model_.remarks()) note(line);
     describe_sets();
     e.sampling = options_.sampling;
@@ -213,7 +213,7 @@ class Evaluator {
       for (int i = 0; i < modalities; ++i) {
         const auto k = static_cast<std::size_t>(i);
         const Tensor& x = rows.values[k];
-        const Tensor again = model_.has_autoencoder(i) ? model_.reconstruct(i, x) : Tensor();
+        const Tensor again = model_.reconstructs(i) ? model_.reconstruct(i, x) : Tensor();
         if (options_.metrics.coherence && model_.has_classifier(i)) {
           append(of_real[k], model_.classify(i, x));
           if (again.defined()) append(of_self[k], model_.classify(i, again));
@@ -224,7 +224,7 @@ class Evaluator {
           if (again.defined())
             add_features(extractors_[e], again, rows, Subset{1} << i, rows_.first_rows(i), self_features[e]);
         }
-        if (z_.defined()) model_.set_latent_slice(z_.rows(rows.first, rows.n), i, model_.encode(i, x));
+        if (z_.defined()) model_.layout().set_slice(z_.rows(rows.first, rows.n), i, model_.encode(i, x));
       }
       if (pen_ && options_.metrics.coherence) pen_->add(rows.values, complete(rows, full_set(modalities)));
       add_captions(rows.values, rows, full_set(modalities));
@@ -262,7 +262,7 @@ class Evaluator {
                       std::span<const std::int32_t> ids, const std::string& stream) {
     SampleSettings settings = options_.sampling;
     settings.seed = stage_seed(settings.seed, stream + subset_name(given, result_.modalities));
-    return model_.sample_latents(given, z, ids, settings, [&](std::int64_t done, std::int64_t total) {
+    return model_.sample(given, z, ids, settings, [&](std::int64_t done, std::int64_t total) {
       return !progress_ || progress_(what, done, total);
     });
   }
@@ -284,7 +284,7 @@ class Evaluator {
       for (int i = 0; i < model_.modalities(); ++i) {
         const auto k = static_cast<std::size_t>(i);
         if (contains(given, i)) continue;
-        values[k] = model_.decode(i, model_.latent_slice(z.rows(rows.first, rows.n), i));
+        values[k] = model_.decode(i, z.rows(rows.first, rows.n));
         if (options_.metrics.coherence && model_.has_classifier(i))
           append(predicted[k], model_.classify(i, values[k]));
         for (std::size_t e = 0; e < extractors_.size(); ++e)

@@ -45,24 +45,23 @@ void measure_gap(const Model& model, const MultiTimeScore& score, const Tensor& 
 
 void evaluate_information(const Model& model, const EvaluationRows& rows, const Tensor& z, std::uint64_t seed,
                           const Tell& tell, Evaluation& result) {
-  const ModelKind kind = model.config().model.kind;
-  if (kind == ModelKind::inpaint)
-    return result.note("mutual information is left out: an in-painting model has no conditional scores");
-  if (kind == ModelKind::uni)
-    result.note("mutual information and gap: a uni network has never seen a modality at time 0 exactly");
+  const Answers can = model.method().answers();
+  if (!can.no_information.empty())
+    return result.note("mutual information is left out: " + can.no_information);
+  if (!can.caution.empty()) result.note("mutual information and gap: " + can.caution);
   const Subset all = full_set(model.modalities());
   const auto latents = [&](std::int64_t most) { return rows_of(z, rows.draw(all, most, "information")); };
   const Tensor complete = latents(kInformation);
   if (complete.shape()[0] < 2) return result.note("mutual information is left out: no complete samples");
   const MultiTimeScore score = [&](const Tensor& r, const Tensor& tau) {
-    return model.noise_prediction(r, tau);
+    return model.method().noise_prediction(r, tau);
   };
   for (const Subset group : groups(model.modalities(), result))
     result.information.push_back(mutual_information(
         score, model.layout(), complete, group,
         {.seed = stage_seed(seed, "information/" + subset_name(group, result.modalities))},
         [&](std::int64_t done) { tell("mutual information", done, complete.shape()[0]); }));
-  if (kind == ModelKind::uni) measure_gap(model, score, latents(kGapSamples), seed, tell, result);
+  if (can.inpainting_gap) measure_gap(model, score, latents(kGapSamples), seed, tell, result);
 }
 
 }  // namespace mld

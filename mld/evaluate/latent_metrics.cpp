@@ -99,7 +99,7 @@ std::vector<DiversityCell> latent_diversity(const Model& model, Subset given, co
   std::vector<DiversityCell> cells;
   for (int i = 0; i < model.modalities(); ++i) {
     if (contains(given, i)) continue;
-    const Tensor part = model.latent_slice(drawn, i);
+    const Tensor part = model.layout().slice(drawn, i);
     double within = 0;
     for (std::int64_t c = 0; c < conditions; ++c)
       within += variance(part.rows(c * kDraws, kDraws)) / static_cast<double>(conditions);
@@ -126,7 +126,7 @@ std::vector<RobustnessPoint> latent_robustness(const Model& model, const Tensor&
       const Tensor noisy = add(affine(z.rows(first, n), a, 0), affine(noise, s, 0)).value;
       for (int i = 0; i < model.modalities(); ++i) {
         if (!model.has_classifier(i)) continue;
-        const auto more = model.classify(i, model.decode(i, model.latent_slice(noisy, i)));
+        const auto more = model.classify(i, model.decode(i, noisy));
         auto& all = predicted[static_cast<std::size_t>(i)];
         all.insert(all.end(), more.begin(), more.end());
       }
@@ -149,8 +149,8 @@ std::vector<MemorisationCell> latent_memorisation(const Model& model, const data
     const auto k = static_cast<std::size_t>(i);
     if (there[k].empty()) continue;
     const Tensor latents = encode_items(model, train, i, columns[k], tell);
-    const auto made = nearest(model.latent_slice(generated, i), latents);
-    auto unseen = nearest(model.latent_slice(rows_of(real, there[k]), i), latents);
+    const auto made = nearest(model.layout().slice(generated, i), latents);
+    auto unseen = nearest(model.layout().slice(rows_of(real, there[k]), i), latents);
     MemorisationCell cell{i, mean_root(made), mean_root(unseen), {}};
     std::sort(unseen.begin(), unseen.end());
     const double close = unseen[unseen.size() / 100];

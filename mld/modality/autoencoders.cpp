@@ -10,7 +10,7 @@
 namespace mld {
 namespace {
 
-constexpr std::int64_t kEncodeChunk = 512;
+constexpr std::int64_t kEncodeChunk = 512, kDeviceChunk = 256;
 
 void put_rows(Tensor& all, std::int64_t total, std::int64_t first, const Tensor& part) {
   if (!all.defined()) {
@@ -75,10 +75,10 @@ void apply_init(WeightInit init, const nn::Visitor& walked) {
 }
 
 Var reconstruction_loss(const ModalityConfig& config, const Autoencoder& net, const ItemBatch& batch,
-                        const nn::Context& context) {
+                        std::int64_t total, const nn::Context& context) {
   const Var x = scaled(net.scaling, batch.x);
   const Var output = net.decoder(net.encoder(x, context), context);
-  const double mean = 1.0 / static_cast<double>(output.shape()[0]);
+  const double mean = 1.0 / static_cast<double>(total);
   switch (config.likelihood) {
     case Likelihood::laplace:
       return l1(output, x.value, mean / config.scale);
@@ -102,6 +102,20 @@ Tensor encode_items(const Autoencoder& net, const data::Split& split, int modali
     put_rows(all, total, first, net.encode(batch.x.to(device)).value.to(kCpu));
   }
   return all;
+}
+
+Tensor map_on_device(const Tensor& x, Device device, const std::function<Tensor(const Tensor&)>& f) {
+  // On a GPU every new shape is planned anew by its libraries, so the last chunk is filled up.
+  const bool fill = device.kind == DeviceKind::cuda && x.shape()[0] > kDeviceChunk;
+  return map_rows(x, kDeviceChunk, [&](const Tensor& part) {
+    const std::int64_t rows = part.shape()[0];
+    if (!fill || rows == kDeviceChunk) return f(part.to(device)).to(kCpu);
+    Shape whole = part.shape();
+    whole[0] = kDeviceChunk;
+    const Tensor filled = Tensor::zeros(whole, part.dtype());
+    filled.rows(0, rows).copy_from(part);
+    return f(filled.to(device)).to(kCpu).rows(0, rows);
+  });
 }
 
 Tensor map_rows(const Tensor& x, std::int64_t chunk, const std::function<Tensor(const Tensor&)>& f) {

@@ -17,15 +17,18 @@ Classifier make_classifier(const ModalityConfig& config, const data::Modality& i
 // Changes how the weights of a network (not its biases and norms) start; before it is packed.
 void apply_init(WeightInit init, const nn::Visitor& walked);
 
-// Mean over the batch of -log p(x | reconstruction), summed over a sample's elements, in the units that the
-// network works in, without constants that have no gradient (method.md section 2). Shape [1].
+// What these rows add to the mean over a batch of `total` of -log p(x | reconstruction), summed over a sample's
+// elements, in the units that the network works in, without constants that have no gradient (method.md section 2). Shape [1].
 Var reconstruction_loss(const ModalityConfig& config, const Autoencoder& net, const ItemBatch& batch,
-                        const nn::Context& context);
+                        std::int64_t total, const nn::Context& context);
 
 // Encodings of all items of a split, [items, latent] on the cpu, not standardised; in inference mode.
 // `device` is the network's.
 Tensor encode_items(const Autoencoder& net, const data::Split& split, int modality,
                     const data::Modality& info, Device device);
+
+// f on chunks of x, each moved to the device that f's networks are on, results on the cpu.
+Tensor map_on_device(const Tensor& x, Device device, const std::function<Tensor(const Tensor&)>& f);
 
 // Applies f to row chunks of x and stacks the results: inference with bounded memory.
 Tensor map_rows(const Tensor& x, std::int64_t chunk, const std::function<Tensor(const Tensor&)>& f);

@@ -8,8 +8,8 @@ namespace mld {
 
 Batches::Batches(const ItemFeed& feed, const data::Modality& info, bool labelled, Device device,
                  bool resident)
-    : feed_(feed), items_(make_item_batch(info, feed.batch())) {
-  if (labelled) labels_ = Tensor::empty({feed.batch()}, DType::i32);
+    : feed_(feed), items_(make_item_batch(info, feed.rows().count)) {
+  if (labelled) labels_ = Tensor::empty({feed.rows().count}, DType::i32);
   if (device.kind == DeviceKind::cpu) return;
   std::vector<Tensor> targets;
   for (Tensor* t : {&items_.x, &items_.tokens, &labels_})

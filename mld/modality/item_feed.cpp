@@ -20,14 +20,15 @@ struct OneHot {
   }
 };
 
-// Place b of the batch: an item, and its label if there are any.
+// Row b: an item, and its label if there are any.
 struct DrawItem {
   const StepState* state;
   data::BatchOrder order;
+  std::int64_t first;  // global row of row 0
   const std::int32_t *pool, *labels;
   std::int32_t *item, *label;  // label may be null
   MLD_HD void operator()(std::int64_t b) const {
-    item[b] = pool[order.row(state->step, b)];
+    item[b] = pool[order.row(state->step, first + b)];
     if (label) label[b] = labels[item[b]];
   }
 };
@@ -101,7 +102,7 @@ std::vector<std::int32_t> items_to_draw(const data::Split& split, int modality, 
 }
 
 ItemFeed::ItemFeed(const data::Split& split, int modality, const data::Modality& info, StageSampling sampling,
-                   bool labelled, std::int64_t batch, std::uint64_t seed)
+                   bool labelled, std::int64_t batch, std::uint64_t seed, const data::Shard& shard)
     : split_(split),
       modality_(modality),
       info_(info),
@@ -109,16 +110,17 @@ ItemFeed::ItemFeed(const data::Split& split, int modality, const data::Modality&
   MLD_CHECK_AS(ErrorKind::data, !pool_.empty(), "split '", split.name(), "', modality '", info.name, "': no ",
                labelled ? "labelled " : "", "items to train on");
   order_.emplace(static_cast<std::int64_t>(pool_.size()), batch, seed);
+  rows_ = shard.of(order_->batch());
 }
 
 void ItemFeed::fill(std::int64_t step, const ItemBatch& out, const Tensor& labels) const {
-  std::vector<std::int32_t> items(static_cast<std::size_t>(batch()));
-  order_->rows(step, items);
+  std::vector<std::int32_t> items(static_cast<std::size_t>(rows_.count));
+  order_->rows(step, rows_.first, items);
   for (std::int32_t& item : items) item = pool_[static_cast<std::size_t>(item)];
   fill_items(split_, modality_, info_, items, out);
   if (!labels.defined()) return;
   const auto all = split_.item_labels(modality_);
-  for (std::int64_t b = 0; b < batch(); ++b)
+  for (std::int64_t b = 0; b < rows_.count; ++b)
     labels.data<std::int32_t>()[b] = all[static_cast<std::size_t>(items[static_cast<std::size_t>(b)])];
 }
 
@@ -132,6 +134,7 @@ bool ResidentItems::fits(const ItemFeed& feed, Device device) {
 
 ResidentItems::ResidentItems(const ItemFeed& feed, Device device)
     : order_(*feed.order_),
+      rows_(feed.rows_),
       pool_(Tensor::from(feed.pool_, {static_cast<std::int64_t>(feed.pool_.size())}, device)) {
   constexpr std::int64_t kChunk = 1024;
   const bool discrete = data::is_discrete(feed.info_.kind);
@@ -153,12 +156,12 @@ ResidentItems::ResidentItems(const ItemFeed& feed, Device device)
 }
 
 void ResidentItems::gather(const StepState* state, const ItemBatch& out, const Tensor& labels) const {
-  const std::int64_t batch = order_.batch(), size = values_.shape()[1];
+  const std::int64_t batch = rows_.count, size = values_.shape()[1];
   const Device device = values_.device();
   const Tensor item = Tensor::empty({batch}, DType::i32, device);
   const auto* const drawn = item.ptr<std::int32_t>();
   for_each(device, batch,
-           DrawItem{state, order_, pool_.ptr<std::int32_t>(), labels_.ptr<std::int32_t>(),
+           DrawItem{state, order_, rows_.first, pool_.ptr<std::int32_t>(), labels_.ptr<std::int32_t>(),
                     item.ptr<std::int32_t>(), labels.defined() ? labels.ptr<std::int32_t>() : nullptr});
   if (!out.tokens.defined())
     return for_each_row(device, batch, size,

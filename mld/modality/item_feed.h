@@ -40,13 +40,14 @@ class ResidentItems;
 class ItemFeed {
  public:
   // sampling items: every item once per epoch; pairs: items in the proportion in which they stand in samples.
-  // Items without a label are left out if `labelled`. A batch larger than what there is shrinks to it.
+  // Items without a label are left out if `labelled`. A batch larger than what there is shrinks to it. Of each
+  // batch it feeds the rows of a shard.
   ItemFeed(const data::Split& split, int modality, const data::Modality& info, StageSampling sampling,
-           bool labelled, std::int64_t batch, std::uint64_t seed);
+           bool labelled, std::int64_t batch, std::uint64_t seed, const data::Shard& shard = {});
 
-  std::int64_t batch() const { return order_->batch(); }
+  const data::BatchRows& rows() const { return rows_; }
   std::int64_t steps_per_epoch() const { return order_->steps_per_epoch(); }
-  // Fills the batch of a step; labels i32 [B] may be undefined.
+  // Fills the rows [B = rows().count] of a step; labels i32 [B] may be undefined.
   void fill(std::int64_t step, const ItemBatch& out, const Tensor& labels) const;
 
  private:
@@ -56,6 +57,7 @@ class ItemFeed {
   const data::Modality& info_;
   std::vector<std::int32_t> pool_;  // what is drawn from
   std::optional<data::BatchOrder> order_;
+  data::BatchRows rows_;
 };
 
 // What a feed draws from, kept on a device: a batch is then gathered by the step itself, from the step's
@@ -70,6 +72,7 @@ class ResidentItems {
 
  private:
   data::BatchOrder order_;
+  data::BatchRows rows_;
   Tensor values_;  // f32 [items, size], or tokens i32
   Tensor pool_;    // i32: items that are drawn from
   Tensor labels_;  // i32 [items]

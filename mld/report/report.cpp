@@ -67,7 +67,7 @@ class Reporter {
       : request_(request),
         progress_(progress),
         files_{request.run},
-        model_(Model::open(files_.folder, request.device)),
+        model_(Model::open(files_.folder, request.device, request.method)),
         gallery_({}, {}) {
     if (request.note)
       for (const std::string& line : model_.unchecked()) request.note(line);
@@ -147,7 +147,7 @@ class Reporter {
                {"Preset", c.preset.empty() ? "none" : c.preset},
                {"Seed", cat(c.seed)},
                {"Parameters", cat(model_.parameters())},
-               {"Score network", model_.has_score()
+               {"Score network", model_.generates()
                                      ? cat("width ", c.score.width, ", latents of ", model_.layout().total)
                                      : std::string("not trained yet")},
                {"d, share of joint diffusion", number(c.score.d)},
@@ -187,7 +187,7 @@ class Reporter {
     if (rows_.empty()) return "";
     std::string out;
     for (int i = 0; i < model_.modalities(); ++i) {
-      if (!model_.has_autoencoder(i)) continue;
+      if (!model_.reconstructs(i)) continue;
       tell("reconstructions", i, model_.modalities());
       const data::Modality& info = model_.info(i);
       const Values made = from_network(info, model_.reconstruct(i, load(i, rows_)));
@@ -245,7 +245,7 @@ class Reporter {
   }
 
   std::string samples() {
-    if (!model_.has_score()) return "";
+    if (!model_.generates()) return "";
     std::vector<Subset> sets = shown_subsets(model_.modalities());
     const std::size_t all = sets.size();
     if (rows_.empty()) sets.resize(1);
@@ -316,8 +316,9 @@ class Reporter {
     const std::string of = said(contents, {"run", "weights_hash"});
     if (!of.empty() && of != model_.weights_hash()) return other_weights(file, "mldctl eval");
     std::error_code unknown;
-    if (of.empty() && path_exists(files_.score()) &&
-        fs::last_write_time(file, unknown) < fs::last_write_time(files_.score(), unknown))
+    if (of.empty() && model_.generates() &&
+        fs::last_write_time(file, unknown) <
+            fs::last_write_time(files_.checkpoint(model_.method().stages().back()), unknown))
       return remark(
                  "evaluation.json is older than the score network in this run: if training went on since, "
                  "evaluate again.") +

@@ -23,6 +23,7 @@ struct ReportRequest {
   std::filesystem::path out = {};   // file to write; empty: RUN/report.html
   std::int64_t samples = 8;         // of each kind, 1 .. kMaxShown
   Device device = kCpu;
+  MethodFactory method = make_method;
   std::vector<std::pair<std::string, std::string>> environment = {};  // names and values, shown as they are
   std::function<void(const std::string&)> note = {};  // told what could not be checked of the run
 };

@@ -32,8 +32,8 @@ Tensor encode_conditions(const Model& model, Subset given, std::int64_t n, const
   const Tensor z = Tensor::zeros({n, model.layout().total});
   for (int i = 0; i < model.modalities(); ++i)
     if (contains(given, i))
-      model.set_latent_slice(z, i,
-                             model.encode(i, to_network(model.info(i), n, values.at(model.info(i).name))));
+      model.layout().set_slice(z, i,
+                               model.encode(i, to_network(model.info(i), n, values.at(model.info(i).name))));
   return z;
 }
 
@@ -77,14 +77,11 @@ void check_generate(const Model& model, std::int64_t n, const std::vector<std::s
   for (const std::string& name : wanted)
     MLD_CHECK_AS(ErrorKind::usage, contains(rest, model.modality(name)), "sample: '", name,
                  "' is wanted and given");
-  make_plan(settings.sampler);
+  model.method().network_calls(settings);  // refuses what cannot be
   const Subset decoded = wanted.empty() ? rest : subset_of(model, wanted);
-  for (int i = 0; i < model.modalities(); ++i)
-    if (contains(known | decoded, i))
-      MLD_CHECK_AS(ErrorKind::model, model.has_autoencoder(i), "the autoencoder of '", model.modality(i).name,
-                   "' has not been trained yet; continue the run with train --resume");
-  MLD_CHECK_AS(ErrorKind::model, model.has_score(),
-               "the score network has not been trained yet; continue the run with train --resume");
+  const std::string missing = model.missing(known | decoded);
+  MLD_CHECK_AS(ErrorKind::model, missing.empty(), missing,
+               " has not been trained yet; continue the run with train --resume");
 }
 
 void generate_each(const Model& model, std::int64_t n, const Conditions& given,
@@ -93,22 +90,21 @@ void generate_each(const Model& model, std::int64_t n, const Conditions& given,
   check_generate(model, n, names_of(given), wanted, settings);
   const Subset known = subset_of(model, names_of(given));
   const Subset decoded = wanted.empty() ? not_given(model, known) : subset_of(model, wanted);
-  LatentSampler sampler(model, known, settings, n);
-  const std::int64_t batches = (n - 1) / sampler.batch() + 1, calls = sampler.network_calls();
+  const auto sampler = model.method().sampler(known, settings, n);
+  const std::int64_t batches = (n - 1) / sampler.batch + 1, calls = sampler.network_calls;
   for (std::int64_t b = 0; b < batches; ++b) {
-    const std::int64_t first = b * sampler.batch(), count = std::min(sampler.batch(), n - first);
+    const std::int64_t first = b * sampler.batch, count = std::min(sampler.batch, n - first);
     Samples samples;
     for (const auto& [name, read] : given) samples[name] = read(first, count);
     std::vector<std::int32_t> ids(static_cast<std::size_t>(count));
     std::iota(ids.begin(), ids.end(), static_cast<std::int32_t>(first));
-    const Tensor latents =
-        sampler(encode_conditions(model, known, count, samples), ids, [&](std::int64_t done, std::int64_t) {
-          return !progress || progress(b * calls + done, batches * calls);
-        });
+    const Tensor draws = sampler.draw(encode_conditions(model, known, count, samples), ids,
+                                      [&](std::int64_t done, std::int64_t) {
+                                        return !progress || progress(b * calls + done, batches * calls);
+                                      });
     for (int i = 0; i < model.modalities(); ++i)
       if (contains(decoded, i))
-        samples[model.info(i).name] =
-            from_network(model.info(i), model.decode(i, model.latent_slice(latents, i)));
+        samples[model.info(i).name] = from_network(model.info(i), model.decode(i, draws));
     sink(first, count, samples);
   }
 }

@@ -18,6 +18,7 @@
 
 #include "data/store/description.h"
 #include "mld/config/config.h"
+#include "mld/config/stage_id.h"
 
 namespace mld {
 
@@ -26,13 +27,9 @@ struct RunFiles {
 
   std::filesystem::path config() const { return folder / "config.json"; }
   std::filesystem::path dataset() const { return folder / "dataset.json"; }
-  std::filesystem::path autoencoder(const std::string& modality) const {
-    return folder / ("autoencoder." + modality + ".safetensors");
+  std::filesystem::path checkpoint(const StageId& stage) const {
+    return folder / (stage.part() + ".safetensors");
   }
-  std::filesystem::path classifier(const std::string& modality) const {
-    return folder / ("classifier." + modality + ".safetensors");
-  }
-  std::filesystem::path score() const { return folder / "score.safetensors"; }
   std::filesystem::path latents() const { return folder / "latents.safetensors"; }
   std::filesystem::path metrics() const { return folder / "metrics.jsonl"; }
   std::filesystem::path evaluation() const { return folder / "evaluation.json"; }

@@ -27,7 +27,7 @@ void RunPart::load(nn::ParameterStore& store) const {
 
 std::optional<RunPart> open_part(const RunFiles& run, const StageId& id, const Config& config,
                                  const std::vector<ReusedFile>& reused) {
-  const std::filesystem::path path = id.file(run);
+  const std::filesystem::path path = run.checkpoint(id);
   if (!path_exists(path)) return {};
   SafetensorsFile file(path);
   StageRecord record = stage_record(path, nn::read_notes(file));
@@ -40,31 +40,27 @@ std::optional<RunPart> open_part(const RunFiles& run, const StageId& id, const C
   return RunPart{id, std::move(file), std::move(record), std::move(made_with)};
 }
 
-std::vector<RunPart> open_parts(const RunFiles& run, const Config& config, const std::string& fingerprint) {
+std::vector<RunPart> open_parts(const RunFiles& run, const std::vector<StageId>& stages, const Config& config,
+                                const std::string& fingerprint) {
   const std::vector<ReusedFile> reused = recorded_files(run);
   std::vector<RunPart> parts;
-  const auto add = [&](const StageId& id) {
+  for (const StageId& id : stages)
     if (auto part = open_part(run, id, config, reused)) parts.push_back(std::move(*part));
-  };
-  for (const ModalityConfig& m : config.modalities) {
-    add({StageKind::autoencoder, m.name});
-    add({StageKind::classifier, m.name});
-  }
-  add({StageKind::score, {}});
-  const bool whole = !parts.empty() && parts.back().id.kind == StageKind::score;
-  const StageRecord score = whole ? parts.back().record : StageRecord();
+  const bool whole = !parts.empty() && parts.back().id.generates();
+  const StageRecord generator = whole ? parts.back().record : StageRecord();
   for (const RunPart& part : parts) {
-    check_part(score, part.id.part(), part.record.content, part.record.file);
+    check_part(generator, part.id.part(), part.record.content, part.record.file);
     // What the score network names is as much of this run as that.
     MLD_CHECK_AS(ErrorKind::model,
-                 fits_data(part.record, fingerprint) || score.parts.contains(part.id.part()),
+                 fits_data(part.record, fingerprint) || generator.parts.contains(part.id.part()),
                  part.record.file.string(), ": was trained on data of fingerprint ", part.record.data, ", ",
                  run.dataset().string(), " describes data of fingerprint ", fingerprint,
                  "; put the files of one run together (--resume --other-data lets others in)");
   }
-  for (const ModalityConfig& m : config.modalities)
-    MLD_CHECK_AS(ErrorKind::model, !whole || path_exists(run.autoencoder(m.name)),
-                 run.autoencoder(m.name).string(), ": is missing, and ", score.file.string(),
+  for (const StageId& id : stages)
+    MLD_CHECK_AS(ErrorKind::model,
+                 !whole || id.kind == StageKind::classifier || path_exists(run.checkpoint(id)),
+                 run.checkpoint(id).string(), ": is missing, and ", generator.file.string(),
                  " was trained on its latents; put it back");
   return parts;
 }

@@ -10,8 +10,8 @@
 #include "engine/io/safetensors.h"
 #include "mld/run/reused_files.h"
 #include "mld/run/run_files.h"
-#include "mld/run/stage_id.h"
 #include "mld/run/stage_record.h"
+#include "mld/run/stage_settings.h"
 #include "nn/parameter.h"
 
 namespace mld {
@@ -32,9 +32,10 @@ struct RunPart {
 std::optional<RunPart> open_part(const RunFiles& run, const StageId& id, const Config& config,
                                  const std::vector<ReusedFile>& reused);
 
-// All of them, the score network last. ErrorKind::model also if one is not of those that the score network
+// All that there are of `stages`, what generates last. ErrorKind::model also if one is not of those that the latter
 // was trained on and is measured by, or was trained on other data than those of `fingerprint`, which
-// dataset.json names, without having been let in; or if there is a score network without its autoencoders.
-std::vector<RunPart> open_parts(const RunFiles& run, const Config& config, const std::string& fingerprint);
+// dataset.json names, without having been let in; or if what generates is there without what it rests on.
+std::vector<RunPart> open_parts(const RunFiles& run, const std::vector<StageId>& stages, const Config& config,
+                                const std::string& fingerprint);
 
 }  // namespace mld

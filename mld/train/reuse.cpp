@@ -5,7 +5,6 @@
 #include "mld/modality/autoencoders.h"
 #include "mld/run/run_data.h"
 #include "mld/run/run_parts.h"
-#include "mld/run/stage_id.h"
 #include "nn/checkpoint.h"
 
 namespace mld {
@@ -27,7 +26,7 @@ void check_recipe(const RunPart& part, const Config& config) {
 }  // namespace
 
 std::vector<ReusedFile> reusable_files(const fs::path& from, const RunFiles& into, const Config& config,
-                                       const data::Store& store, bool other_data,
+                                       const data::Store& store, Method& networks, bool other_data,
                                        const std::function<void(const std::string&)>& note) {
   const RunFiles source{from};
   const Config theirs = read_run_config(source);
@@ -36,31 +35,35 @@ std::vector<ReusedFile> reusable_files(const fs::path& from, const RunFiles& int
       {.kind = ErrorKind::model, .remedy = kAllTheSame, .allowed = other_data, .note = note});
   const std::vector<ReusedFile> taken = recorded_files(source);
   std::vector<ReusedFile> files;
-  // `make` gives the network that the file must fit.
-  const auto add = [&](const StageId& id, const std::string& recipe, const auto& make) {
+  // `load` tries whether the network that the file is for takes it.
+  const auto add = [&](const StageId& id, const std::string& recipe, const auto& load) {
     const auto part = open_part(source, id, theirs, taken);
     if (!part) return;
     check_recipe(*part, config);
-    auto net = make();
-    nn::ParameterStore parameters(net, {.training = false});
-    part->load(parameters);
+    load(*part);
     const std::string &trained_on = part->record.data, &data = store.description().fingerprint;
     MLD_CHECK_AS(ErrorKind::model, other_data || trained_on.empty() || data.empty() || trained_on == data,
                  part->record.file.string(), ": was trained on data of fingerprint ", trained_on, ", ",
                  store.path().string(), " holds those of fingerprint ", data, kAllTheSame);
-    files.push_back({part->record.file, id.file(into), recipe, part->record.content, trained_on,
+    files.push_back({part->record.file, into.checkpoint(id), recipe, part->record.content, trained_on,
                      others || (!trained_on.empty() && !data.empty() && trained_on != data)});
   };
+  const std::vector<StageId> stages = networks.stages();
   for (const ModalityConfig& m : config.modalities) {
     MLD_CHECK_AS(
         ErrorKind::model,
         std::ranges::find(theirs.modalities, m.name, &ModalityConfig::name) != theirs.modalities.end(),
         from.string(), ": has no modality '", m.name, "'");
-    const data::Modality& info = store.modality(store.description().modality(m.name));
-    add({StageKind::autoencoder, m.name}, stage1_hash(m), [&] { return make_autoencoder(m, info); });
+    for (const StageId& id : stages)
+      if (id.modality == m.name)
+        add(id, stage1_hash(m), [&](const RunPart& part) { part.load(networks.build(id)); });
     if (m.classifier != ClassifierKind::none)
-      add({StageKind::classifier, m.name}, classifier_hash(m),
-          [&] { return make_classifier(m, info, store.description().classes); });
+      add({StageKind::classifier, m.name}, classifier_hash(m), [&](const RunPart& part) {
+        const data::Modality& info = store.modality(store.description().modality(m.name));
+        Classifier net = make_classifier(m, info, store.description().classes);
+        nn::ParameterStore parameters(net, {.training = false});
+        part.load(parameters);
+      });
   }
   MLD_CHECK_AS(ErrorKind::model, !files.empty(), from.string(),
                ": has neither an autoencoder nor a classifier to take over");

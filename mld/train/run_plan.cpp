@@ -37,7 +37,7 @@ void plan_stage(StagePlan& plan, const RunFiles& run, Config& config, const Conf
   now = stopped_here(*plan.record, then, plan.steps_per_epoch);
   plan.next = {.work = true,
                .note = cat("ends here, at step ", plan.record->steps,
-                           plan.id.kind == StageKind::score ? "" : "; the stages after it get their budgets"),
+                           plan.id.generates() ? "" : "; the stages after it get their budgets"),
                .earlier_schedules = plan.record->earlier_schedules};
   stopped = true;
 }
@@ -55,7 +55,7 @@ void check_fits(std::vector<StagePlan>& stages, const RunFiles& run,
                 const std::optional<StageRecord>& score_before, const PlanOptions& options) {
   const StagePlan& score = stages.back();
   for (StagePlan& plan : stages) {
-    const fs::path file = plan.id.file(run);
+    const fs::path file = run.checkpoint(plan.id);
     const bool comes = plan.record || plan.trains() ||
                        std::ranges::any_of(options.reused, [&](const auto& f) { return f.target == file; });
     MLD_CHECK_AS(ErrorKind::model, plan.id.kind != StageKind::autoencoder || comes || !score.trains(),
@@ -76,15 +76,15 @@ void check_fits(std::vector<StagePlan>& stages, const RunFiles& run,
     MLD_CHECK_AS(ErrorKind::usage, plan.id.kind != StageKind::autoencoder || !score.record || !plan.trains(),
                  plan.id.name(), ": would be trained ", plan.record ? "on" : "anew",
                  plan.next.note.empty() ? "" : " (" + plan.next.note + ")", ", but ",
-                 score.id.file(run).string(), " was trained on its latents; ",
+                 run.checkpoint(score.id).string(), " was trained on its latents; ",
                  plan.record ? "give the budget that it was trained with" : "put the right file back",
                  ", or train the score network anew afterwards with --retrain-score");
 }
 
 // None if it cannot be read: it may be damaged.
-std::optional<StageRecord> score_to_replace(const RunFiles& run) {
+std::optional<StageRecord> score_to_replace(const fs::path& file) {
   try {
-    return read_stage_record(run.score());
+    return read_stage_record(file);
   } catch (const Error&) {
     return {};
   }
@@ -105,13 +105,16 @@ void plan_run(std::vector<StagePlan>& stages, const RunFiles& run, Config& confi
               const PlanOptions& options) {
   bool stopped = false;
   for (StagePlan& plan : stages) {
-    if (plan.id.kind == StageKind::score && options.retrain_score) continue;
-    plan.record = read_stage_record(plan.id.file(run));
+    if (plan.id.generates() && options.retrain_score) continue;
+    plan.record = read_stage_record(run.checkpoint(plan.id));
     if (plan.record) plan_stage(plan, run, config, before, options, stopped);
   }
   MLD_CHECK_AS(ErrorKind::usage, stopped || !options.stop_here, run.folder.string(),
                ": --stop-here has no stage to end: every checkpoint there is of one that has finished");
-  check_fits(stages, run, options.retrain_score ? score_to_replace(run) : stages.back().record, options);
+  check_fits(
+      stages, run,
+      options.retrain_score ? score_to_replace(run.checkpoint(stages.back().id)) : stages.back().record,
+      options);
 }
 
 void prepare_run(const std::vector<StagePlan>& stages, const RunFiles& run, const PlanOptions& options,
@@ -119,11 +122,12 @@ void prepare_run(const std::vector<StagePlan>& stages, const RunFiles& run, cons
   if (std::ranges::none_of(stages, &StagePlan::trains) && !options.retrain_score) return;
   set_aside(run.evaluation(), run.old_evaluation(), note);
   set_aside(run.samplers(), run.old_samplers(), note);
-  if (options.retrain_score && path_exists(run.score())) {
+  const StageId& generator = stages.back().id;
+  if (const fs::path file = run.checkpoint(generator); options.retrain_score && path_exists(file)) {
     std::error_code error;
-    fs::remove(run.score(), error);
-    if (error) fail_io(run.score(), "remove", error.value());
-    truncate_jsonl_to_step(run.metrics(), 0, "score");
+    fs::remove(file, error);
+    if (error) fail_io(file, "remove", error.value());
+    truncate_jsonl_to_step(run.metrics(), 0, generator.name());
   }
   for (const StagePlan& plan : stages)
     if (plan.trains() && plan.next.reopened)

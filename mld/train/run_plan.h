@@ -11,7 +11,7 @@
 #include "mld/run/budget.h"
 #include "mld/run/reused_files.h"
 #include "mld/run/run_files.h"
-#include "mld/run/stage_id.h"
+#include "mld/run/stage_settings.h"
 
 namespace mld {
 

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "mld/config/config.h"
+#include "mld/methods/method.h"
 #include "mld/train/stage.h"
 
 namespace mld {
@@ -25,6 +26,7 @@ struct TrainRequest {
       false;                // the score network is trained anew, as is due when an autoencoder was trained on
   bool other_data = false;  // the store, or the run that is reused, may be of other data; the record says so
   Device device = kCpu;
+  MethodFactory method = make_method;
 };
 
 // Returns `stopped` if the hooks asked to; everything is saved then, and a call with resume continues bit for

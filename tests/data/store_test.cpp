@@ -421,7 +421,7 @@ TEST_CASE("batch order: every epoch is another permutation, any step can be had 
     Ints seen;
     for (std::int64_t step = 0; step < 10; ++step) {
       Ints rows(10);
-      order.rows(epoch * 10 + step, rows);
+      order.rows(epoch * 10 + step, 0, rows);
       seen.insert(seen.end(), rows.begin(), rows.end());
     }
     epochs.push_back(seen);
@@ -433,8 +433,8 @@ TEST_CASE("batch order: every epoch is another permutation, any step can be had 
   CHECK(epochs[0] != epochs[1]);
   CHECK(epochs[1] != epochs[2]);
   Ints again(10), other(10);
-  BatchOrder(103, 10, 7).rows(12, again);
-  BatchOrder(103, 10, 8).rows(12, other);
+  BatchOrder(103, 10, 7).rows(12, 0, again);
+  BatchOrder(103, 10, 8).rows(12, 0, other);
   CHECK(again == Ints(epochs[1].begin() + 20, epochs[1].begin() + 30));
   CHECK(again != other);
 }
@@ -444,9 +444,10 @@ TEST_CASE("batch order: the batch shrinks to what there is") {
   CHECK(order.batch() == 3);
   CHECK(order.steps_per_epoch() == 1);
   Ints rows(3);
-  order.rows(5, rows);
+  order.rows(5, 0, rows);
   std::sort(rows.begin(), rows.end());
   CHECK(rows == Ints{0, 1, 2});
-  check_error(ErrorKind::internal, {"room for 2"}, [&] { order.rows(0, std::span(rows).first(2)); });
+  check_error(ErrorKind::internal, {"rows 2 to 4", "batch of 3"},
+              [&] { order.rows(0, 2, std::span(rows).first(2)); });
   check_error(ErrorKind::internal, {"out of 0"}, [] { BatchOrder(0, 1, 0); });
 }

@@ -17,9 +17,15 @@ using test::same_bits;
 
 const DrawKey kKey{.seed = 0x123456789abcdef0u, .step = 17, .site = 4};
 
-Tensor normal(const Shape& shape, DrawKey key = kKey, std::int64_t first_row = 0, DType dtype = DType::f32) {
+DrawKey from_row(std::int64_t first_row) {
+  DrawKey key = kKey;
+  key.first_row = first_row;
+  return key;
+}
+
+Tensor normal(const Shape& shape, DrawKey key = kKey, DType dtype = DType::f32) {
   const Tensor t = Tensor::empty(shape, dtype);
-  fill_normal(t, key, first_row);
+  fill_normal(t, key);
   return t;
 }
 
@@ -66,11 +72,11 @@ TEST_CASE("fills: element e of row r comes from word e mod 4 of the counter {e/4
 
 TEST_CASE("fills: a row depends on its number only") {
   const Tensor all = normal({64, 37});
-  CHECK(same_bits(normal({1, 37}, kKey, 5), all.rows(5, 1)));
-  CHECK(same_bits(normal({3, 37}, kKey, 61), all.rows(61, 3)));
+  CHECK(same_bits(normal({1, 37}, from_row(5)), all.rows(5, 1)));
+  CHECK(same_bits(normal({3, 37}, from_row(61)), all.rows(61, 3)));
   CHECK(same_bits(normal({64, 20}).rows(9, 1), normal({20, 20}).rows(9, 1)));
   const Tensor chosen = Tensor::empty({3, 37});
-  fill_normal(chosen, kKey, 0, Tensor::from(std::vector<std::int32_t>{63, 0, 5}, {3}));
+  fill_normal(chosen, kKey, Tensor::from(std::vector<std::int32_t>{63, 0, 5}, {3}));
   CHECK(same_bits(chosen.rows(0, 1), all.rows(63, 1)));
   CHECK(same_bits(chosen.rows(1, 1), all.rows(0, 1)));
   CHECK(same_bits(chosen.rows(2, 1), all.rows(5, 1)));
@@ -83,7 +89,7 @@ TEST_CASE("fills: threads, precision and device do not matter") {
   set_threads(2);
   CHECK(same_bits(one, normal({50, 333})));
   set_threads(threads);
-  CHECK(same_bits(one.to(DType::f64), normal({50, 333}, kKey, 0, DType::f64)));
+  CHECK(same_bits(one.to(DType::f64), normal({50, 333}, kKey, DType::f64)));
   const Tensor queued = Tensor::empty({50, 333}, DType::f32, kSim);
   fill_normal(queued, kKey);
   CHECK(same_bits(one, queued));
@@ -159,6 +165,7 @@ TEST_CASE("dropout: backward uses the mask of forward; another step or site draw
   CHECK_FALSE(same_bits(y.value, dropout(x, 0.4, {.seed = kKey.seed, .step = 18, .site = 4}).value));
   CHECK_FALSE(same_bits(y.value, dropout(x, 0.4, {.seed = kKey.seed, .step = 17, .site = 5}).value));
   CHECK(same_bits(y.value.rows(0, 3), dropout(x.rows(0, 3).clone(), 0.4, kKey).value));
+  CHECK(same_bits(y.value.rows(5, 3), dropout(x.rows(5, 3).clone(), 0.4, from_row(5)).value));
 }
 
 TEST_CASE("dropout of channels: whole ones, at the same rate") {
@@ -176,6 +183,8 @@ TEST_CASE("dropout of channels: whole ones, at the same rate") {
     masks.insert(mask);
   }
   CHECK(masks.size() > 250);
+  const Tensor part = dropout(Tensor::full({2, 3, 4, 20}, 1), 0.25, from_row(7), true).value;
+  CHECK(same_bits(part, y.rows(7, 2)));
   CHECK(std::abs(static_cast<double>(kept) / 6000 - 0.75) < 5 * std::sqrt(0.25 * 0.75 / 6000));
 }
 
@@ -196,11 +205,11 @@ TEST_CASE("random operators: what does not fit is refused with the reason") {
   check_error([&] { dropout(Tensor::empty({4}), 0.5, kKey, true); }, {"dropout", "[N,...,C]"});
   check_error([&] { fill_normal(Tensor::empty({4, 8}, DType::i32), kKey); }, {"fill_normal", "i32"});
   check_error([&] { fill_normal({}, kKey); }, {"fill_normal", "empty"});
-  check_error([&] { fill_uniform(t, kKey, -1); }, {"fill_uniform", "-1", "32 bits"});
-  check_error([&] { fill_uniform(t, kKey, std::int64_t{1} << 32); }, {"fill_uniform", "32 bits"});
-  check_error([&] { fill_uniform(t, kKey, 0, Tensor::empty({3}, DType::i32)); },
+  check_error([&] { fill_uniform(t, from_row(-1)); }, {"fill_uniform", "-1", "32 bits"});
+  check_error([&] { fill_uniform(t, from_row(std::int64_t{1} << 32)); }, {"fill_uniform", "32 bits"});
+  check_error([&] { fill_uniform(t, kKey, Tensor::empty({3}, DType::i32)); },
               {"fill_uniform", "rows", "[3]", "[4]"});
-  check_error([&] { fill_uniform(t, kKey, 1, Tensor::empty({4}, DType::i32)); },
+  check_error([&] { fill_uniform(t, from_row(1), Tensor::empty({4}, DType::i32)); },
               {"fill_uniform", "first_row"});
 }
 

@@ -223,7 +223,7 @@ Case train_autoencoder(const Config& config, std::size_t modality, const Shape& 
   const ItemBatch items{random_values(Shape(batch_shape), 1, false, device), {}};
   const auto loss = [m, items](const Autoencoder& net, const StepState* state) {
     const nn::Context context{.training = true, .key = {.state = state, .site = kFirstLayerSite}};
-    return reconstruction_loss(m, net, items, context);
+    return reconstruction_loss(m, net, items, items.x.shape()[0], context);
   };
   const auto training = std::make_shared<Training<Autoencoder>>(
       make_autoencoder(m.autoencoder, shape, m.latent), m.stage1, device, loss);

@@ -45,11 +45,9 @@ std::vector<std::string> metric_names(const MetricChoice& metrics) {
   return names;
 }
 
-void check_metrics(const MetricChoice& metrics, ModelKind kind) {
-  MLD_CHECK_AS(
-      ErrorKind::usage, !metrics.information || metrics.all || kind != ModelKind::inpaint,
-      "metrics: mi, mutual information: an in-painting model has no conditional scores; use kind mld or "
-      "uni");
+void check_metrics(const MetricChoice& metrics, const Answers& answers) {
+  MLD_CHECK_AS(ErrorKind::usage, !metrics.information || metrics.all || answers.no_information.empty(),
+               "metrics: mi, mutual information: ", answers.no_information, "; use kind mld or uni");
 }
 
 }  // namespace mld

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "mld/config/config.h"
+#include "mld/methods/method.h"
 
 namespace mld {
 
@@ -16,7 +16,7 @@ struct MetricChoice {
 // "coherence,quality,robustness,diversity,memorisation,mi" or "all"; ErrorKind::usage names an unknown one.
 MetricChoice parse_metrics(const std::string& names);
 std::vector<std::string> metric_names(const MetricChoice& metrics);  // of those chosen
-// ErrorKind::usage for a metric that models of this kind cannot have.
-void check_metrics(const MetricChoice& metrics, ModelKind kind);
+// ErrorKind::usage for a metric that a method cannot have.
+void check_metrics(const MetricChoice& metrics, const Answers& answers);
 
 }  // namespace mld

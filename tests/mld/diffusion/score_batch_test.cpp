@@ -94,7 +94,8 @@ TEST_CASE(
       for (auto prediction : {Prediction::noise, Prediction::velocity}) {
         CAPTURE(static_cast<int>(kind));
         const LatentStore store = latents(holes);
-        const ScoreBatcher batcher(store, {.batch = 16, .d = 0.3, .prediction = prediction, .kind = kind}, 5);
+        const ScoreBatcher batcher(
+            store, {.batch = 16, .d = 0.3, .prediction = prediction, .variant = variant_of(kind)}, 5);
         for (std::int64_t step : {0, 1, 7}) {
           const StepCounter state = at_step(step);
           const BatchDraw draw = batcher.draw(state.ptr());
@@ -108,7 +109,7 @@ TEST_CASE(
 
 TEST_CASE("score batch: the times that uni draws for the modalities of a sample are independent") {
   const LatentStore store = latents(false);
-  const ScoreBatcher batcher(store, {.batch = 20, .kind = ModelKind::uni}, 9);
+  const ScoreBatcher batcher(store, {.batch = 20, .variant = variant_of(ModelKind::uni)}, 9);
   const int steps = 1000;
   double sums[3] = {}, products[3] = {};
   for (int step = 0; step < steps; ++step) {
@@ -158,7 +159,7 @@ TEST_CASE("score batch: on every device the choices are the cpu's, and the numbe
                                           .subsets = subsets,
                                           .time = {.kind = kind},
                                           .prediction = prediction,
-                                          .kind = model,
+                                          .variant = variant_of(model),
                                           .modality_weights = {1, 0.5, 3}};
           const Made want = make(kCpu, holes, options, 9);
           for (const Device device : test::queued_devices()) {

@@ -298,7 +298,8 @@ TEST_CASE("evaluate: one modality without a classifier") {
   const Trained t({.names = {"a", "b", "c"}});
   const data::Store store = data::Store::open(t.folder / "store");
   for (const char* without : {"a", "b", "c"}) {
-    const auto file = RunFiles{t.run()}.classifier(without), aside = t.folder / "aside";
+    const auto file = RunFiles{t.run()}.checkpoint({StageKind::classifier, without}),
+               aside = t.folder / "aside";
     std::filesystem::rename(file, aside);
     const Evaluation e = t.measure(store, {.metrics = parse_metrics("all")});
     CHECK(e.classifier.size() == 2);

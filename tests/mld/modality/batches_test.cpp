@@ -71,8 +71,8 @@ TEST_CASE("batches: gathered on the device, filled ahead or filled in place, a s
           state.upload(&host);
           batches.before(step);
           batches.within(reinterpret_cast<const StepState*>(state.raw()));
-          const ItemBatch wanted = make_item_batch(info, feed.batch());
-          const Tensor labels = Tensor::empty({feed.batch()}, DType::i32);
+          const ItemBatch wanted = make_item_batch(info, feed.rows().count);
+          const Tensor labels = Tensor::empty({feed.rows().count}, DType::i32);
           feed.fill(step, wanted, labels);
           CHECK(equal(batches.items().x, wanted.x));
           CHECK(equal(batches.labels(), labels));

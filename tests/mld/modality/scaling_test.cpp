@@ -316,7 +316,8 @@ TEST_CASE("scaling: part of the checkpoint, resumed and exported to the bit") {
   model.save(folder / "model.safetensors");
   const Model exported = Model::open(folder / "model.safetensors");
   for (int i = 0; i < 2; ++i) {
-    const SafetensorsFile file(RunFiles{folder / "whole"}.autoencoder(model.modality(i).name));
+    const SafetensorsFile file(
+        RunFiles{folder / "whole"}.checkpoint({StageKind::autoencoder, model.modality(i).name}));
     const auto found = std::ranges::find(file.tensors(), "buffer/scaling.scale", &TensorInfo::name);
     REQUIRE(found != file.tensors().end());
     CHECK(found->shape == Shape{i == 0 ? 3 : 1});
@@ -348,7 +349,7 @@ TEST_CASE(
         generate(now, 5, {}, sample_settings(now.config())));
   CHECK(train({.config = read_run_config(before), .out = before.folder, .resume = true}, {}) ==
         StageEnd::finished);
-  const SafetensorsFile file(before.autoencoder("v"));
+  const SafetensorsFile file(before.checkpoint({StageKind::autoencoder, "v"}));
   for (const TensorInfo& t : file.tensors()) CHECK(t.name.find("scaling") == std::string::npos);
 }
 

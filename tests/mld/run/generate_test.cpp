@@ -132,7 +132,7 @@ TEST_CASE("generate: values that are not finite are no samples") {
       const Tensor latents = Tensor::empty({2, model.layout().dims[static_cast<std::size_t>(i)]});
       std::ranges::fill(latents.span<float>(), z);
       refused(ErrorKind::diverged, "modality '" + model.modality(i).name + "'",
-              [&] { model.decode(i, latents); });
+              [&] { model.decode_latent(i, latents); });
     }
 }
 

@@ -50,9 +50,9 @@ TEST_CASE("model: the noise a network predicts for a row depends on the times of
         Tensor::from(std::vector<float>(one_time ? std::vector<float>{0.1f, 0.7f, 0.4f}
                                                  : std::vector<float>{0.1f, 0.3f, 0.7f, 0.2f, 0.4f, 0.9f}),
                      {3, times});
-    const Tensor together = model.noise_prediction(r, tau);
+    const Tensor together = model.method().noise_prediction(r, tau);
     for (std::int64_t b = 0; b < 3; ++b) {
-      const Tensor alone = model.noise_prediction(r.rows(b, 1).clone(), tau.rows(b, 1).clone());
+      const Tensor alone = model.method().noise_prediction(r.rows(b, 1).clone(), tau.rows(b, 1).clone());
       CHECK(test::host(together.rows(b, 1)) == test::host(alone));
     }
   }

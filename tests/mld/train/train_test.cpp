@@ -13,6 +13,7 @@
 #include "engine/ops/ops.h"
 #include "engine/threads/threads.h"
 #include "mld/evaluate/evaluate.h"
+#include "mld/methods/latent_diffusion.h"
 #include "mld/mld.h"
 #include "mld/run/generate.h"
 #include "mld/run/run_files.h"
@@ -113,7 +114,7 @@ void check_near_models(const fs::path& run, const data::Store& store, Device dev
     const Tensor x = to_network(info, kItems, values);
     const Tensor encoded = here.encode(i, x);
     near(there.encode(i, x), encoded);
-    near(there.decode(i, encoded), here.decode(i, encoded));
+    near(there.decode_latent(i, encoded), here.decode_latent(i, encoded));
     near(there.reconstruct(i, x), here.reconstruct(i, x));
     CHECK(there.classify(i, x) == here.classify(i, x));
     if (i == 0) {  // more than are worked on together, and the last ones not full
@@ -124,17 +125,17 @@ void check_near_models(const fs::path& run, const data::Store& store, Device dev
       REQUIRE(all.shape()[0] == kTimes * kItems);
       for (const std::int64_t k : {std::int64_t{0}, kTimes - 1}) near(all.rows(k * kItems, kItems), encoded);
     }
-    here.set_latent_slice(z, i, encoded);
+    here.layout().set_slice(z, i, encoded);
   }
   SampleSettings settings = sample_settings(here.config());
   settings.chunk = 0;  // by the device; on a GPU whatever the number of samples
-  CHECK(LatentSampler(here, 0, settings, 3000).batch() == 1000);
-  CHECK(LatentSampler(there, 0, settings, 3000).batch() == kGpuChunk);
+  CHECK(here.method().sampler(0, settings, 3000).batch == 1000);
+  CHECK(there.method().sampler(0, settings, 3000).batch == kGpuChunk);
   settings.chunk = 4;  // two chunks, one of them not full
   // The walk hands the rounding of every call of the network on to the next ones.
   for (const Subset given : {Subset{0}, Subset{1}, Subset{6}})
-    test::check_near(test::host(there.sample_latents(given, z, items, settings)),
-                     test::host(here.sample_latents(given, z, items, settings)),
+    test::check_near(test::host(there.sample(given, z, items, settings)),
+                     test::host(here.sample(given, z, items, settings)),
                      (MLD_CUDA_EMULATED ? 1 : 100) * tolerance);
 }
 
@@ -142,7 +143,7 @@ void check_near_models(const fs::path& run, const data::Store& store, Device dev
 std::vector<float> drawn(const Model& model, const std::vector<std::int32_t>& ids) {
   SampleSettings settings = sample_settings(model.config());
   settings.chunk = 4;
-  const Tensor z = model.sample_latents(0, {}, ids, settings);
+  const Tensor z = model.sample(0, {}, ids, settings);
   return {z.span<float>().begin(), z.span<float>().end()};
 }
 

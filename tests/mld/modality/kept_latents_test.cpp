@@ -1,6 +1,6 @@
 // The encodings that a run keeps: stage 2 goes on from them alone, and never from those of other networks or
 // data.
-#include "mld/train/kept_latents.h"
+#include "mld/modality/kept_latents.h"
 
 #include <doctest/doctest.h>
 

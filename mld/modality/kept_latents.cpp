@@ -1,4 +1,4 @@
-#include "mld/train/kept_latents.h"
+#include "mld/modality/kept_latents.h"
 
 #include <optional>
 #include <span>

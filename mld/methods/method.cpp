@@ -1,0 +1,32 @@
+#include "mld/methods/method.h"
+
+#include "mld/methods/latent_diffusion.h"
+
+namespace mld {
+
+SampleSettings sample_settings(const Config& config) {
+  const SamplerConfig& s = config.sampler;
+  return {.sampler = {.method = s.method,
+                      .schedule = {static_cast<int>(s.steps), static_cast<int>(s.jump),
+                                   static_cast<int>(s.resample)},
+                      .renoise = s.renoise,
+                      .churn = s.churn},
+          .seed = config.seed,
+          .chunk = s.chunk};
+}
+
+void Method::check(const StageId&, const TrainingData&, bool) const {}
+
+std::int64_t Method::steps_per_epoch(const StageId& stage, const TrainingData& data) const {
+  return data::BatchOrder(data.split.num_samples(), stage.settings(data.config)->batch, 0).steps_per_epoch();
+}
+
+Tensor Method::noise_prediction(const Tensor&, const Tensor&) const {
+  fail(ErrorKind::internal, "noise prediction asked of a method that has none");
+}
+
+std::unique_ptr<Method> make_method(const Config& config, const data::Description& dataset, Device device) {
+  return std::make_unique<LatentDiffusion>(config, dataset, device);
+}
+
+}  // namespace mld
