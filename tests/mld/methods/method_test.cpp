@@ -14,10 +14,10 @@
 namespace mld {
 namespace {
 
-using mld_test::Place, mld_test::ToyMethod;
+using mld_test::Place;
 
 const MethodFactory kToy = [](const Config&, const data::Description& dataset, Device) {
-  return std::make_unique<ToyMethod>(dataset);
+  return std::make_unique<toy::ToyMethod>(dataset);
 };
 
 StageEnd train_toy(Place& p, const std::filesystem::path& out, const std::vector<std::string>& more = {}) {

@@ -1,12 +1,12 @@
 // A batch that several processes compute together has the draws of the whole batch, and its gradient.
 #include <doctest/doctest.h>
 
+#include <cstring>
+
 #include "data/store/store.h"
 #include "mld/diffusion/score_batch.h"
 #include "mld/methods/item_training.h"
 #include "nn/train_step.h"
-#include "tests/devices.h"
-#include "tests/engine/op_test.h"
 #include "tests/expect_error.h"
 #include "tests/mld/run_place.h"
 #include "tests/nn/helpers.h"
@@ -15,14 +15,18 @@ namespace mld {
 namespace {
 
 using data::Shard;
-using test::same_bits;
+
+bool same_bits(const Tensor& a, const Tensor& b) {
+  return a.shape() == b.shape() && std::memcmp(a.raw(), b.raw(), static_cast<std::size_t>(a.bytes())) == 0;
+}
 
 LatentStore random_latents() {
   std::vector<std::int32_t> samples;
   for (std::int32_t row = 0; row < 50; ++row)
     for (std::int32_t i = 0; i < 3; ++i) samples.push_back((row + i) % 9 == 0 ? -1 : (row * (i + 3)) % 20);
   return {LatentLayout({2, 3, 1}),
-          {test::random({20, 2}, 1), test::random({20, 3}, 2), test::random({20, 1}, 3)},
+          {test::random({20, 2}, 1, DType::f32), test::random({20, 3}, 2, DType::f32),
+           test::random({20, 1}, 3, DType::f32)},
           Tensor::from(samples, {50, 3})};
 }
 

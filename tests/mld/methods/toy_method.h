@@ -6,9 +6,7 @@
 #include "engine/random/philox.h"
 #include "mld/methods/method.h"
 
-namespace mld_test {
-
-using namespace mld;
+namespace mld::toy {
 
 struct Memory {
   nn::Buffer rows;  // [samples, sizes of all modalities]
@@ -17,8 +15,7 @@ struct Memory {
 };
 
 struct ToyTraining : Training {
-  ToyTraining(const TrainingData& d, const LatentLayout& l, Memory m)
-      : data(d), layout(l), memory(std::move(m)) {}
+  ToyTraining(auto& d, LatentLayout l, Memory m) : data(d), layout(l), memory(m) {}
   nn::ParameterStore& parameters() override { return store; }
   std::int64_t batch() const override { return data.config.score.batch; }
   std::int64_t steps_per_epoch() const override { return 1; }
@@ -31,9 +28,7 @@ struct ToyTraining : Training {
       layout.set_slice(memory.rows.value(), i, items);
     }
   }
-  Var loss(const StepState*) const override {
-    return squared_error(memory.weight.var(), Tensor::full({1}, 3), 1);
-  }
+  Var loss(const StepState*) const override { return mean(abs(memory.weight.var())); }
   const TrainingData& data;
   LatentLayout layout;
   Memory memory;
@@ -41,8 +36,8 @@ struct ToyTraining : Training {
 };
 
 struct ToyMethod : Method {
-  ToyMethod(const data::Description& dataset) : samples(dataset.splits[0].samples) {
-    for (const data::Modality& m : dataset.modalities) sizes.push_back(m.shape.numel());
+  ToyMethod(const data::Description& d) : samples(d.splits[0].samples) {
+    for (const data::Modality& m : d.modalities) sizes.push_back(m.shape.numel());
   }
   Answers answers() const override { return {.no_information = "a toy has no scores"}; }
   std::vector<StageId> stages() const override { return {{StageKind::score, {}}}; }
@@ -60,31 +55,27 @@ struct ToyMethod : Method {
   Tensor reconstruct(int, const Tensor& x) const override { return x; }
   std::int64_t network_calls(const SampleSettings&) const override { return 1; }
   SubsetSampler sampler(Subset given, const SampleSettings& settings, std::int64_t) const override {
+    std::vector<std::int64_t> known;  // coordinates
+    for (int i = 0; i < codes().modalities(); ++i)
+      for (std::int64_t j = 0; contains(given, i) && j < sizes[static_cast<std::size_t>(i)]; ++j)
+        known.push_back(codes().offsets[static_cast<std::size_t>(i)] + j);
     return {.batch = 5, .draw = [=, this](const Tensor& z, std::span<const std::int32_t> ids, const auto&) {
-              const Tensor draws = Tensor::empty({std::ssize(ids), codes().total});
+              const std::int64_t width = codes().total;
+              const Tensor draws = Tensor::empty({std::ssize(ids), width}), rows = memory.rows.value();
               for (std::int64_t k = 0; k < std::ssize(ids); ++k) {
                 const auto id = static_cast<std::uint32_t>(ids[static_cast<std::size_t>(k)]);
-                const auto start =
-                    mld::draw(settings.seed, 1, 0, id, 0).v[0] % static_cast<std::uint32_t>(samples);
-                std::pair<double, std::int64_t> best{1e30, 0};  // of rows from a random one on, the first
-                for (std::int64_t s = 0; s < samples; ++s) {
-                  const std::int64_t row = (start + s) % samples;
-                  if (const double far = distance(given, z, k, row); far < best.first) best = {far, row};
+                const std::int64_t start = mld::draw(settings.seed, 1, 0, id, 0).v[0];
+                std::pair<float, std::int64_t> best{1e30f, 0};  // of rows from a random one on, the first
+                for (std::int64_t row = start; row < start + samples; ++row) {
+                  float far = 0;
+                  const float* kept = rows.data<float>() + row % samples * width;
+                  for (const auto c : known) far += std::abs(z.data<float>()[k * width + c] - kept[c]);
+                  if (far < best.first) best = {far, row % samples};
                 }
-                draws.rows(k, 1).copy_from(memory.rows.value().rows(best.second, 1));
+                draws.rows(k, 1).copy_from(rows.rows(best.second, 1));
               }
               return draws;
             }};
-  }
-
-  double distance(Subset given, const Tensor& z, std::int64_t k, std::int64_t row) const {
-    double sum = 0;
-    for (int i = 0; i < codes().modalities(); ++i)
-      if (contains(given, i))
-        sum += squared_error(codes().slice(z.rows(k, 1), i),
-                             codes().slice(memory.rows.value().rows(row, 1), i), 1)
-                   .value.item();
-    return sum;
   }
   Memory blank() const { return {.rows = nn::Buffer({samples, codes().total}, 0.0)}; }
   std::int64_t samples;
@@ -93,4 +84,4 @@ struct ToyMethod : Method {
   std::unique_ptr<nn::ParameterStore> store;
 };
 
-}  // namespace mld_test
+}  // namespace mld::toy
