@@ -28,8 +28,8 @@ bool output_is_closed();
 // log.
 void ignore_write_signals();
 
-// A line that is rewritten in place on a terminal; plain lines, one every ten seconds, elsewhere. Before the first
-// line stands the number of CPU threads that do the work.
+// A line that is rewritten in place on a terminal; plain lines, one every ten seconds, elsewhere. Before the
+// first line stands the number of CPU threads that do the work.
 class Progress {
  public:
   ~Progress();

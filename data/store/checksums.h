@@ -1,5 +1,5 @@
-// Checksums of a store's files (checksums.json, data/store/store.h): written at import, compared at the latest when
-// the bytes are first used.
+// Checksums of a store's files (checksums.json, data/store/store.h): written at import, compared at the
+// latest when the bytes are first used.
 #pragma once
 
 #include <atomic>

@@ -1,6 +1,6 @@
-// The store: the one on-disk format that training, sampling and evaluation read. Importers (data/importers/import.h)
-// turn outside files into it with StoreWriter (data/store/store_writer.h). It is a folder, never changed once it is
-// there:
+// The store: the one on-disk format that training, sampling and evaluation read. Importers
+// (data/importers/import.h) turn outside files into it with StoreWriter (data/store/store_writer.h). It is a
+// folder, never changed once it is there:
 //
 //   dataset.json                      what the data are, below
 //   checksums.json                    CRC-32 of every other file, below

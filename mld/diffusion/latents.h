@@ -22,9 +22,9 @@ struct LatentLayout {
   std::int64_t squares(int modalities) const;  // sum of D_i^2 over the first ones
 };
 
-// z_standard = (z - mean) / std for each coordinate of the concatenated vector (method.md section 3). With
-// axes, z - mean is first turned into its principal axes: the standardised latents of a modality are then
-// uncorrelated, so that no direction of them hides until the noise is all but gone.
+// z_standard = (z - mean) / std for each coordinate of the concatenated vector (docs/method.md section 3).
+// With axes, z - mean is first turned into its principal axes: the standardised latents of a modality are
+// then uncorrelated, so that no direction of them hides until the noise is all but gone.
 struct LatentStats {
   Tensor mean, std;  // [D]
   Tensor axes;       // [sum D_i^2]: for each modality [D_i,D_i], a column per axis; or undefined

@@ -1,5 +1,5 @@
-// The score network (score_network.md): an MLP shaped like a U-Net with a multi-time vector. It maps the
-// concatenated latent r [B,D] and tau [B,M] (one time per modality, 0 = given) to n [B,D].
+// The score network (docs/method.md section 17): an MLP shaped like a U-Net with a multi-time vector. It maps
+// the concatenated latent r [B,D] and tau [B,M] (one time per modality, 0 = given) to n [B,D].
 //
 // The time path is separate, because in sampling all rows share tau: its projections are computed once for
 // all levels of a schedule, and a row of them serves the whole batch.

@@ -1,8 +1,8 @@
-// Sets of feature rows and the distances between them (metrics.md section 2). What is kept of a set does not
-// grow with its size: sums for mean and covariance, in double and over blocks of rows, and the first rows for
-// the kernel distance. Rows are dealt to blocks by the number of the item they come of, so that rows of one
-// item are resampled together, and summed in portions of fixed size: neither the portions they arrive in nor
-// the threads show in any result.
+// Sets of feature rows and the distances between them (docs/method.md section 18.2). What is kept of a set
+// does not grow with its size: sums for mean and covariance, in double and over blocks of rows, and the first
+// rows for the kernel distance. Rows are dealt to blocks by the number of the item they come of, so that rows
+// of one item are resampled together, and summed in portions of fixed size: neither the portions they arrive
+// in nor the threads show in any result.
 #pragma once
 
 #include <cstdint>

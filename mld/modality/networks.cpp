@@ -21,7 +21,7 @@ using nn::Sequential;
 const Shape kMnist{28, 28, 1}, kSvhn{32, 32, 3}, kSound{32, 128, 1}, kTrajectory{200};
 const Activation kLeaky = nn::leaky_relu(0.01);
 
-// --- autoencoders: benchmarks.md 1.2 and 2.2
+// --- autoencoders: docs/method.md section 16.1
 // -----------------------------------------------------------------
 
 Autoencoder mnist_mlp(const Shape& shape, std::int64_t latent) {
@@ -104,7 +104,7 @@ Autoencoder conv(const Shape& shape, std::int64_t latent) {
                      ConvTranspose2d(32, shape[2], 4, 2, 1))};
 }
 
-// --- classifiers: benchmarks.md 1.3 and 2.3
+// --- classifiers: docs/method.md section 16.2
 // ------------------------------------------------------------------
 
 // Order of the paper's code: convolution, channel dropout (second block), pooling, ReLU. ReLU and maximum

@@ -12,8 +12,9 @@
 
 namespace mld {
 
-// Encoder x -> z [B,latent] and decoder z -> x^, trained together, alone (method.md section 2). Both work in
-// the units of `scaling`, absent where these are the data's; encode and decode take and give the data's.
+// Encoder x -> z [B,latent] and decoder z -> x^, trained together, alone (docs/method.md section
+// 2). Both work in the units of `scaling`, absent where these are the data's; encode and decode
+// take and give the data's.
 struct Autoencoder {
   nn::Sequential encoder, decoder;
   std::optional<Scaling> scaling = {};
@@ -31,8 +32,8 @@ struct Autoencoder {
   }
 };
 
-// Classifier for coherence. `features` ends where the Frechet modality distance reads (metrics.md
-// section 2.1). Takes the data's units.
+// Classifier for coherence. `features` ends where the Frechet modality distance reads (docs/method.md
+// section 18.2). Takes the data's units.
 struct Classifier {
   nn::Sequential features, head;
   std::optional<Scaling> scaling = {};
