@@ -23,9 +23,9 @@ bool stop_requested();
 // Whether nobody reads what is written to the standard output any more.
 bool output_is_closed();
 
-// Writing beyond a limit of the file size, or to a reader that is gone, becomes an error of the call instead
-// of the end of the program: a full disk ends with ErrorKind::io, and training outlives the viewer of its
-// log.
+// Writing beyond a limit of the file size, or to a reader that is gone, becomes an error of the call
+// instead of the end of the program: a full disk ends with ErrorKind::io, and training outlives the
+// viewer of its log.
 void ignore_write_signals();
 
 // A line that is rewritten in place on a terminal; plain lines, one every ten seconds, elsewhere. Before the

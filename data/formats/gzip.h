@@ -24,9 +24,9 @@ class Inflater {
   Inflater(const Inflater&) = delete;
   Inflater& operator=(const Inflater&) = delete;
 
-  // Decompresses the next bytes into `out`; returns how many, fewer than asked for only at the end of the
-  // stream (concatenated gzip members count as one). A corrupt or truncated stream is an ErrorKind::data
-  // error.
+  // Decompresses the next bytes into `out`; returns how many, fewer than asked for only at the end of
+  // the stream (concatenated gzip members count as one). A corrupt or truncated stream is an
+  // ErrorKind::data error.
   std::size_t read(std::span<std::uint8_t> out);
 
  private:

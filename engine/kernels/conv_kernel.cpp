@@ -222,8 +222,8 @@ void backward_data_by_patches(const ConvDims& s, const float* dy, const float* p
   }
 }
 
-// One panel of patches: dst[i * width + j] = element j0 + j of the patch at position i of the lines of the
-// band.
+// One panel of patches: dst[i * width + j] = element j0 + j of the patch at position i of the
+// lines of the band.
 void pack_patches(const Patches& p, const Band& band, i64 lines, i64 j0, i64 columns, float* dst) {
   const i64 width = padded_columns(columns), length = p.kw * p.c, pixel = p.sw * p.c;
   for (i64 j = 0; j < columns;) {

@@ -174,8 +174,8 @@ void reduce(Device device, std::int64_t outs, std::int64_t extent, const R& r) {
     no_double();
 }
 
-// A block takes kColumns columns of one part of the rows of one array; its threads are kColumnLanes rows
-// high.
+// A block takes kColumns columns of one part of the rows of one array; its threads are
+// kColumnLanes rows high.
 template <class Make, class Acc>
 __global__ void __launch_bounds__(kThreads)
     reduce_columns_kernel(std::int64_t batch, std::int64_t rows, std::int64_t columns, std::int64_t chunk,

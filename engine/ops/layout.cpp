@@ -46,8 +46,8 @@ void add_rows(Device device, std::int64_t rows, std::int64_t width, Rows<const T
   });
 }
 
-// Elements [first, first + width) of each row of length `stride` of a tensor: what an axis looks like in
-// memory.
+// Elements [first, first + width) of each row of length `stride` of a tensor: what an axis
+// looks like in memory.
 struct Piece {
   std::int64_t rows, stride, first, width;
 };

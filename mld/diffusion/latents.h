@@ -44,9 +44,9 @@ class LatentStore {
   const Tensor& latents(int modality) const { return latents_[static_cast<std::size_t>(modality)]; }
   const Tensor& samples() const { return samples_; }
 
-  // Mean and unbiased standard deviation (at least 1e-6, and 1e-3 of the longest principal axis) of every
-  // coordinate over the given samples, each counted once; samples without the modality are left out of its
-  // coordinates.
+  // Mean and unbiased standard deviation (at least 1e-6, and 1e-3 of the longest principal axis) of
+  // every coordinate over the given samples, each counted once; samples without the modality are left
+  // out of its coordinates.
   LatentStats statistics(std::span<const std::int32_t> chosen,
                          LatentCoordinates coordinates = LatentCoordinates::own) const;
   std::vector<std::int32_t> all_samples() const;

@@ -19,9 +19,8 @@ struct ScoreNetworkOptions {
   std::int64_t time_dim = 256;  // T
   std::int64_t groups = 8;      // G
   std::vector<std::int64_t> mults{1, 1};
-  // 0: the raw times go into the time MLP (the paper). K > 0: each time also as 1[tau = 0] and
-  // sin, cos(pi 2^k tau), k < K, which a given modality and small times are told apart by from the first
-  // step.
+  // 0: the raw times go into the time MLP (the paper). K > 0: each time also as 1[tau = 0] and sin, cos(pi
+  // 2^k tau), k < K, which a given modality and small times are told apart by from the first step.
   std::int64_t fourier = 0;
 };
 

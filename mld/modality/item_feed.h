@@ -1,6 +1,6 @@
-// Batches of one modality's items for stage 1 and for encoding: values as networks take them (channels last,
-// discrete data one-hot), in an order that is a function of (seed, step) alone, so that any step can be
-// resumed.
+// Batches of one modality's items for stage 1 and for encoding: values as networks take them
+// (channels last, discrete data one-hot), in an order that is a function of (seed, step) alone, so
+// that any step can be resumed.
 #pragma once
 
 #include <cstdint>

@@ -79,8 +79,8 @@ void find_foreign(const fs::path& root, const fs::path& below, const Owned& owne
   }
 }
 
-// A folder that holds what `from` holds: files are linked, where that is impossible copied. What is there
-// stays.
+// A folder that holds what `from` holds: files are linked, where that is impossible copied.
+// What is there stays.
 void carry(const fs::path& from, const fs::path& to) {
   if (kind_of(from) != Kind::folder) {
     if (kind_of(to) != Kind::nothing || ::linkat(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), 0) == 0)

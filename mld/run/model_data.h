@@ -10,8 +10,8 @@ namespace mld {
 // none, and is fine.
 void check_model_classes(const Model& model, const data::Store& store);
 
-// The same, unless it also has every modality of the model, each of the same kind, shape, range and
-// categories.
+// The same, unless it also has every modality of the model, each of the same kind, shape,
+// range and categories.
 void check_model_data(const Model& model, const data::Store& store);
 
 }  // namespace mld

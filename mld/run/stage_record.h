@@ -15,8 +15,8 @@
 
 namespace mld {
 
-// A stretch of a training that followed the cosine of another length than the one that the configuration
-// names.
+// A stretch of a training that followed the cosine of another length than the one that the
+// configuration names.
 struct EarlierSchedule {
   std::int64_t until = 0;  // step
   std::int64_t length = 0;

@@ -115,8 +115,8 @@ TEST_CASE("twenty updates equal the reference: warm-up, weight decay, clipping, 
 }
 
 TEST_CASE("the float EMA follows its decay without bias") {
-  // With coefficients rounded to float first, 1 - 0.999f is off by 1e-5 and so is the average's time
-  // constant.
+  // With coefficients rounded to float first, 1 - 0.999f is off by 1e-5 and so is the
+  // average's time constant.
   Two model;
   ParameterStore store(model, {.ema = true});
   store.initialize(1);

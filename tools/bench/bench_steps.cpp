@@ -21,8 +21,8 @@
 //   gemm-N, copy-MIB      product of two NxN matrices, copy within device memory: the ceilings
 //   peak                  multiply-adds of the cpu (fma_peak.h)
 //
-// Not Google Benchmark: it cannot take turns with other processes, which a comparison on a noisy machine
-// needs.
+// Not Google Benchmark: it cannot take turns with other processes, which a comparison on a
+// noisy machine needs.
 #include <algorithm>
 #include <chrono>
 #include <cmath>
