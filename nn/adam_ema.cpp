@@ -142,8 +142,8 @@ struct ClipFactor {
   }
 };
 
-// Without a norm that would tell: the step is not ok if a gradient is not finite. On a GPU every thread that
-// sees one writes the same; nothing has to be joined.
+// Where no norm is computed, which would show it: the step is not ok if a gradient is not finite. On a GPU
+// every thread that sees one writes the same, so that nothing has to be joined.
 template <class T>
 struct FiniteCheckPack {
   const T* g;

@@ -35,8 +35,7 @@ class Progress {
   ~Progress();
   // `rest`: text behind the bar. A new `what` starts a new line.
   void show(const std::string& what, std::int64_t done, std::int64_t total, const std::string& rest = "");
-  // For work that tells the part that it begins: where the line ends by other means than an exception, all
-  // parts are done.
+  // For work that reports each part as it begins: finish() shows all parts as done, an exception does not.
   void show_part(const std::string& what, std::int64_t part, std::int64_t total);
   void note(const std::string& line);  // a line of its own
   void finish();                       // ends the line in progress

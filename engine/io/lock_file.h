@@ -19,8 +19,8 @@ class LockFile {
   ~LockFile();  // releases the lock; the empty '.lock' stays
   LockFile(LockFile&& other) noexcept = default;
   LockFile& operator=(LockFile&& other) noexcept;
-  // Who uses the folder now, as "process 123"; empty: nobody. Only looks, and takes what it
-  // cannot read for free.
+  // Who uses the folder now, as "process 123"; empty: nobody. Keeps no lock; where the file cannot be read,
+  // nobody is assumed.
   static std::string owner(const std::filesystem::path& folder);
 
  private:

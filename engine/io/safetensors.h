@@ -6,9 +6,8 @@
 // Checksums. Our files carry, as string entries of `__metadata__` in lower-case hex of 8 digits,
 //   "crc32/<tensor>"  the CRC-32 of the tensor's bytes, and
 //   "crc32"           the CRC-32 of the header's content, computed over NUL-terminated strings: for each
-//   tensor in byte
-//                     order of the names its name, type (F32), shape ("[2,3]") and checksum, then for each
-//                     other metadata entry in byte order of the keys its key and value.
+//                     tensor in byte order of the names its name, type (F32), shape ("[2,3]") and checksum,
+//                     then for each other metadata entry in byte order of the keys its key and value.
 // A reader that does not know them sees two more kinds of strings. Files of others, without
 // them, load unverified.
 #pragma once

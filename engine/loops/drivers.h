@@ -181,7 +181,7 @@ void for_each(Device device, std::int64_t n, F f) {
   submit(device, [n, f] { driver::for_each_cpu(n, f); });
 }
 
-// f(row, team) for few heavy rows (a norm over one row, a softmax): one row is worth a team (core/team.h).
+// f(row, team) for few heavy rows (a norm over one row, a softmax): one row is worth a team (team.h).
 template <class F>
 void for_each_row(Device device, std::int64_t rows, std::int64_t work_per_row, F f) {
 #if MLD_CUDA

@@ -1,5 +1,4 @@
-// Sums and means over chosen axes, softmax, and the likelihoods and losses of the
-// autoencoders and classifiers.
+// Sums and means over chosen axes, softmax, and the losses of autoencoders and classifiers.
 #pragma once
 
 #include <initializer_list>

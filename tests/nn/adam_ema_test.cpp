@@ -20,8 +20,7 @@ struct Two {
   }
 };
 
-// The optimiser of docs/method.md section 9 for one list of values, written down without
-// arenas or vector code.
+// The optimiser of docs/method.md section 9 for one list of values, without arenas or vector code.
 struct Reference {
   std::vector<double> p, m, v, ema;
   std::int64_t updates = 0;

@@ -36,12 +36,8 @@ struct ConvUnit {
   nn::BatchNorm bn;
 };
 
-enum class Pooling : std::uint8_t {
-  none,
-  average,
-  max,
-  halve
-};  // 3x3; halve: the maximum, stride 2, no padding
+// All 3x3; halve: the maximum, stride 2, no padding.
+enum class Pooling : std::uint8_t { none, average, max, halve };
 
 // The pool, then the units one behind another, then those of `fork` side by side.
 struct Branch {
