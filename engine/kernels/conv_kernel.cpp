@@ -33,8 +33,8 @@ i64 blocks_of(i64 k) { return std::max<i64>(1, ceil_div(k, kGemmBlockK)); }
 bool is_product(const ConvDims& s) {
   return s.kh == 1 && s.kw == 1 && s.sh == 1 && s.sw == 1 && s.ph == 0 && s.pw == 0;
 }
-// So is every convolution whose patches follow each other without overlap or gap. Returns it as a 1x1
-// convolution, with lines as long as the number of patches allows, or s itself.
+// A convolution whose patches follow each other without overlap or gap is a product too. Returns it as a 1x1
+// convolution, with lines as long as the number of patches allows, or s itself if it is none.
 ConvDims as_product(const ConvDims& s) {
   const bool line = s.kh == 1 && s.sh == 1 && s.kw == s.w, image = s.kh == s.h && s.kw == s.w;
   if (s.ph != 0 || s.pw != 0 || !(is_product(s) || line || image)) return s;

@@ -20,7 +20,7 @@ constexpr std::int64_t kMaxColumnParts = 512;
 constexpr int kColumns = kWarp;  // columns of a block of reduce_columns
 constexpr int kColumnLanes = kThreads / kColumns;
 
-// Whether a functor type is an instance for double: a template one of whose arguments is, or is one.
+// Whether a functor type computes in double: a template with double, or such a type, among its arguments.
 template <class F>
 inline constexpr bool kOfDouble = std::is_same_v<F, double>;
 template <template <class...> class F, class... A>

@@ -113,7 +113,7 @@ bool is_mounted(const fs::path& folder, const fs::path& beside) {
   return false;
 }
 
-// A folder that is there can be filled, and another put in its place.
+// Throws unless an existing folder may be written to and replaced by another.
 void check_place(const fs::path& folder) {
   if (!is_folder(folder)) return;
   if (::access(folder.c_str(), W_OK | X_OK) != 0) fail_io(folder, "write", errno);

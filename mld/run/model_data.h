@@ -1,4 +1,4 @@
-// Whether a store, of which there may be another than the one trained on, holds data of a model.
+// Whether a store, which need not be the one trained on, holds data that a model can work on.
 #pragma once
 
 #include "data/store/store.h"

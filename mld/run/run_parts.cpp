@@ -55,7 +55,7 @@ std::vector<RunPart> open_parts(const RunFiles& run, const Config& config, const
   const StageRecord score = whole ? parts.back().record : StageRecord();
   for (const RunPart& part : parts) {
     check_part(score, part.id.part(), part.record.content, part.record.file);
-    // What the score network names is as much of this run as that.
+    // A part that the score network was made with belongs to the run if that does.
     MLD_CHECK_AS(ErrorKind::model,
                  fits_data(part.record, fingerprint) || score.parts.contains(part.id.part()),
                  part.record.file.string(), ": was trained on data of fingerprint ", part.record.data, ", ",

@@ -36,7 +36,7 @@ std::vector<ReusedFile> reusable_files(const fs::path& from, const RunFiles& int
       {.kind = ErrorKind::model, .remedy = kAllTheSame, .allowed = other_data, .note = note});
   const std::vector<ReusedFile> taken = recorded_files(source);
   std::vector<ReusedFile> files;
-  // `make` gives the network that the file must fit.
+  // `make` builds the network that the file must fit.
   const auto add = [&](const StageId& id, const std::string& recipe, const auto& make) {
     const auto part = open_part(source, id, theirs, taken);
     if (!part) return;

@@ -11,7 +11,7 @@
 namespace mld {
 namespace {
 
-// Errors of networks know shapes and not whose they are.
+// Adds the modality to errors of networks, which know shapes only.
 template <class Make>
 void check_of(const ModalityConfig& m, Make&& make) {
   try {
