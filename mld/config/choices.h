@@ -67,8 +67,8 @@ enum class StageSampling : std::uint8_t { items, pairs };
 //   velocity  F -> a eps - sigma z, EDM's preconditioning for unit-variance data: n = -(sigma r + a F)
 enum class Prediction : std::int32_t { noise, velocity };
 
-// The draw of the conditioning set: one for each sample, or one shared by the batch (as the paper's code
-// does).
+// The draw of the conditioning set: one for each sample, or one shared by the batch (as the
+// paper's code does).
 enum class SubsetDraw : std::int32_t { per_sample, per_batch };
 
 // The density of the training times (time_sampling.h).

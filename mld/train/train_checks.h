@@ -15,8 +15,8 @@ namespace mld {
 // without items in the training split.
 void check_networks(const Config& config, const data::Store& store);
 
-// Why modality i of the configuration gets no classifier though it names one; empty: it gets one, or names
-// none.
+// Why modality i of the configuration gets no classifier though it names one; empty: it gets
+// one, or names none.
 std::string why_no_classifier(const ModalityConfig& modality, const data::Store& store);
 
 // Rows of the training split that latents are standardised over.

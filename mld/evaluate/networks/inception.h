@@ -81,8 +81,8 @@ class InceptionFeatures {
  public:
   // The file as weights.h has it.
   explicit InceptionFeatures(const std::filesystem::path& weights, Device device = kCpu);
-  // Images on the cpu, see inception_input -> [N,2048] on the cpu. All at once: callers cut long lists into
-  // chunks.
+  // Images on the cpu, see inception_input -> [N,2048] on the cpu. All at once: callers cut long
+  // lists into chunks.
   Tensor operator()(const Tensor& images) const;
   const std::string& weights_hash() const { return weights_hash_; }  // see load_weights
 

@@ -1,5 +1,5 @@
-// The encodings that a run keeps: stage 2 goes on from them alone, and never from those of other networks or
-// data.
+// The encodings that a run keeps: stage 2 goes on from them alone, and never from those of
+// other networks or data.
 #include "mld/train/kept_latents.h"
 
 #include <doctest/doctest.h>
