@@ -35,8 +35,8 @@ class Generator {
 
   struct Options {
     std::uint64_t seed = 0;
-    // As the run was configured where empty or 0 (mld/diffusion/sampler_plan.h). method: "em", "dpm", "dpm_sde" or
-    // "heun". A jump longer than the steps is an error; a configured one is left out.
+    // As the run was configured where empty or 0 (mld/diffusion/sampler_plan.h). method: "em", "dpm",
+    // "dpm_sde" or "heun". A jump longer than the steps is an error; a configured one is left out.
     std::string method = {};
     int steps = 0, jump = 0, resample = 0;
     std::optional<double> churn = {};  // of dpm_sde

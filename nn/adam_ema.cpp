@@ -11,8 +11,8 @@ namespace {
 constexpr std::int64_t kChunk = 8192;  // elements that share one reading of the scalars on the CPU
 constexpr int kPack = 4;               // elements of a GPU thread; an arena's parts are padded to multiples
 
-// One element: Adam with L2 or decoupled weight decay, then the EMA. All coefficients were computed in
-// double.
+// One element: Adam with L2 or decoupled weight decay, then the EMA. All coefficients were
+// computed in double.
 template <class T>
 struct Update {
   T clip, l2, c1, c2, rate, scale, eps, decay, c_ema;
@@ -142,8 +142,8 @@ struct ClipFactor {
   }
 };
 
-// Without a norm that would tell: the step is not ok if a gradient is not finite. On a GPU every thread that
-// sees one writes the same; nothing has to be joined.
+// Where no norm is computed, which would show it: the step is not ok if a gradient is not finite. On a GPU
+// every thread that sees one writes the same, so that nothing has to be joined.
 template <class T>
 struct FiniteCheckPack {
   const T* g;

@@ -46,9 +46,9 @@ FileNotes load_checkpoint(const std::filesystem::path& path, std::span<const Sto
 // For inference: model/ holds the EMA weights where a store has them.
 void save_weights(const std::filesystem::path& path, std::span<const StoredModel> models,
                   const FileNotes& notes);
-// Fills values and buffers, from ema/ where the file has it, else from model/; accepts both kinds of files.
-// Tensors under other prefixes are left alone. Afterwards the EMA is a copy of the values and the moments are
-// zero.
+// Fills values and buffers, from ema/ where the file has it, else from model/; accepts both kinds of
+// files. Tensors under other prefixes are left alone. Afterwards the EMA is a copy of the values and
+// the moments are zero.
 void load_weights(const SafetensorsFile& file, std::span<const StoredModel> models);
 FileNotes load_weights(const std::filesystem::path& path, std::span<const StoredModel> models);
 
@@ -59,8 +59,8 @@ std::string content_hash(const SafetensorsFile& file, const std::string& prefix)
 // What a file of one model says; no tensor is kept.
 FileNotes read_notes(const SafetensorsFile& file);
 FileNotes read_notes(const std::filesystem::path& path);
-// Writes the file once more, atomically, with other entries in its metadata (FileNotes::extra); the tensors
-// stay.
+// Writes the file once more, atomically, with other entries in its metadata
+// (FileNotes::extra); the tensors stay.
 void copy_with_notes(const std::filesystem::path& from, const std::filesystem::path& to,
                      const std::function<void(Metadata&)>& change);
 void rewrite_notes(const std::filesystem::path& path, const std::function<void(Metadata&)>& change);

@@ -18,9 +18,8 @@ struct Init {
 
 inline Init zeros() { return {}; }
 inline Init ones() { return {.mean = 1}; }
-inline Init uniform(double bound) {
-  return {.kind = Init::Kind::uniform, .spread = bound};
-}  // [-bound, bound)
+// In [-bound, bound).
+inline Init uniform(double bound) { return {.kind = Init::Kind::uniform, .spread = bound}; }
 inline Init normal(double deviation) { return {.kind = Init::Kind::normal, .spread = deviation}; }
 // Uniform in +-1/sqrt(fan in): the field's default for weights and biases of linear layers and convolutions.
 // For a transposed convolution the field counts out channels * kernel area as the fan in.

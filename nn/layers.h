@@ -20,10 +20,10 @@ inline constexpr Activation kSigmoid{Act::sigmoid, 0};
 inline constexpr Activation kTanh{Act::tanh, 0};
 constexpr Activation leaky_relu(double slope) { return {Act::leaky_relu, static_cast<float>(slope)}; }
 
-// What a call needs to know beyond its input. The default is inference. For training, `key` says where random
-// layers draw: key.site is the first site number of the model, to which each layer's own DrawSite is added; a
-// model that is called twice in a step gets ranges of ParameterStore::draw_sites() numbers that do not
-// overlap.
+// What a call needs to know beyond its input. The default is inference. For training, `key` says where
+// random layers draw: key.site is the first site number of the model, to which each layer's own DrawSite
+// is added; a model that is called twice in a step gets ranges of ParameterStore::draw_sites() numbers
+// that do not overlap.
 struct Context {
   bool training = false;
   DrawKey key = {};

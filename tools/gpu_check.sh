@@ -332,7 +332,7 @@ sanitizer() {  # sanitizer TOOL
   return "$status"
 }
 
-# compare LOG ROUNDS ARGUMENTS...: the table goes to LOG.md; cut short, it holds what there is.
+# compare LOG ROUNDS ARGUMENTS...: the table goes to a Markdown file of that name; cut short, it holds what there is.
 compare() {
   local log=$1 rounds=$2 small=()
   shift 2

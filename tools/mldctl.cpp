@@ -25,7 +25,7 @@ constexpr const char* kFooter =
     "7 disk, 8 folder in use or holding another run, 70 internal error, 75 stopped on request (--resume "
     "continues), 141 the reader of the output went away.";
 
-// Nobody reads the output: no failure of ours, and nobody to tell.
+// Thrown when the reader of the output went away, which is no failure of ours.
 struct Unread {};
 
 // What follows "mldctl: " where the arguments cannot be understood.

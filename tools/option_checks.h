@@ -26,7 +26,7 @@ inline CLI::Validator between(std::int64_t low, std::int64_t high) {
   return {check, cat(low, "..", high)};
 }
 
-// For transform(): what the option's type makes of it no longer depends on how the number is written.
+// For transform(): writes the number in one form, whatever the option's type would make of the text.
 inline CLI::Validator seed_text() {
   const auto check = [](std::string& text) {
     const auto seed = parse_seed(text);
@@ -42,7 +42,7 @@ CLI::Option* add_seed(CLI::App& app, T& seed, const std::string& meaning) {
   return app.add_option("--seed", seed, meaning)->type_name("N")->transform(seed_text());
 }
 
-// An option that is given has a value, in every command: '' is what an unset variable of a script leaves.
+// Refuses options that are given '' as their value, which an unset variable of a script leaves.
 inline void refuse_empty_values(CLI::App& app) {
   const auto check = [](const std::string& text) {
     return text.empty() ? std::string("found '', which is no value; give one or leave the option out")

@@ -23,20 +23,19 @@ bool stop_requested();
 // Whether nobody reads what is written to the standard output any more.
 bool output_is_closed();
 
-// Writing beyond a limit of the file size, or to a reader that is gone, becomes an error of the call instead
-// of the end of the program: a full disk ends with ErrorKind::io, and training outlives the viewer of its
-// log.
+// Writing beyond a limit of the file size, or to a reader that is gone, becomes an error of the call
+// instead of the end of the program: a full disk ends with ErrorKind::io, and training outlives the
+// viewer of its log.
 void ignore_write_signals();
 
-// A line that is rewritten in place on a terminal; plain lines, one every ten seconds, elsewhere. Before the first
-// line stands the number of CPU threads that do the work.
+// A line that is rewritten in place on a terminal; plain lines, one every ten seconds, elsewhere. Before the
+// first line stands the number of CPU threads that do the work.
 class Progress {
  public:
   ~Progress();
   // `rest`: text behind the bar. A new `what` starts a new line.
   void show(const std::string& what, std::int64_t done, std::int64_t total, const std::string& rest = "");
-  // For work that tells the part that it begins: where the line ends by other means than an exception, all
-  // parts are done.
+  // For work that reports each part as it begins: finish() shows all parts as done, an exception does not.
   void show_part(const std::string& what, std::int64_t part, std::int64_t total);
   void note(const std::string& line);  // a line of its own
   void finish();                       // ends the line in progress

@@ -43,8 +43,8 @@ std::vector<MelBand> make_mel_basis() {
   return basis;
 }
 
-// Windowed frames first .. first + 7 of the centred wave, interleaved [2048, 8]; frames past the end are
-// zero.
+// Windowed frames first .. first + 7 of the centred wave, interleaved [2048, 8]; frames
+// past the end are zero.
 void gather_frames(std::span<const float> wave, std::int64_t first, std::span<float> frames) {
   const std::vector<float>& window = frame_window();
   const auto length = static_cast<std::int64_t>(wave.size());

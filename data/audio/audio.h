@@ -58,8 +58,8 @@ class MelFrontEnd {
   std::vector<float> frames_, re_, im_;
 };
 
-// Scaling constants of a whole set of spectrograms: its maximum, and its minimum after clipping to 80 dB
-// below.
+// Scaling constants of a whole set of spectrograms: its maximum, and its minimum after
+// clipping to 80 dB below.
 ValueRange decibel_range(std::span<const float> decibels);
 
 // Short-time spectrum, row-major [frames, 1025].

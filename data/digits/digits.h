@@ -1,10 +1,10 @@
 // `digits`, the embedded data set: three views of a drawn digit, made in seconds from a seed.
 //
 // One pen path gives both the trajectory (100 points in time) and the image (that very path under an
-// anti-aliased pen); the sound is the spoken word of the digit through the mel front end of data/audio/audio.h.
-// Shapes and order are those of MHD. Classes are balanced: item i shows digit i mod 10. An item is a pure
-// function of (seed, index); test items have other indices than training items and follow the same law. The
-// scaling constants come from the training split.
+// anti-aliased pen); the sound is the spoken word of the digit through the mel front end of
+// data/audio/audio.h. Shapes and order are those of MHD. Classes are balanced: item i shows digit i mod 10.
+// An item is a pure function of (seed, index); test items have other indices than training items and follow
+// the same law. The scaling constants come from the training split.
 #pragma once
 
 #include <cstdint>

@@ -1,6 +1,6 @@
 // The pen of `digits`: draws one digit as a path of 100 points in pixel units of a 28 x 28 image
-// (data/pictures/render.h). A digit class has several writing styles, each a spline through knots; an item takes one
-// and varies its shape, size, proportions, slant, rotation, place, speed and tremor.
+// (data/pictures/render.h). A digit class has several writing styles, each a spline through knots; an item
+// takes one and varies its shape, size, proportions, slant, rotation, place, speed and tremor.
 #pragma once
 
 #include <array>

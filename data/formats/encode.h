@@ -1,5 +1,5 @@
-// Pictures and sounds as the bytes of files, without any library but zlib: what is written needs no more of a
-// format than one way of saying it. Reading, which must take what others write, is image_io.h's and wav.h's.
+// Pictures and sounds as the bytes of files, with zlib alone: a writer may choose the simplest form of a
+// format. Reading, which must take every form, is in image_io.h and wav.h.
 #pragma once
 
 #include <cstdint>

@@ -12,7 +12,7 @@
 namespace mld::data {
 
 // Deflate cannot expand by more: one code of 1 bit for a match of 258 bytes, 2 bits with its distance (zlib's
-// documentation states 1032:1). A declared size beyond it is a lie that needs no decompression to find out.
+// documentation states 1032:1). A larger declared size is refused without decompressing.
 inline constexpr std::int64_t kMaxInflateRatio = 1032;
 
 class Inflater {
@@ -24,9 +24,9 @@ class Inflater {
   Inflater(const Inflater&) = delete;
   Inflater& operator=(const Inflater&) = delete;
 
-  // Decompresses the next bytes into `out`; returns how many, fewer than asked for only at the end of the
-  // stream (concatenated gzip members count as one). A corrupt or truncated stream is an ErrorKind::data
-  // error.
+  // Decompresses the next bytes into `out`; returns how many, fewer than asked for only at the end of
+  // the stream (concatenated gzip members count as one). A corrupt or truncated stream is an
+  // ErrorKind::data error.
   std::size_t read(std::span<std::uint8_t> out);
 
  private:

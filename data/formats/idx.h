@@ -1,6 +1,6 @@
-// The IDX format of the MNIST files: two zero bytes, a type code, the rank, the extents as big-endian 32-bit
-// numbers, then the elements in C order. Only unsigned bytes (type code 8), which is what every such data set
-// uses.
+// The IDX format of the MNIST files: two zero bytes, a type code, the rank, the extents as big-endian
+// 32-bit numbers, then the elements in C order. Only unsigned bytes (type code 8), which is what every
+// such data set uses.
 #pragma once
 
 #include <cstdint>

@@ -173,8 +173,8 @@ struct JpegDecoder {
     state.err = jpeg_std_error(&error.manager);
     error.manager.error_exit = leave;
     error.manager.emit_message = [](j_common_ptr decoder, int level) {
-      // A warning means damaged data, in whose place libjpeg would make something up; stray bytes are
-      // harmless.
+      // A warning means damaged data, in whose place libjpeg would make something up; stray
+      // bytes are harmless.
       if (level < 0 && decoder->err->msg_code != JWRN_EXTRANEOUS_DATA) leave(decoder);
     };
   }

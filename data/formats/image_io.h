@@ -30,9 +30,8 @@ struct Picture {
 //  - Transparent places are blended in the encoded values, as browsers do: alpha c + (1 - alpha) ground. The
 //    ground is black, or white where what is visible is darker than the middle, so that ink stands out.
 //  - The orientation of EXIF data is applied; the size is that of the upright picture.
-//  - CMYK becomes RGB without a colour profile, as (1 - ink)(1 - black); a PNG's gamma is converted to
-//  sRGB's,
-//    where it is another; 16 bits are rounded to 8.
+//  - CMYK becomes RGB without a colour profile, as (1 - ink)(1 - black); another gamma of a PNG is converted
+//    to sRGB's; 16 bits are rounded to 8.
 // Errors (data): missing, neither PNG nor JPEG, truncated or corrupt, larger than 100 million pixels.
 Picture read_picture(const std::filesystem::path& path);
 

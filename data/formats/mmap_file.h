@@ -1,7 +1,7 @@
-// A file mapped read-only into memory, so that a store larger than memory can be trained from and opening one
-// costs nothing. The file must not be shortened while it is mapped (the system would deliver SIGBUS); stores
-// are written into a new folder and renamed, never changed in place, so only outside interference can do
-// that.
+// A file mapped read-only into memory, so that a store larger than memory can be trained from and
+// opening one costs nothing. The file must not be shortened while it is mapped (the system would deliver
+// SIGBUS); stores are written into a new folder and renamed, never changed in place, so only outside
+// interference can do that.
 #pragma once
 
 #include <cstdint>

@@ -54,8 +54,8 @@ struct NpyHeader {
 // anything wrong is an ErrorKind::data error.
 NpyHeader parse_npy(std::span<const std::uint8_t> bytes, const std::string& name);
 
-// A version 1 header with the data aligned to 64 bytes, padded with blanks to at least `min_size` bytes in
-// all.
+// A version 1 header with the data aligned to 64 bytes, padded with blanks to at least
+// `min_size` bytes in all.
 std::string npy_header(NpyType type, const Shape& shape, std::size_t min_size = 0);
 
 // A .npy file: memory-mapped, or decompressed into memory if it is gzip.
@@ -76,9 +76,9 @@ class NpyArray {
   template <class T>
   std::span<const T> view() const;
 
-  // Converts elements [first, first + out.size()). float takes any type; int32 and uint8 take integers and
-  // booleans. A value that does not fit (a float64 beyond the float range, an integer out of range) is an
-  // error.
+  // Converts elements [first, first + out.size()). float takes any type; int32 and uint8 take integers
+  // and booleans. A value that does not fit (a float64 beyond the float range, an integer out of
+  // range) is an error.
   template <class T>
   void copy(std::int64_t first, std::span<T> out) const;
 

@@ -1,7 +1,8 @@
-// Importers: outside data sets turned into stores (data/store/store.h). Each reads its files strictly, records what
-// it read and the seed it drew with, and leaves nothing behind if it fails. ErrorKind::data for bad input;
-// before anything is read, ErrorKind::busy if `out` is taken and ErrorKind::io if it cannot be written. What
-// is returned is for the user to know, a sentence each: files that are not read, test data of another unit.
+// Importers: outside data sets turned into stores (data/store/store.h). Each reads its files strictly,
+// records what it read and the seed it drew with, and leaves nothing behind if it fails. ErrorKind::data
+// for bad input; before anything is read, ErrorKind::busy if `out` is taken and ErrorKind::io if it cannot
+// be written. What is returned is for the user to know, a sentence each: files that are not read, test
+// data of another unit.
 #pragma once
 
 #include <cstdint>
@@ -16,8 +17,8 @@ struct Digits;
 struct DigitsConfig;
 
 // MNIST's four IDX files (plain or .gz) and SVHN's train_32x32.mat, test_32x32.mat, paired by class within
-// each split (data/store/pairing.h). Modalities mnist [28,28,1] and svhn [32,32,3], bytes, range [0, 1]. All items
-// are kept, for stage 1; the sample index pairs the first n of each class, `repetitions` times.
+// each split (data/store/pairing.h). Modalities mnist [28,28,1] and svhn [32,32,3], bytes, range [0, 1]. All
+// items are kept, for stage 1; the sample index pairs the first n of each class, `repetitions` times.
 std::vector<std::string> import_mnist_svhn(const std::filesystem::path& mnist,
                                            const std::filesystem::path& svhn,
                                            const std::filesystem::path& out, std::uint64_t seed,
@@ -55,8 +56,8 @@ struct NpyImport {
 // The arrays of all splits have the training array's shape (a last axis of 1 may be left out of images and
 // single values) and sort of elements: uint8, booleans, integers, or floats of either size. Declared ranges
 // hold for all. Values of other vectors may lie outside the training range, by kVectorSlack times its width
-// at most (data/store/modality_check.h): what is farther out is in other units, unless "range" declares that it is
-// not. Values that fill less than that part of the training range are a note.
+// at most (data/store/modality_check.h): what is farther out is in other units, unless "range" declares that
+// it is not. Values that fill less than that part of the training range are a note.
 //
 // Masks and labels that belong to nothing are errors, other files that are not read are notes; names that
 // start with a dot are not seen. A vocabulary is UTF-8, one token per line, and may have a byte order mark,
@@ -64,8 +65,8 @@ struct NpyImport {
 std::vector<std::string> import_npy(const std::filesystem::path& folder, const std::filesystem::path& out,
                                     const NpyImport& options);
 
-// The procedural digits (data/digits/digits.h): modalities image, sound, trajectory, the order of MHD. `seed` is
-// recorded.
+// The procedural digits (data/digits/digits.h): modalities image, sound, trajectory, the order of MHD. `seed`
+// is recorded.
 void write_digits(const Digits& digits, const std::filesystem::path& out, std::uint64_t seed);
 // Makes and writes them; an `out` that cannot be written is noticed first.
 void write_digits(const DigitsConfig& config, const std::filesystem::path& out);

@@ -29,8 +29,8 @@ struct InputFolder {
 InputFolder list_input(const std::filesystem::path& folder);
 
 // Adds one sentence that names what is not read: all but the arrays, masks and labels of `modalities` and the
-// files `read`. Masks and labels that belong to nothing are an ErrorKind::data error: somebody believes that
-// they count.
+// files `read`. Masks and labels that belong to nothing are an ErrorKind::data error, as their owner
+// expects them to be used.
 void check_unread(const InputFolder& input, const std::vector<std::string>& modalities,
                   const std::vector<std::string>& read, std::vector<std::string>& notes);
 

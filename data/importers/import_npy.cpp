@@ -247,7 +247,7 @@ std::vector<std::int32_t> read_labels(const fs::path& path, std::int64_t samples
   return labels;
 }
 
-// The array of a modality; where there is none, of which name there is one.
+// The array of a modality. Where its file is missing, the error names the most similar one there is.
 NpyArray open_array(const fs::path& folder, const SplitFiles& files, const std::string& name) {
   const fs::path path = folder / (name + ".npy");
   const std::string near = path_exists(path) ? "" : nearest(name, files.arrays);
@@ -292,7 +292,7 @@ void compare_units(const Modality& m, const Column& train, const Column& column,
                         "; are both in the same units?"));
 }
 
-// Of a constant: one wide, or as narrow as floats of this size allow.
+// The range of a constant: one wide, or more where floats of this size have no number that near.
 ValueRange around(float constant) {
   constexpr float kMost = std::numeric_limits<float>::max();
   if (constant == kMost) return {std::nextafter(constant, 0.0F), constant};

@@ -4,7 +4,7 @@
 // [c, c+1) x [r, r+1). A round pen of a given radius leaves coverage min(1, radius + 1/2 - distance) on a
 // pixel whose centre is `distance` away from the path (an anti-aliased disc swept along it). The data set
 // `digits` draws its images with draw_path, so pen-image agreement (intersection over union of the drawn
-// trajectory with the image) measures how well two generated views tell the same story.
+// trajectory with the image) measures how well two generated views agree.
 #pragma once
 
 #include <cstdint>

@@ -33,8 +33,7 @@ struct GridStyle {
 
 // Composes rows * columns tiles, row-major, into an RGB picture of
 // rows * (cell_height + padding) + padding by columns * (cell_width + padding) + padding pixels.
-// Error (usage) if the number of tiles or a tile's size does not fit, or the picture exceeds 100 million
-// pixels.
+// Error (usage) if the number of tiles or a tile's size does not fit, or beyond 100 million pixels.
 Picture compose_grid(std::span<const Tile> tiles, std::int64_t rows, std::int64_t columns,
                      const GridStyle& style = {});
 

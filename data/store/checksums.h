@@ -1,5 +1,5 @@
-// Checksums of a store's files (checksums.json, data/store/store.h): written at import, compared at the latest when
-// the bytes are first used.
+// Checksums of a store's files (checksums.json, data/store/store.h): written at import, compared at the
+// latest when the bytes are first used.
 #pragma once
 
 #include <atomic>
@@ -42,8 +42,8 @@ class ChecksumStream {
 // The files with checksums of a store, in the order of checksums.json.
 std::vector<std::string> checked_files(const Description& description);
 
-// The text of checksums.json and back; `file` starts every message, ErrorKind::data. The list must be that of
-// `description`.
+// The text of checksums.json and back; `file` starts every message, ErrorKind::data. The list must be
+// that of `description`.
 std::string to_json(std::span<const FileChecksums> checksums);
 std::vector<FileChecksums> parse_checksums(std::string_view text, const Description& description,
                                            const std::string& file);
@@ -57,8 +57,8 @@ std::string fingerprint(const Description& description, std::span<const FileChec
 class CheckedBytes {
  public:
   CheckedBytes() = default;
-  // `file` (header and data) must outlive the object; `name` starts every message. The header is compared at
-  // once.
+  // `file` (header and data) must outlive the object; `name` starts every message. The header
+  // is compared at once.
   CheckedBytes(std::span<const std::uint8_t> file, FileChecksums checksums, std::string name);
 
   // Data that differ are an ErrorKind::data error that names the block.

@@ -40,8 +40,8 @@ Pairing pair_by_class(std::span<const std::int32_t> labels_a, std::span<const st
   for (std::int64_t repetition = 0; repetition < options.repetitions; ++repetition) {
     for (std::size_t c = 0; c < kept.size(); ++c) {
       if (kept[c] == 0) continue;
-      // One number per (repetition, class, stream, side) keys each permutation; fewer repetitions are a
-      // prefix.
+      // One number per (repetition, class, stream, side) keys each permutation; fewer
+      // repetitions are a prefix.
       const auto draw = static_cast<std::uint64_t>(repetition * classes) + c;
       const std::uint64_t key = (draw << 32) + 2 * std::uint64_t{options.stream};
       const auto count = static_cast<std::uint64_t>(kept[c]);

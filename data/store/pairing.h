@@ -1,7 +1,7 @@
-// Pairs items of two labelled sets by class, as MNIST-SVHN is made: for every class n = min(#a, #b, cap); the
-// first n items of each set (in their order) are kept; then, for every repetition, both lists are permuted
-// independently and paired position by position. Hence each kept item stands in exactly one pair of every
-// repetition.
+// Pairs items of two labelled sets by class, as MNIST-SVHN is made: for every class n = min(#a, #b, cap);
+// the first n items of each set (in their order) are kept; then, for every repetition, both lists are
+// permuted independently and paired position by position. Hence each kept item stands in exactly one pair
+// of every repetition.
 #pragma once
 
 #include <cstdint>

@@ -1,6 +1,6 @@
-// The store: the one on-disk format that training, sampling and evaluation read. Importers (data/importers/import.h)
-// turn outside files into it with StoreWriter (data/store/store_writer.h). It is a folder, never changed once it is
-// there:
+// The store: the one on-disk format that training, sampling and evaluation read. Importers
+// (data/importers/import.h) turn outside files into it with StoreWriter (data/store/store_writer.h). It is a
+// folder, never changed once it is there:
 //
 //   dataset.json                      what the data are, below
 //   checksums.json                    CRC-32 of every other file, below
@@ -8,8 +8,7 @@
 //   <split>/<modality>.labels.npy     int32 [N]: class of each item, -1 unknown
 //   <split>/samples.npy               int32 [S, M]: the sample index, one row of item numbers per sample
 //   <split>/labels.npy                int32 [S]: class of each sample, -1 unknown
-//   <vocabulary>.txt                  one token per line, line number = token id (for token modalities that
-//                                     name one)
+//   <vocabulary>.txt                  one token per line, line number = token id; where a modality names one
 //
 // An *item* is one observation of one modality (a picture, a sound); a *sample* names one item per modality,
 // so the same item can stand in many samples (MNIST-SVHN pairs each 20 times) at 4 bytes each. -1 is a hole:
@@ -56,6 +55,7 @@
 //     data_bytes, data      those of the data
 //     blocks                CRC-32 of each block_bytes of the data; the last block may be shorter
 //   crc32        as in dataset.json
+//
 // Headers, indices, labels and vocabularies are compared when the store is opened; items block by block, when
 // they are first read.
 //
@@ -89,9 +89,8 @@ class Split {
   std::span<const std::int32_t> item_labels(int modality) const;                           // [N]
 
   // out [B, shape of one item...] = the items as floats, channels last, bytes mapped to the modality's range;
-  // a hole
-  // (-1) yields zeros. Needs a real-valued kind. Safe to call from several threads, and parallel inside for
-  // large B. An index out of range, or `out` of another size, is a misuse (ErrorKind::internal).
+  // a hole (-1) yields zeros. Needs a real-valued kind. Safe to call from several threads, and parallel
+  // inside for large B. An index out of range, or `out` of another size, is a misuse (ErrorKind::internal).
   void gather(int modality, std::span<const std::int32_t> items, std::span<float> out) const;
   // The same for tokens and categorical: out [B, n], values 0 .. categories-1, checked on the way
   // (ErrorKind::data); a hole yields -1. Both compare checksums of what is read for the first time

@@ -1,5 +1,5 @@
-// What is in a store, counted: for `mldctl data info`, reports, and the importers' own check of class
-// balance.
+// What is in a store, counted: for `mldctl data info`, reports, and the importers' own
+// check of class balance.
 #pragma once
 
 #include <cstdint>

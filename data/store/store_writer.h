@@ -1,5 +1,5 @@
-// Writes a store (data/store/store.h), all or nothing (engine/io/atomic_folder.h): an exception on the way, a full
-// disk among them, leaves no trace.
+// Writes a store (data/store/store.h), all or nothing (engine/io/atomic_folder.h): an exception on the way, a
+// full disk among them, leaves no trace.
 #pragma once
 
 #include <cstdint>
@@ -38,7 +38,7 @@ class StoreWriter {
   // One class per item of the modality, in order; unknown (-1) if never called.
   void set_item_labels(std::string_view split, int modality, std::span<const std::int32_t> labels);
 
-  // The sample index [S, M] and one class per sample (or none: unknown); `repetitions` as in data/store/store.h.
+  // The sample index [S, M] and one class per sample, or none (unknown); `repetitions`: data/store/store.h.
   void set_samples(std::string_view split, std::span<const std::int32_t> index,
                    std::span<const std::int32_t> labels, std::int64_t repetitions = 1);
   // Sample s is item s of every modality; its class is the label, and that of its items.

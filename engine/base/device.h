@@ -4,7 +4,8 @@
 // sim device, host memory that behaves like a GPU, queues it until a synchronisation (engine/memory/sim.h),
 // so that whatever would break on a stream (a host read before the work ran, a freed block still in use, an
 // allocation inside a capture) breaks in a test on any laptop. Closures capture raw pointers and scalars
-// only, as a kernel launch does. On a cuda device the drivers launch their functors (engine/loops/cuda_drivers.h).
+// only, as a kernel launch does. On a cuda device the drivers launch their functors
+// (engine/loops/cuda_drivers.h).
 #pragma once
 
 #include <cstdint>

@@ -2,8 +2,9 @@
 // formula is written once for both. This is the only header that knows which compiler reads it.
 //
 // MLD_CUDA is 1 in a build with CUDA (CMake's MLD_CUDA=ON or emulated) and 0 otherwise; with
-// MLD_CUDA_EMULATED the very same kernels are compiled by the host compiler and run by tests/cuda_emulation. With
-// MLD_CUDA_F64 the kernels exist in double too: for gradient checks on a GPU, at twice the time to compile.
+// MLD_CUDA_EMULATED the very same kernels are compiled by the host compiler and run by
+// tests/cuda_emulation. With MLD_CUDA_F64 the kernels exist in double too: for gradient checks on a GPU, at
+// twice the time to compile.
 #pragma once
 
 #ifndef MLD_CUDA

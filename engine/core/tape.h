@@ -1,9 +1,9 @@
-// Reverse-mode automatic differentiation as a Wengert list: operators append themselves to the innermost live
-// Tape while it is alive, and backward() walks the list in reverse. Recording order is a topological order,
-// so there is no sort and no recursion, gradients are summed in a fixed order, and a node frees what it saved
-// as soon as it has been used. No tape alive means inference: nothing is recorded. A saved value is a Tensor,
-// which cannot point at the tape, so reference cycles cannot be written. One backward per tape; no second
-// derivatives.
+// Reverse-mode automatic differentiation as a Wengert list: operators append themselves to the innermost
+// live Tape while it is alive, and backward() walks the list in reverse. Recording order is a topological
+// order, so there is no sort and no recursion, gradients are summed in a fixed order, and a node frees what
+// it saved as soon as it has been used. No tape alive means inference: nothing is recorded. A saved value is
+// a Tensor, which cannot point at the tape, so reference cycles cannot be written. One backward per tape; no
+// second derivatives.
 #pragma once
 
 #include <cstdint>

@@ -130,7 +130,7 @@ cudaStream_t stream(Device device) {
       mine.stream = made;
     }
   }
-  // Asked and not remembered: the program around may have chosen another one.
+  // Asked every time, as the program around may have made another device current.
   int current = -1;
   MLD_CUDA_CALL(cudaGetDevice(&current));
   if (current != device.index) MLD_CUDA_CALL(cudaSetDevice(device.index));

@@ -28,7 +28,7 @@ fs::path resolve(const fs::path& destination) {
   fs::path path = fs::weakly_canonical(fs::absolute(destination, error), error);
   if (error) fail_io(destination, "make the folder", error.value());
   if (!path.has_filename()) path = path.parent_path();  // "out/" means "out"
-  // Who stands in a folder that is replaced goes on seeing the old one.
+  // A process whose current folder is replaced would go on seeing the old one.
   const fs::path here = fs::current_path(error);
   MLD_CHECK_AS(ErrorKind::usage,
                path.has_filename() &&

@@ -20,12 +20,12 @@ enum class IfExists { refuse, replace };
 // Every member fails with ErrorKind::io on errors of the system.
 class AtomicFolder {
  public:
-  // Makes the temporary, and the destination's parents where they are missing. Fails with ErrorKind::busy, at
-  // once, while another AtomicFolder works for the same destination, in this process or another; with
-  // IfExists::refuse also if the destination is anything but missing or an empty folder. With
-  // IfExists::replace the destination may be any folder: whether its content may go is for the caller to
-  // decide. A destination that is a link to a folder stays one. ErrorKind::usage if it holds the current
-  // folder.
+  // Makes the temporary, and the destination's parents where they are missing. Fails with
+  // ErrorKind::busy, at once, while another AtomicFolder works for the same destination, in this process
+  // or another; with IfExists::refuse also if the destination is anything but missing or an empty folder.
+  // With IfExists::replace the destination may be any folder: whether its content may go is for the
+  // caller to decide. A destination that is a link to a folder stays one. ErrorKind::usage if it holds
+  // the current folder.
   AtomicFolder(const std::filesystem::path& destination, IfExists if_exists);
   ~AtomicFolder();  // unless committed, removes the temporary and the parents that were made for it
   AtomicFolder(const AtomicFolder&) = delete;

@@ -1,5 +1,5 @@
-// Wording of failed system calls and of names that come out of files, so that every message is one readable
-// line.
+// Wording of failed system calls and of names that come out of files, so that every message is
+// one readable line.
 #pragma once
 
 #include <cerrno>

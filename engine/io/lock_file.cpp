@@ -52,7 +52,8 @@ LockFile::LockFile(const std::filesystem::path& folder) {
 std::string LockFile::owner(const std::filesystem::path& folder) {
   const Descriptor fd(::open((folder / ".lock").c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW));
   if (!fd) return {};
-  // Free or not is the kernel's word. Only where somebody has signed is it asked, since asking locks for an instant.
+  // Whether the folder is in use only the kernel's lock tells. It is tried only where the file names a
+  // process, since trying takes the lock for an instant.
   char first = 0;
   const bool is_signed = ::pread(fd.get(), &first, 1, 0) == 1;
   const bool in_use = is_signed && ::flock(fd.get(), LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;

@@ -1,16 +1,15 @@
-// Files of named tensors in the safetensors format: 8 bytes little-endian header length, a JSON header, the
-// tensors' bytes without gaps. Chosen because Python reads and writes it, and because nothing in it is
-// executed. This layer knows bytes, types and shapes only; which tensor belongs where is its callers'
-// business.
+// Files of named tensors in the safetensors format: 8 bytes little-endian header length, a JSON header,
+// the tensors' bytes without gaps. Chosen because Python reads and writes it, and because nothing in it
+// is executed. This layer knows bytes, types and shapes only; which tensor belongs where is its
+// callers' business.
 //
 // Checksums. Our files carry, as string entries of `__metadata__` in lower-case hex of 8 digits,
 //   "crc32/<tensor>"  the CRC-32 of the tensor's bytes, and
 //   "crc32"           the CRC-32 of the header's content, computed over NUL-terminated strings: for each
-//   tensor in byte
-//                     order of the names its name, type (F32), shape ("[2,3]") and checksum, then for each
-//                     other metadata entry in byte order of the keys its key and value.
-// A reader that does not know them sees two more kinds of strings. Files of others, without them, load
-// unverified.
+//                     tensor in byte order of the names its name, type (F32), shape ("[2,3]") and checksum,
+//                     then for each other metadata entry in byte order of the keys its key and value.
+// A reader that does not know them sees two more kinds of strings. Files of others, without
+// them, load unverified.
 #pragma once
 
 #include <cstddef>
@@ -71,8 +70,8 @@ class SafetensorsFile {
   Metadata metadata_;
 };
 
-// One tensor to write: its bytes, or a function that fills the bytes given to it (converted layouts), called
-// once.
+// One tensor to write: its bytes, or a function that fills the bytes given to it (converted
+// layouts), called once.
 struct TensorSource {
   std::string name;
   DType dtype = DType::f32;

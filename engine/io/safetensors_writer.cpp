@@ -48,8 +48,8 @@ std::vector<std::pair<const TensorSource*, TensorInfo>> lay_out(const std::files
   return layout;
 }
 
-// The header with its length, padded so that the data begin at a multiple of 8. Its size does not depend on
-// `crcs`.
+// The header with its length, padded so that the data begin at a multiple of 8. Its size does
+// not depend on `crcs`.
 std::string header_text(const std::filesystem::path& path, std::span<const TensorInfo> tensors,
                         const Crcs& crcs, const Metadata& metadata) try {
   nlohmann::ordered_json header;

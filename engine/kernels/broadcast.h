@@ -32,8 +32,8 @@ MLD_HD void put(T& to, T value) {
     to = value;
 }
 
-// NumPy's rule: aligned at the last axis, an extent of 1 is repeated. Throws naming `op` if the shapes do not
-// fit.
+// NumPy's rule: aligned at the last axis, an extent of 1 is repeated. Throws naming `op` if the
+// shapes do not fit.
 Shape broadcast_shape(const char* op, const Shape& a, const Shape& b);
 
 // Merged axes, outermost first, with the strides of the two operands (0: repeated). At least two axes; the

@@ -33,8 +33,8 @@ i64 blocks_of(i64 k) { return std::max<i64>(1, ceil_div(k, kGemmBlockK)); }
 bool is_product(const ConvDims& s) {
   return s.kh == 1 && s.kw == 1 && s.sh == 1 && s.sw == 1 && s.ph == 0 && s.pw == 0;
 }
-// So is every convolution whose patches follow each other without overlap or gap. Returns it as a 1x1
-// convolution, with lines as long as the number of patches allows, or s itself.
+// A convolution whose patches follow each other without overlap or gap is a product too. Returns it as a 1x1
+// convolution, with lines as long as the number of patches allows, or s itself if it is none.
 ConvDims as_product(const ConvDims& s) {
   const bool line = s.kh == 1 && s.sh == 1 && s.kw == s.w, image = s.kh == s.h && s.kw == s.w;
   if (s.ph != 0 || s.pw != 0 || !(is_product(s) || line || image)) return s;
@@ -222,8 +222,8 @@ void backward_data_by_patches(const ConvDims& s, const float* dy, const float* p
   }
 }
 
-// One panel of patches: dst[i * width + j] = element j0 + j of the patch at position i of the lines of the
-// band.
+// One panel of patches: dst[i * width + j] = element j0 + j of the patch at position i of the
+// lines of the band.
 void pack_patches(const Patches& p, const Band& band, i64 lines, i64 j0, i64 columns, float* dst) {
   const i64 width = padded_columns(columns), length = p.kw * p.c, pixel = p.sw * p.c;
   for (i64 j = 0; j < columns;) {

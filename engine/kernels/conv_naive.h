@@ -62,8 +62,8 @@ void conv_backward_data(const ConvDims& s, const T* dy, const T* w, const T* bia
   });
 }
 
-// dw = gradient of the weights, or dw += ...; each output channel sums over samples and pixels in index
-// order.
+// dw = gradient of the weights, or dw += ...; each output channel sums over samples and
+// pixels in index order.
 template <class T>
 void conv_backward_weights(const ConvDims& s, const T* x, const T* dy, bool accumulate, T* dw) {
   const std::int64_t oh = s.out_h(), ow = s.out_w(), taps = s.kh * s.kw, size = taps * s.in;

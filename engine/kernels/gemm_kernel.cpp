@@ -49,8 +49,8 @@ Scratch& packed_b() {
   return scratch;
 }
 
-// Few rows: a thread packs a group of columns for itself, multiplies all rows by it at once, and takes the
-// next.
+// Few rows: a thread packs a group of columns for itself, multiplies all rows by it at once,
+// and takes the next.
 void by_columns(const Product& p, int threads) {
   const auto group = [&p](i64 g) {
     float* const packed = packed_b().get(kGroupColumns * std::min(p.k, kGemmBlockK));

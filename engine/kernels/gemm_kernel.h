@@ -46,8 +46,8 @@ inline Epilogue accumulate(const float* c, std::int64_t ldc) { return {.add = c,
 void gemm(std::int64_t m, std::int64_t n, std::int64_t k, Matrix a, Matrix b, float* c, std::int64_t ldc,
           const Epilogue& epilogue = {});
 
-// `batch` independent products; matrix p starts at data + p * stride. The bias is shared, `add` moves with
-// add_stride.
+// `batch` independent products; matrix p starts at data + p * stride. The bias is shared, `add`
+// moves with add_stride.
 struct BatchStrides {
   std::int64_t a = 0, b = 0, c = 0, add = 0;
 };

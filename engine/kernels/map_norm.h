@@ -1,7 +1,7 @@
-// Group norm of maps [N, S, C]: S rows of C channels a sample. A group's channels are a short piece of every
-// row, so all loops run along whole rows, over vectors of one value per channel, and sums over a group are
-// taken from those vectors: narrow groups cost no more than wide ones. row_norm.h serves S = 1, unit_norm.h a
-// GPU.
+// Group norm of maps [N, S, C]: S rows of C channels a sample. A group's channels are a short piece of
+// every row, so all loops run along whole rows, over vectors of one value per channel, and sums over a
+// group are taken from those vectors: narrow groups cost no more than wide ones. row_norm.h serves S = 1,
+// unit_norm.h a GPU.
 #pragma once
 
 #include <algorithm>

@@ -23,9 +23,9 @@ struct Moments {
   T mean, variance;
 };
 
-// Of n values, from the sums of d = x - centre and of d^2. The first corrects the rounding of the centre, a
-// mean, and of the variance (the corrected two-pass algorithm: Chan, Golub, LeVeque, Am. Stat. 37, 1983, eq.
-// 1.7).
+// Of n values, from the sums of d = x - centre and of d^2. The first corrects the rounding of the
+// centre, a mean, and of the variance (the corrected two-pass algorithm: Chan, Golub, LeVeque, Am. Stat.
+// 37, 1983, eq. 1.7).
 template <class T>
 MLD_HD Moments<T> moments(T centre, Pair<T> sums, T n) {
   const T d = sums.a / n;

@@ -20,7 +20,7 @@ constexpr std::int64_t kMaxColumnParts = 512;
 constexpr int kColumns = kWarp;  // columns of a block of reduce_columns
 constexpr int kColumnLanes = kThreads / kColumns;
 
-// Whether a functor type is an instance for double: a template one of whose arguments is, or is one.
+// Whether a functor type computes in double: a template with double, or such a type, among its arguments.
 template <class F>
 inline constexpr bool kOfDouble = std::is_same_v<F, double>;
 template <template <class...> class F, class... A>
@@ -174,8 +174,8 @@ void reduce(Device device, std::int64_t outs, std::int64_t extent, const R& r) {
     no_double();
 }
 
-// A block takes kColumns columns of one part of the rows of one array; its threads are kColumnLanes rows
-// high.
+// A block takes kColumns columns of one part of the rows of one array; its threads are
+// kColumnLanes rows high.
 template <class Make, class Acc>
 __global__ void __launch_bounds__(kThreads)
     reduce_columns_kernel(std::int64_t batch, std::int64_t rows, std::int64_t columns, std::int64_t chunk,

@@ -1,8 +1,8 @@
 // The loops that operators are written with: for_each (pointwise work), for_each_row, reduce (row-wise) and
-// reduce_columns. They take functors of raw pointers and scalars, so that the text of a formula is what every
-// backend compiles. In a build with CUDA a source that calls them is compiled by nvcc (mld_device_sources in
-// CMake), and a functor is then a named type at namespace scope with MLD_HD members: lambdas cannot be
-// kernels.
+// reduce_columns. They take functors of raw pointers and scalars, so that the text of a formula is what
+// every backend compiles. In a build with CUDA a source that calls them is compiled by nvcc
+// (mld_device_sources in CMake), and a functor is then a named type at namespace scope with MLD_HD members:
+// lambdas cannot be kernels.
 //
 // Results never depend on the number of threads: for_each has no cross-element state; reductions split their
 // extent in blocks of fixed size, accumulate a block in kLanes interleaved partial results (which the
@@ -181,7 +181,7 @@ void for_each(Device device, std::int64_t n, F f) {
   submit(device, [n, f] { driver::for_each_cpu(n, f); });
 }
 
-// f(row, team) for few heavy rows (a norm over one row, a softmax): one row is worth a team (core/team.h).
+// f(row, team) for few heavy rows (a norm over one row, a softmax): one row is worth a team (team.h).
 template <class F>
 void for_each_row(Device device, std::int64_t rows, std::int64_t work_per_row, F f) {
 #if MLD_CUDA

@@ -54,8 +54,8 @@ namespace detail {
 
 inline constexpr float kInf = std::numeric_limits<float>::infinity();
 inline constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
-// Added to a float of magnitude below 2^22 it rounds to an integer, which then sits in the low bits of the
-// sum.
+// Added to a float of magnitude below 2^22 it rounds to an integer, which then sits in the
+// low bits of the sum.
 inline constexpr float kRound = 0x1.8p23f;
 inline constexpr double kRoundDouble = 0x1.8p52;
 
@@ -123,8 +123,8 @@ inline SinCos<float> sincos_quadrant(float r, std::uint32_t quadrant) {
           from_bits(to_bits(odd ? sine : cosine) ^ (((quadrant + 1) & 2) << 30))};
 }
 
-// sin and cos in radians for |x| <= 2^40. Cody-Waite reduction, in double since pi/2 then needs two parts
-// only.
+// sin and cos in radians for |x| <= 2^40. Cody-Waite reduction, in double since pi/2 then
+// needs two parts only.
 inline constexpr float kTrigLimit = 0x1p40f;
 inline SinCos<float> sincos(float x) {
   const double shifted = std::fma(static_cast<double>(x), 0x1.45f306dc9c883p-1, kRoundDouble);
@@ -219,8 +219,8 @@ MLD_HD float erf(float x) {
   return std::copysign(a < 0.9f ? small : large, x);
 }
 
-// NaN for |x| > 2^40, where neighbouring floats are thousands of periods apart. Use std::sin if that has a
-// meaning.
+// NaN for |x| > 2^40, where neighbouring floats are thousands of periods apart. Use std::sin if
+// that has a meaning.
 MLD_HD float sin(float x) {
   float y = detail::sincos(x).sin;
   y = std::fabs(x) <= detail::kTrigLimit ? y : detail::kNaN;

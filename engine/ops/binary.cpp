@@ -18,7 +18,7 @@ struct Kept {
   Slot slot_a, slot_b;
 };
 
-// dy * derivative with respect to one operand (a, or b if kOfB), from the places of the values.
+// dy * derivative with respect to one operand (a, or b if kOfB); i, ia, ib: the places in dy, a and b.
 template <class F, class T, bool kOfB>
 struct OperandGrad {
   static constexpr bool kUsesA = kOfB && F::kDbUsesA;

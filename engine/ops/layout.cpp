@@ -46,8 +46,8 @@ void add_rows(Device device, std::int64_t rows, std::int64_t width, Rows<const T
   });
 }
 
-// Elements [first, first + width) of each row of length `stride` of a tensor: what an axis looks like in
-// memory.
+// Elements [first, first + width) of each row of length `stride` of a tensor: what an axis
+// looks like in memory.
 struct Piece {
   std::int64_t rows, stride, first, width;
 };
@@ -92,7 +92,7 @@ void pull_parts(const Tensor& dy, const std::vector<Part>& parts, Tape& tape) {
       strips.push_back(from_piece(dy, piece, to.grad));
       continue;
     }
-    // A part that occurs twice: what is there has to be there before.
+    // A part that occurs twice: its first contribution must be written before the second is added.
     copy_strips(dy.device(), piece.rows, std::exchange(strips, {}));
     dispatch_float(dy.dtype(), "backward", [&]<class T>() {
       add_rows<T>(dy.device(), piece.rows, piece.width, {dy.ptr<T>() + piece.first, piece.stride},

@@ -1,4 +1,4 @@
-// Sums and means over chosen axes, softmax, and the likelihoods and losses of the autoencoders and classifiers.
+// Sums and means over chosen axes, softmax, and the losses of autoencoders and classifiers.
 #pragma once
 
 #include <initializer_list>
@@ -19,8 +19,8 @@ Var mean(const Var& x);  // everything, shape [1]
 Var softmax(const Var& x, const Tensor& mask = {});
 Var log_softmax(const Var& x, const Tensor& mask = {});
 
-// Mean over rows of -log softmax(logits)[label]; logits [B,K], labels i32 [B]; a label outside 0..K-1 (such as -1,
-// "unknown") leaves its row out of the mean. Shape [1].
+// Mean over rows of -log softmax(logits)[label]; logits [B,K], labels i32 [B]; a label outside 0..K-1 (such
+// as -1, "unknown") leaves its row out of the mean. Shape [1].
 Var cross_entropy(const Var& logits, const Tensor& labels);
 
 // Losses: scale * sum over all elements (or rows) of ..., shape [1]. A batch mean of per-sample sums is
@@ -31,7 +31,7 @@ Var squared_error(const Var& x, const Tensor& target, double scale,
 // -t log p - (1-t) log(1-p) with p = sigmoid(logit), from the logits.
 Var bernoulli_nll(const Var& logits, const Tensor& target, double scale);
 // -log of the probability of the target, from probabilities [..., K] that are renormalised over the last axis
-// and clamped to [1.19e-7, 1 - 1.19e-7] (method.md section 2); target i32 of shape [...].
+// and clamped to [1.19e-7, 1 - 1.19e-7] (docs/method.md section 2); target i32 of shape [...].
 Var categorical_nll(const Var& probabilities, const Tensor& target, double scale);
 
 }  // namespace mld

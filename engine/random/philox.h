@@ -60,8 +60,8 @@ MLD_HD float u01(std::uint32_t word) {
   return static_cast<float>(static_cast<std::int32_t>(word >> 8)) * 0x1p-24f;
 }
 
-// Uniform in (0, 1], for a logarithm: centres of 2^30 cells, rounded to float, so that small values are
-// fine-grained.
+// Uniform in (0, 1], for a logarithm: centres of 2^30 cells, rounded to float, so that small
+// values are fine-grained.
 MLD_HD float u01_open(std::uint32_t word) {
   return static_cast<float>(static_cast<std::int32_t>(word >> 1 | 1)) * 0x1p-31f;
 }
@@ -83,9 +83,9 @@ MLD_HD Floats normal4(Words w) {
   return {{ra * a.cos, ra * a.sin, rb * b.cos, rb * b.sin}};
 }
 
-// out[0..n) = the first n elements of a row, each four of them made by `values` (uniform4, normal4 or a
-// lambda: Words to Floats). Host; works on eight draws side by side, which the compiler turns into vector
-// lanes.
+// out[0..n) = the first n elements of a row, each four of them made by `values` (uniform4, normal4
+// or a lambda: Words to Floats). Host; works on eight draws side by side, which the compiler turns
+// into vector lanes.
 template <class F>
 void fill_row(float* out, std::int64_t n, std::uint64_t seed, std::uint32_t site, std::uint32_t step,
               std::uint32_t row, F values) {

@@ -1,9 +1,9 @@
-// CapturedStep: a step that is the same program every time (fixed shapes, no host reads, no allocation after
-// warm-up) is recorded once and replayed. On the cpu the step is simply called. On a device with a stream the
-// first calls run eagerly in a private memory pool; as soon as one of them needed no new memory, the next
-// call is recorded (on cuda as a graph), and from then on replayed. A replay equals the eager run bit for
-// bit. MLD_NO_GRAPH=1 in the environment keeps every call eager, to tell a fault of a step from one of its
-// recording.
+// CapturedStep: a step that is the same program every time (fixed shapes, no host reads, no allocation
+// after warm-up) is recorded once and replayed. On the cpu the step is simply called. On a device with a
+// stream the first calls run eagerly in a private memory pool; as soon as one of them needed no new
+// memory, the next call is recorded (on cuda as a graph), and from then on replayed. A replay equals the
+// eager run bit for bit. MLD_NO_GRAPH=1 in the environment keeps every call eager, to tell a fault of a
+// step from one of its recording.
 #pragma once
 
 #include <functional>

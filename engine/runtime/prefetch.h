@@ -1,6 +1,6 @@
-// Host batches on their way to a device, one ahead of the step that uses them: while the device computes, a
-// thread fills the next batch, and on cuda a second stream copies it. For data that have no room on the
-// device.
+// Host batches on their way to a device, one ahead of the step that uses them: while the device
+// computes, a thread fills the next batch, and on cuda a second stream copies it. For data that have no
+// room on the device.
 #pragma once
 
 #include <array>

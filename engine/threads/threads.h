@@ -12,8 +12,8 @@ namespace mld {
 
 constexpr int kMaxThreads = 1024;
 
-// 0: default_threads() of engine/threads/cpus.h. ErrorKind::usage outside 0 .. kMaxThreads. For all threads of
-// the process, from their next loop on.
+// 0: default_threads() of engine/threads/cpus.h. ErrorKind::usage outside 0 .. kMaxThreads. For all threads
+// of the process, from their next loop on.
 void set_threads(int threads);
 int max_threads();
 std::string describe_threads();  // "2 (OMP_NUM_THREADS)"
@@ -25,8 +25,8 @@ void run(std::int64_t n, int threads, Piece piece, const void* f);
 }  // namespace threads
 
 // f(first, last) for ranges that together are [0, n), on up to `threads` threads. The ranges depend on
-// `threads`: what f makes of an index may not depend on where its range begins and ends. Throws what the first
-// range, in order of the indices, that failed threw; some of the others may have run then.
+// `threads`: what f makes of an index may not depend on where its range begins and ends. Throws what the
+// first range, in order of the indices, that failed threw; some of the others may have run then.
 template <class F>
 void parallel_ranges(std::int64_t n, const F& f, int threads = max_threads()) {
   threads::run(

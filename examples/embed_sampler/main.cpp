@@ -1,5 +1,5 @@
-// A trained model inside another program: generates everything jointly, then all modalities but the first given
-// the first.
+// A trained model inside another program: generates everything jointly, then all modalities but the
+// first given the first.
 //   embed_sampler model.safetensors
 #include <mld/mld.h>
 

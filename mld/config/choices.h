@@ -1,5 +1,5 @@
-// Every choice that a configuration names, with its spelling: what the values mean, in one place. The code that
-// acts on them lies in the rooms above.
+// Every choice that a configuration names, with its spelling: what the values mean, in one place. The code
+// that acts on them lies in the rooms above.
 #pragma once
 
 #include <array>
@@ -17,7 +17,8 @@ namespace mld {
 //   uni      multi-time network trained with a time drawn for each modality; samples as mld does
 enum class ModelKind : std::uint8_t { mld, inpaint, uni };
 
-// The networks are those of the paper's benchmarks; `mlp` fits any sample, `conv` maps with sides divisible by 4.
+// The networks are those of the paper's benchmarks; `mlp` fits any sample, `conv` maps with
+// sides divisible by 4.
 enum class AutoencoderKind : std::uint8_t {
   mlp,
   conv,
@@ -66,7 +67,8 @@ enum class StageSampling : std::uint8_t { items, pairs };
 //   velocity  F -> a eps - sigma z, EDM's preconditioning for unit-variance data: n = -(sigma r + a F)
 enum class Prediction : std::int32_t { noise, velocity };
 
-// The draw of the conditioning set: one for each sample, or one shared by the batch (as the paper's code does).
+// The draw of the conditioning set: one for each sample, or one shared by the batch (as the
+// paper's code does).
 enum class SubsetDraw : std::int32_t { per_sample, per_batch };
 
 // The density of the training times (time_sampling.h).
@@ -76,8 +78,8 @@ enum class TimeSampling : std::int32_t { uniform, importance, lognormal };
 enum class StatsOver : int { whole, first_batch };
 enum class LatentCoordinates : int { own, principal };
 
-// How the reverse process is walked (sampler_plan.h), and em's way back to higher noise levels: Euler-Maruyama of
-// the forward SDE, or its exact kernel.
+// How the reverse process is walked (sampler_plan.h), and em's way back to higher noise levels:
+// Euler-Maruyama of the forward SDE, or its exact kernel.
 enum class SamplerMethod : std::uint8_t { em, dpm, dpm_sde, heun };
 enum class Renoise : std::uint8_t { euler, exact };
 

@@ -20,8 +20,7 @@ using config::visit_fields;
 using OrderedJson = nlohmann::ordered_json;
 using Problems = std::vector<std::string>;
 
-// --- writing
-// ---------------------------------------------------------------------------------------------------
+// --- writing -----------------------------------------------------------------------------------------------
 
 enum class Keys : std::uint8_t {
   all,
@@ -61,8 +60,7 @@ OrderedJson autoencoder_json(const ModalityConfig& modality) {
   return object;
 }
 
-// --- checks between values
-// -------------------------------------------------------------------------------------
+// --- checks between values ---------------------------------------------------------------------------------
 
 void check_training(const TrainConfig& train, const std::string& key, Problems& problems) {
   if (train.steps == 0 && train.epochs == 0 && train.minutes == 0)
@@ -132,8 +130,7 @@ void check(const Config& config, Problems& problems) {
   fail(ErrorKind::usage, text);
 }
 
-// --- layers
-// ----------------------------------------------------------------------------------------------------
+// --- layers ------------------------------------------------------------------------------------------------
 
 constexpr std::int64_t kMaxFileBytes = 1 << 20;  // more than any configuration has
 
@@ -183,8 +180,7 @@ Config resolve(const FileLayer& file, const ConfigSources& sources) {
   return config;
 }
 
-// --- reference
-// -------------------------------------------------------------------------------------------------
+// --- reference ---------------------------------------------------------------------------------------------
 
 std::string allowed_text(bool, const auto&) { return "true | false"; }
 std::string allowed_text(const std::string&, const config::Limits&) { return "text"; }

@@ -21,8 +21,7 @@ struct Limits {
 };
 inline constexpr Limits kAny{};  // for members that are no numbers, and the seed
 
-// Fields<S>::visit(s, v) calls v(name, member, limits, meaning) for each member of the section s (const or
-// not).
+// Fields<S>::visit(s, v) calls v(name, member, limits, meaning) for each member of a section s, const or not.
 template <class S>
 struct Fields;
 

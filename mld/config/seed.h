@@ -20,7 +20,8 @@ inline std::optional<std::uint64_t> parse_seed(std::string_view text) {
   return seed;
 }
 
-// Streams of different purposes of one run must differ: a hash of seed and name. Changing it changes every result.
+// Streams of different purposes of one run must differ: a hash of seed and name. Changing it
+// changes every result.
 std::uint64_t stage_seed(std::uint64_t seed, const std::string& name);
 
 }  // namespace mld

@@ -1,7 +1,7 @@
 // What modalities tell about each other, from one multi-time score network. Mutual information between groups
-// (MINDE-j; method.md section 13.1; Franzese et al. 2023, arXiv 2310.09031): the joint score against the
-// conditional scores. The in-painting gap (method.md section 13.2): what is lost where generation looks at
-// given latents through noise. In nats, of the latents.
+// (MINDE-j; docs/method.md section 13.1; Franzese et al. 2023, arXiv 2310.09031): the joint score against the
+// conditional scores. The in-painting gap (docs/method.md section 13.2): what is lost where generation looks
+// at given latents through noise. In nats, of the latents.
 #pragma once
 
 #include <cstdint>

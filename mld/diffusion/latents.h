@@ -24,9 +24,9 @@ struct LatentLayout {
   void set_slice(const Tensor& z, int i, const Tensor& part) const;  // the inverse
 };
 
-// z_standard = (z - mean) / std for each coordinate of the concatenated vector (method.md section 3). With
-// axes, z - mean is first turned into its principal axes: the standardised latents of a modality are then
-// uncorrelated, so that no direction of them hides until the noise is all but gone.
+// z_standard = (z - mean) / std for each coordinate of the concatenated vector (docs/method.md section 3).
+// With axes, z - mean is first turned into its principal axes: the standardised latents of a modality are
+// then uncorrelated, so that no direction of them hides until the noise is all but gone.
 struct LatentStats {
   Tensor mean, std;  // [D]
   Tensor axes;       // [sum D_i^2]: for each modality [D_i,D_i], a column per axis; or undefined
@@ -46,9 +46,9 @@ class LatentStore {
   const Tensor& latents(int modality) const { return latents_[static_cast<std::size_t>(modality)]; }
   const Tensor& samples() const { return samples_; }
 
-  // Mean and unbiased standard deviation (at least 1e-6, and 1e-3 of the longest principal axis) of every
-  // coordinate over the given samples, each counted once; samples without the modality are left out of its
-  // coordinates.
+  // Mean and unbiased standard deviation (at least 1e-6, and 1e-3 of the longest principal axis) of
+  // every coordinate over the given samples, each counted once; samples without the modality are left
+  // out of its coordinates.
   LatentStats statistics(std::span<const std::int32_t> chosen,
                          LatentCoordinates coordinates = LatentCoordinates::own) const;
   std::vector<std::int32_t> all_samples() const;

@@ -1,4 +1,4 @@
-// Reverse diffusion (method.md sections 10 and 11): generates the modalities of A1 given the latents of A2,
+// Reverse diffusion (docs/method.md section 10): generates the modalities of A1 given the latents of A2,
 // or everything when A2 is empty, along a plan (sampler_plan.h). Knows nothing of networks: the score
 // function is a callable, so that the sampler is tested on exact Gaussian scores.
 #pragma once

@@ -62,10 +62,10 @@ struct NormalLaw {
 
 // With D = (r + sigma n) / a, the network's guess of the data, and h the step in log(a/sigma):
 //   r <- (sigma'/sigma) e^-ch r + a' (1 - e^-(1+c)h) D' + sigma' sqrt(1 - e^-2ch) zeta,  c = churn (ODE: 0),
-// where D' = D + w (D - D_before), and D' = D for the first step and the last. Small steps ask for w = h / 2
-// h_before. With churn that lets the variance drift (at churn 20 and 50 levels to 0.85 of a standard normal's
-// near sigma = a): w is the weight that keeps it, which tends to the other for small steps, within a bound
-// (the variance dips to 0.90 for it and is back at the last levels).
+// where D' = D + w (D - D_before), and D' = D for the first step and the last. Small steps ask for
+// w = h / (2 h_before). With churn that lets the variance drift (at churn 20 and 50 levels to 0.85 of a
+// standard normal's near sigma = a): w is then the weight that keeps the variance, within a bound, for which
+// it dips to 0.90 and is back at the last levels. For small steps the two weights agree.
 Transition dpm_step(int level, double t, double u, double h_before, double churn, NormalLaw& law) {
   // Where the latents hardly show, D hardly changes and w would be huge.
   constexpr double kMostOverSmallSteps = 1.5;

@@ -5,7 +5,7 @@
 // so that one kernel serves every method, and a recorded transition every place of the walk.
 //
 // Methods, all of them walking the jump schedule (schedule.h):
-//   em       Euler-Maruyama on the reverse SDE (the paper; method.md section 10)
+//   em       Euler-Maruyama on the reverse SDE (the paper; docs/method.md section 10.2)
 //   dpm      DPM-Solver++(2M) (Lu et al. 2022, arXiv 2211.01095) on the probability-flow ODE
 //   dpm_sde  the same for the reverse SDEs that share its marginals,
 //              dr = [f - (1 + churn)/2 g^2 s] dt + sqrt(churn) g dw;
@@ -36,8 +36,8 @@ struct SamplerOptions {  // by default those of the paper
   SamplerMethod method = SamplerMethod::em;
   Schedule schedule = {};
   Renoise renoise = Renoise::euler;  // em's way back: Euler-Maruyama of the forward SDE, or its exact kernel
-  // In-painting (method.md section 11.1): before each network call the given coordinates are brought to the
-  // noise level by fresh noise, for networks that know one time only. Otherwise they stay clean.
+  // In-painting (docs/method.md section 11.1): before each network call the given coordinates are brought to
+  // the noise level by fresh noise, for networks that know one time only. Otherwise they stay clean.
   bool noised_given = false;
   double churn = 1;  // of dpm_sde, 0 .. kMaxChurn
 };

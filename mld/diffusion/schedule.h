@@ -1,4 +1,4 @@
-// The jump schedule of the sampler (method.md section 10.4, after RePaint): a walk over the noise levels
+// The jump schedule of the sampler (docs/method.md section 10.4, after RePaint): a walk over the noise levels
 // N, N-1, ..., 0 that at every jump point goes back up `jump` levels `resample - 1` times. resample = 1 is
 // the plain linear schedule.
 #pragma once

@@ -1,6 +1,6 @@
-// One training batch of the score network (method.md section 7): gather latents, draw the conditioning set,
-// the time and the noise, and perturb. All of it runs on the device as functors that read seed and step from
-// the StepState, so that a whole train step can be captured.
+// One training batch of the score network (docs/method.md section 7): gather latents, draw the conditioning
+// set, the time and the noise, and perturb. All of it runs on the device as functors that read seed and step
+// from the StepState, so that a whole train step can be captured.
 #pragma once
 
 #include <cstdint>

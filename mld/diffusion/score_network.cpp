@@ -53,8 +53,8 @@ ResMlp::ResMlp(std::int64_t in, std::int64_t out, std::int64_t time_dim, std::in
 }
 
 Var ResMlp::operator()(const Var& h, const Var& time) const {
-  // In sampling the rows share one time, which is a second bias. (Asked of the time alone: a batch of one
-  // must take the way of larger ones.)
+  // In sampling the rows share one time, which is a second bias. The shape of the time alone decides, so that
+  // a batch of one is computed as larger ones are.
   const bool shared = time.shape()[0] == 1;
   const Var v =
       shared ? linear(norm1(h), lin1.weight.var(), add(lin1.bias.var(), reshape(time, lin1.bias.shape())))

@@ -1,5 +1,5 @@
-// The score network (score_network.md): an MLP shaped like a U-Net with a multi-time vector. It maps the
-// concatenated latent r [B,D] and tau [B,M] (one time per modality, 0 = given) to n [B,D].
+// The score network (docs/method.md section 17): an MLP shaped like a U-Net with a multi-time vector. It maps
+// the concatenated latent r [B,D] and tau [B,M] (one time per modality, 0 = given) to n [B,D].
 //
 // The time path is separate, because in sampling all rows share tau: its projections are computed once for
 // all levels of a schedule, and a row of them serves the whole batch.
@@ -19,9 +19,8 @@ struct ScoreNetworkOptions {
   std::int64_t time_dim = 256;  // T
   std::int64_t groups = 8;      // G
   std::vector<std::int64_t> mults{1, 1};
-  // 0: the raw times go into the time MLP (the paper). K > 0: each time also as 1[tau = 0] and
-  // sin, cos(pi 2^k tau), k < K, which a given modality and small times are told apart by from the first
-  // step.
+  // 0: the raw times go into the time MLP (the paper). K > 0: each time also as 1[tau = 0] and sin, cos(pi
+  // 2^k tau), k < K, which a given modality and small times are told apart by from the first step.
   std::int64_t fourier = 0;
 };
 

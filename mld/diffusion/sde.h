@@ -1,4 +1,4 @@
-// Variance-preserving SDE (method.md section 4) in closed form: beta(t) = bmin + t (bmax - bmin), T = 1.
+// Variance-preserving SDE (docs/method.md section 4) in closed form: beta(t) = bmin + t (bmax - bmin), T = 1.
 // Everything is a small pure function of t in double, used by training, sampling and evaluation alike.
 #pragma once
 

@@ -1,4 +1,4 @@
-// Sets of modalities as bit masks, and the distribution of the conditioning set (method.md sections 1 and 6).
+// Sets of modalities as bit masks, and the distribution of the conditioning set (docs/method.md section 6).
 #pragma once
 
 #include <bit>

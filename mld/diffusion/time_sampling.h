@@ -1,4 +1,4 @@
-// How a training time is drawn from a uniform number (method.md section 8).
+// How a training time is drawn from a uniform number (docs/method.md section 8).
 //   uniform     t = t_min + (1 - t_min) u
 //   importance  density proportional to g(t)^2 / sigma(t)^2, truncated below 1e-3: likelihood weighting
 //   lognormal   log(sigma/a) normal, as in EDM: spends the steps where the denoising is decided

@@ -1,4 +1,4 @@
-// CLIP-S of a model that has colour images and captions (metrics.md section 3).
+// CLIP-S of a model that has colour images and captions (docs/method.md section 18.3).
 #pragma once
 
 #include <filesystem>

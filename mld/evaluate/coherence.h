@@ -1,5 +1,5 @@
-// Coherence (metrics.md section 1): do classifiers read the same digit in what was generated? Pure counting
-// over predicted labels; who predicts them is evaluation's business.
+// Coherence (docs/method.md section 18.1): do classifiers read the same digit in what was generated? Pure
+// counting over predicted labels; who predicts them is evaluation's business.
 #pragma once
 
 #include <cstdint>

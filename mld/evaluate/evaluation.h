@@ -40,7 +40,7 @@ struct QualityCell {
   FeatureDistance distance;
 };
 
-// Similarity of an image and the caption beside it (metrics.md section 3).
+// Similarity of an image and the caption beside it (docs/method.md section 18.3).
 struct ClipCell {
   bool real = false;  // of real pairs, the reference
   Subset given = 0;   // else of what was generated from these
@@ -67,7 +67,7 @@ struct MemorisationCell {
   Proportion closer;
 };
 
-// Coherence of decoded latents that were diffused to t (method.md section 12).
+// Coherence of decoded latents that were diffused to t (docs/method.md section 12).
 struct RobustnessPoint {
   double t = 0;
   int target = 0;

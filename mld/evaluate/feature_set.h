@@ -1,8 +1,8 @@
-// Sets of feature rows and the distances between them (metrics.md section 2). What is kept of a set does not
-// grow with its size: sums for mean and covariance, in double and over blocks of rows, and the first rows for
-// the kernel distance. Rows are dealt to blocks by the number of the item they come of, so that rows of one
-// item are resampled together, and summed in portions of fixed size: neither the portions they arrive in nor
-// the threads show in any result.
+// Sets of feature rows and the distances between them (docs/method.md section 18.2). What is kept of a set
+// does not grow with its size: sums for mean and covariance, in double and over blocks of rows, and the first
+// rows for the kernel distance. Rows are dealt to blocks by the number of the item they come of, so that rows
+// of one item are resampled together, and summed in portions of fixed size: neither the portions they arrive
+// in nor the threads show in any result.
 #pragma once
 
 #include <cstdint>
@@ -37,9 +37,8 @@ double frechet_distance(const FeatureMoments& a, const FeatureMoments& b);
 
 // Squared maximum mean discrepancy with the kernel (x.y / dim + 1)^3, unbiased (Binkowski et al. 2018,
 // arXiv 1801.01401): mean over subsets of rows drawn without replacement, and its standard error, that of the
-// rows themselves included. Rows of one
-// number may belong together, as an item and its reconstruction: no subset of the one set meets its partners
-// in the other, which would bias the distance downwards.
+// rows themselves included. Rows of one number may belong together, as an item and its reconstruction: no
+// subset of the one set meets its partners in the other, which would bias the distance downwards.
 struct KernelDistance {
   double value = 0, error = 0;
   std::int64_t subset = 0, subsets = 0;

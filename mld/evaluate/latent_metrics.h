@@ -1,6 +1,6 @@
 // What an evaluation reads off latents rather than off chunks of generated items: the spread of conditionals,
-// robustness against diffusion (method.md section 12), and how near generated latents are to those of the
-// items that were trained on.
+// robustness against diffusion (docs/method.md section 12), and how near generated latents are to those of
+// the items that were trained on.
 #pragma once
 
 #include <cstdint>

@@ -12,7 +12,7 @@
 namespace mld {
 namespace {
 
-// Classifiers whose features the paper measures with (metrics.md section 2.1).
+// Classifiers whose features the paper measures with (docs/method.md section 18.2).
 bool defines_fmd(ClassifierKind kind) {
   return kind == ClassifierKind::mnist || kind == ClassifierKind::mhd_image ||
          kind == ClassifierKind::mhd_trajectory;

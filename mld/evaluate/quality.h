@@ -1,6 +1,6 @@
-// Networks whose features tell how good generated samples of a modality are (metrics.md section 2): our
-// classifiers (FMD where the paper defines it, CFD elsewhere), Inception for colour images (FID), VGGish for
-// spectrograms of a second (FAD). The last two where their weights are.
+// Networks whose features tell how good generated samples of a modality are (docs/method.md section 18.2):
+// our classifiers (FMD where the paper defines it, CFD elsewhere), Inception for colour images (FID), VGGish
+// for spectrograms of a second (FAD). The last two where their weights are.
 #pragma once
 
 #include <cstdint>

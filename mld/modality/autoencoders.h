@@ -18,7 +18,7 @@ Classifier make_classifier(const ModalityConfig& config, const data::Modality& i
 void apply_init(WeightInit init, const nn::Visitor& walked);
 
 // What these rows add to the mean over a batch of `total` of -log p(x | reconstruction), summed over a sample's
-// elements, in the units that the network works in, without constants that have no gradient (method.md section 2). Shape [1].
+// elements, in the units that the network works in, without constants that have no gradient (docs/method.md section 2). Shape [1].
 Var reconstruction_loss(const ModalityConfig& config, const Autoencoder& net, const ItemBatch& batch,
                         std::int64_t total, const nn::Context& context);
 

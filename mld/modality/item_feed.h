@@ -1,6 +1,6 @@
-// Batches of one modality's items for stage 1 and for encoding: values as networks take them (channels last,
-// discrete data one-hot), in an order that is a function of (seed, step) alone, so that any step can be
-// resumed.
+// Batches of one modality's items for stage 1 and for encoding: values as networks take them
+// (channels last, discrete data one-hot), in an order that is a function of (seed, step) alone, so
+// that any step can be resumed.
 #pragma once
 
 #include <cstdint>
@@ -30,8 +30,8 @@ void fill_items(const data::Split& split, int modality, const data::Modality& in
 // One-hot values [B,n,K] of tokens i32 [B,n]; a hole (-1) is all zeros.
 void one_hot(const Tensor& tokens, const Tensor& out);
 
-// Items that a stage draws from, each as often as it is drawn in an epoch; items without a label are left out if
-// `labelled`. Empty if there is none.
+// Items that a stage draws from, each as often as it is drawn in an epoch; items without a label are left out
+// if `labelled`. Empty if there is none.
 std::vector<std::int32_t> items_to_draw(const data::Split& split, int modality, StageSampling sampling,
                                         bool labelled);
 

@@ -21,8 +21,7 @@ using nn::Sequential;
 const Shape kMnist{28, 28, 1}, kSvhn{32, 32, 3}, kSound{32, 128, 1}, kTrajectory{200};
 const Activation kLeaky = nn::leaky_relu(0.01);
 
-// --- autoencoders: benchmarks.md 1.2 and 2.2
-// -----------------------------------------------------------------
+// --- autoencoders: docs/method.md section 16.1 -------------------------------------------------------------
 
 Autoencoder mnist_mlp(const Shape& shape, std::int64_t latent) {
   return {Sequential(shape, Flatten{}, Linear(784, 400, {.act = kRelu}), Linear(400, latent)),
@@ -82,8 +81,7 @@ Autoencoder mhd_sound(const Shape& shape, std::int64_t latent) {
   return net;
 }
 
-// --- autoencoders for users' own data
-// ------------------------------------------------------------------------
+// --- autoencoders for users' own data ----------------------------------------------------------------------
 
 // Values are expected in [0,1] or standardised; the output is unbounded.
 Autoencoder mlp(const Shape& shape, std::int64_t latent) {
@@ -104,8 +102,7 @@ Autoencoder conv(const Shape& shape, std::int64_t latent) {
                      ConvTranspose2d(32, shape[2], 4, 2, 1))};
 }
 
-// --- classifiers: benchmarks.md 1.3 and 2.3
-// ------------------------------------------------------------------
+// --- classifiers: docs/method.md section 16.2 --------------------------------------------------------------
 
 // Order of the paper's code: convolution, channel dropout (second block), pooling, ReLU. ReLU and maximum
 // commute, so the ReLU is fused into the convolution; dropout scales by a positive factor or to zero and
@@ -158,8 +155,7 @@ Classifier conv_classifier(const Shape& shape, std::int64_t classes) {
           Sequential(Shape{128}, Dropout(0.2), Linear(128, classes))};
 }
 
-// --- which network takes which sample
-// ------------------------------------------------------------------------
+// --- which network takes which sample ----------------------------------------------------------------------
 
 void check_shape(const char* network, const Shape& found, const Shape& expected) {
   MLD_CHECK_AS(ErrorKind::usage, found == expected, "network '", network, "' takes samples of shape ",

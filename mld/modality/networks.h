@@ -1,6 +1,6 @@
 // The autoencoders and classifiers of the benchmarks, layer by layer as the paper's code has them, and
-// generic ones for users' own data. Inputs are channels-last samples: images [H,W,C], spectrograms
-// [frames,mel,1], vectors [C].
+// generic ones for users' own data (docs/method.md section 16). Inputs are channels-last samples: images
+// [H,W,C], spectrograms [frames,mel,1], vectors [C].
 #pragma once
 
 #include <optional>
@@ -12,8 +12,8 @@
 
 namespace mld {
 
-// Encoder x -> z [B,latent] and decoder z -> x^, trained together, alone (method.md section 2). Both work in
-// the units of `scaling`, absent where these are the data's; encode and decode take and give the data's.
+// Encoder x -> z [B,latent] and decoder z -> x^ of one modality (docs/method.md section 2). Both work in the
+// units of `scaling`, absent where these are the data's; encode and decode take and give the data's.
 struct Autoencoder {
   nn::Sequential encoder, decoder;
   std::optional<Scaling> scaling = {};
@@ -31,8 +31,8 @@ struct Autoencoder {
   }
 };
 
-// Classifier for coherence. `features` ends where the Frechet modality distance reads (metrics.md
-// section 2.1). Takes the data's units.
+// Classifier for coherence. Takes the data's units. `features` ends where the Frechet modality distance reads
+// (docs/method.md section 18.2).
 struct Classifier {
   nn::Sequential features, head;
   std::optional<Scaling> scaling = {};

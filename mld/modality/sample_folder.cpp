@@ -79,8 +79,8 @@ void find_foreign(const fs::path& root, const fs::path& below, const Owned& owne
   }
 }
 
-// A folder that holds what `from` holds: files are linked, where that is impossible copied. What is there
-// stays.
+// A folder that holds what `from` holds: files are linked, where that is impossible copied.
+// What is there stays.
 void carry(const fs::path& from, const fs::path& to) {
   if (kind_of(from) != Kind::folder) {
     if (kind_of(to) != Kind::nothing || ::linkat(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), 0) == 0)
@@ -113,7 +113,7 @@ bool is_mounted(const fs::path& folder, const fs::path& beside) {
   return false;
 }
 
-// A folder that is there can be filled, and another put in its place.
+// Throws unless an existing folder may be written to and replaced by another.
 void check_place(const fs::path& folder) {
   if (!is_folder(folder)) return;
   if (::access(folder.c_str(), W_OK | X_OK) != 0) fail_io(folder, "write", errno);

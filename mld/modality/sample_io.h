@@ -43,8 +43,8 @@ std::vector<float> read_samples(const data::Modality& info, const std::filesyste
 // Values as pictures and sounds are made of: scaled from the modality's range to [0, 1] and held there.
 // Tokens stay.
 std::vector<float> unit_values(const data::Modality& info, std::span<const float> values);
-// How one sample [size] of unit values is drawn: TileKind::empty for modalities that are no picture of
-// anything.
+// How one sample [size] of unit values is drawn: TileKind::empty for modalities that are no
+// picture of anything.
 data::Tile sample_tile(const data::Modality& info, std::span<const float> values);
 // Whether data::synthesize_wave makes samples audible.
 bool audible(const data::Modality& info);

@@ -1,4 +1,4 @@
-// Entries of the JSON files that reports are made of, read with leave: a report shows what is there. Internal
+// Entries of the JSON files that reports are made of, read leniently: a report shows what is there. Internal
 // to mld/report/.
 #pragma once
 

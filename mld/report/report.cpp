@@ -204,14 +204,14 @@ class Reporter {
            out;
   }
 
-  // A sentence where the store is known to be another one than that trained on.
+  // A sentence if the store is known to hold other data than those trained on.
   std::string other_data() const {
     const std::string trained = model_.dataset().fingerprint, found = store_->description().fingerprint;
     if (trained.empty() || found.empty() || trained == found) return "";
     return cat(" They are of other data than the model was trained on (", store_->description().name, ").");
   }
 
-  // What no sample can exceed: how well classes survive the autoencoder.
+  // How well classes survive the autoencoder, which bounds what samples can reach.
   std::string ceiling(int i) const {
     const std::vector<std::int64_t> rows =
         chosen_rows(*split_, store_->num_modalities(), column(i), kCeilingItems);

@@ -1,4 +1,5 @@
-// The comparison of samplers in a run's samplers.json (mld/study/sampler_bench.h): quality against network calls.
+// The comparison of samplers in a run's samplers.json (mld/study/sampler_bench.h): quality
+// against network calls.
 #pragma once
 
 #include <string>

@@ -24,9 +24,9 @@ struct Continuation {
 
 // `was`: the settings that the checkpoint was made with; `now`: those asked for, which differ in the budget
 // at most. `key` names them in messages: "score", "modalities.image.stage1". A larger budget trains on; a
-// cosine is then that of `now`, at the step reached. So is it where epochs have another length than they had,
-// on other data, which leaves a finished stage as it is. ErrorKind::usage, with both numbers, for a budget
-// that is less than what is done, or that would be written down but not used.
+// cosine is then that of `now`, at the step reached. The same holds where epochs have another length on other
+// data, which leaves a finished stage as it is. ErrorKind::usage, with both numbers, for a budget that is
+// less than what is done, or that would be written down but not used.
 Continuation continue_stage(const std::string& key, const StageRecord& record, const TrainConfig& was,
                             const TrainConfig& now, std::int64_t steps_per_epoch);
 

@@ -1,4 +1,4 @@
-// Whether a store, of which there may be another than the one trained on, holds data of a model.
+// Whether a store, which need not be the one trained on, holds data that a model can work on.
 #pragma once
 
 #include "data/store/store.h"
@@ -10,8 +10,8 @@ namespace mld {
 // none, and is fine.
 void check_model_classes(const Model& model, const data::Store& store);
 
-// The same, unless it also has every modality of the model, each of the same kind, shape, range and
-// categories.
+// The same, unless it also has every modality of the model, each of the same kind, shape,
+// range and categories.
 void check_model_data(const Model& model, const data::Store& store);
 
 }  // namespace mld

@@ -27,8 +27,8 @@ struct RunPart {
 
 // The checkpoint of a stage that has finished; none if there is no file. `config` is the run's, `reused` what
 // it took over. ErrorKind::model if the file is damaged, the stage unfinished, or trained with other
-// settings. Budgets count only in files that record the steps of an epoch: programs of before that wrote
-// budgets down which they did not use.
+// settings. Budgets count only in files that record the steps of an epoch: earlier versions wrote down
+// budgets that they did not use.
 std::optional<RunPart> open_part(const RunFiles& run, const StageId& id, const Config& config,
                                  const std::vector<ReusedFile>& reused);
 

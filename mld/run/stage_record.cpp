@@ -106,7 +106,7 @@ void let_in(StageRecord& record, const std::string& fingerprint) {
 
 std::set<std::string> other_data(const StageRecord& record, const std::string& fingerprint) {
   std::set<std::string> others = record.other_data;
-  // Where one of the two has no fingerprint, its data are others only if they were let in as such.
+  // Without both fingerprints nothing is compared: data are others only if they were let in as such.
   const bool both = !record.data.empty() && !fingerprint.empty();
   if (both ? record.data != fingerprint : record.beside.contains(known(fingerprint)))
     others.insert(known(record.data));

@@ -15,8 +15,8 @@
 
 namespace mld {
 
-// A stretch of a training that followed the cosine of another length than the one that the configuration
-// names.
+// A stretch of a training that followed the cosine of another length than the one that the
+// configuration names.
 struct EarlierSchedule {
   std::int64_t until = 0;  // step
   std::int64_t length = 0;
@@ -51,17 +51,17 @@ StageRecord stage_record(const std::filesystem::path& file, const nn::FileNotes&
 // Reads the file, all checksums verified; none if it is missing. ErrorKind::model if it is damaged.
 std::optional<StageRecord> read_stage_record(const std::filesystem::path& file);
 
-// ErrorKind::model, naming both files, unless `file`, the part `name` of this content, is the one that the
-// score network was made with, or that is not recorded.
+// ErrorKind::model, naming both files, if `file`, the part `name` with this content, is not the one that the
+// score network was made with. Passes where that is not recorded.
 void check_part(const StageRecord& score, const std::string& name, const std::string& content,
                 const std::filesystem::path& file);
 
 // Whether a checkpoint belongs into a run on data of this fingerprint: it was trained on them or let in
 // beside them. What is not known passes.
 bool fits_data(const StageRecord& record, const std::string& fingerprint);
-// Marks it as let into a run on such data, which are others than its own (--other-data).
+// Marks a checkpoint as let into a run on data that are not its own (--other-data).
 void let_in(StageRecord& record, const std::string& fingerprint);
-// The other data that what is trained on such data and rests on `record` has seen through it.
+// What a network that is trained on data of this fingerprint and rests on `record` has seen of other data.
 std::set<std::string> other_data(const StageRecord& record, const std::string& fingerprint);
 
 // What must be said of a stage beside its configuration, in a run on data of this fingerprint; empty if that

@@ -15,9 +15,9 @@ namespace mld {
 
 class RunFolder {
  public:
-  // ErrorKind::busy if the folder is in use, or holds something else than a run or what a killed start of one
-  // left; ErrorKind::io if it cannot be made or written, or something that is no file stands in a file's
-  // place.
+  // ErrorKind::busy if the folder is in use, or holds something else than a run or what a killed
+  // start of one left; ErrorKind::io if it cannot be made or written, or something that is no file
+  // stands in a file's place.
   explicit RunFolder(const std::filesystem::path& folder);
   ~RunFolder();  // undoes the start of a run that came to nothing
   RunFolder(const RunFolder&) = delete;

@@ -42,15 +42,15 @@ void plan_stage(StagePlan& plan, const RunFiles& run, Config& config, const Conf
   stopped = true;
 }
 
-// What a score network on the data at hand was made with is as much of this run as that.
+// Whether the stage is part of a score network that was trained on the data at hand: it belongs here then.
 bool named(const std::optional<StageRecord>& score, const StagePlan& plan, const PlanOptions& options) {
   if (!score || !fits_data(*score, options.fingerprint)) return false;
   const auto found = score->parts.find(plan.id.part());
   return found != score->parts.end() && found->second == plan.record->content;
 }
 
-// Whether what is there, and what is to come, belongs together. `score_before`: also one that is to be
-// replaced.
+// Whether the checkpoints there are and those to come belong together. `score_before`: the score network's,
+// even if it is to be replaced.
 void check_fits(std::vector<StagePlan>& stages, const RunFiles& run,
                 const std::optional<StageRecord>& score_before, const PlanOptions& options) {
   const StagePlan& score = stages.back();

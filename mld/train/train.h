@@ -31,9 +31,9 @@ struct TrainRequest {
 
 // Returns `stopped` if the hooks asked to; everything is saved then, and a call with resume continues bit for
 // bit. A larger budget trains a finished stage on (budget.h, run_plan.h). ErrorKind::busy if the folder is in
-// use, or holds a run and resume is not set, or holds a run of another configuration or of other data (budgets,
-// logging and sampling may differ); ErrorKind::usage for a budget less than what is done. Whatever can be known
-// is checked before the folder is touched, and a failed start leaves nothing in it.
+// use, or holds a run and resume is not set, or holds a run of another configuration or of other data
+// (budgets, logging and sampling may differ); ErrorKind::usage for a budget less than what is done. Whatever
+// can be known is checked before the folder is touched, and a failed start leaves nothing in it.
 StageEnd train(const TrainRequest& request, const TrainHooks& hooks);
 
 }  // namespace mld

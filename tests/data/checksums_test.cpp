@@ -40,8 +40,8 @@ void read_item(const Split& split, std::int32_t item) {
   split.gather(0, Ints{item}, out);
 }
 
-// The fingerprint of a store that differs from the fixture's by `change` of the description and `fill` of the
-// data.
+// The fingerprint of a store that differs from the fixture's by `change` of the description and
+// `fill` of the data.
 std::string fingerprint_of(const std::function<void(Description&)>& change,
                            const std::function<void(StoreWriter&)>& fill = {}) {
   const TemporaryFolder folder;

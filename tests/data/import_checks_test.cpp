@@ -1,5 +1,5 @@
-// What an importer refuses, mentions or mends: arrays of other splits, files that nobody reads, vocabularies,
-// destinations.
+// What an importer refuses, mentions or mends: arrays of other splits, files that nobody reads,
+// vocabularies, destinations.
 #include <doctest/doctest.h>
 #include <sys/stat.h>
 #include <zlib.h>

@@ -22,8 +22,7 @@ const float kNan = std::nanf("");
 
 Ints to_vector(std::span<const std::int32_t> values) { return {values.begin(), values.end()}; }
 
-// --- MNIST-SVHN
-// -------------------------------------------------------------------------------------------------
+// --- MNIST-SVHN --------------------------------------------------------------------------------------------
 
 Bytes idx(std::initializer_list<std::uint8_t> extents, const Bytes& values) {
   Bytes bytes{0, 0, 8, static_cast<std::uint8_t>(extents.size())};

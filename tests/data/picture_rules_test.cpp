@@ -22,8 +22,7 @@ namespace {
 
 using Bytes = std::vector<std::uint8_t>;
 
-// --- PNG files of any kind, which the product itself does not write
-// --------------------------------------------------------------------------
+// --- PNG files of any kind, which the product itself does not write ----------------------------------------
 
 std::string big_endian(std::uint32_t value) {
   std::string text;

@@ -1,5 +1,5 @@
-// Makes writes beyond a file size fail, as on a full disk (EFBIG in place of ENOSPC): needs no root and no
-// device.
+// Makes writes beyond a file size fail, as on a full disk (EFBIG in place of ENOSPC): needs no
+// root and no device.
 #pragma once
 
 #include <sys/resource.h>

@@ -94,8 +94,8 @@ struct Layer {
 }  // namespace
 
 TEST_CASE("gemm: the linear layers of the presets") {
-  // Score networks: latents in and out, times, widths, concatenated skips; then the autoencoders and
-  // classifiers.
+  // Score networks: latents in and out, times, widths, concatenated skips; then the
+  // autoencoders and classifiers.
   constexpr Layer kSmall[] = {{80, 256},   {2, 256},   {256, 256},  {512, 256}, {256, 80},
                               {784, 400},  {400, 16},  {16, 400},   {400, 784}, {320, 50},
                               {50, 10},    {64, 128},  {128, 128},  {200, 512}, {512, 200},

@@ -47,10 +47,10 @@ struct GradCase {
   std::vector<Tensor> constants =
       {};  // targets, masks, labels, ...: f64 (converted to the run's precision), i32, u8
   std::function<Var(const Args&)> program = {};
-  // |analytic - numeric| <= tolerance * max(1, |numeric|). With h = 2^-20 (about 1e-6) and values of order 1
-  // the truncation error is about h^2/6 |f'''| < 1e-12 and the rounding error eps |y| / h < 1e-9, so that
-  // 1e-6 leaves a factor of a thousand for curvature and condition, while a wrong formula is off by 1e-3 or
-  // more.
+  // |analytic - numeric| <= tolerance * max(1, |numeric|). With h = 2^-20 (about 1e-6) and values of
+  // order 1 the truncation error is about h^2/6 |f'''| < 1e-12 and the rounding error eps |y| / h <
+  // 1e-9, so that 1e-6 leaves a factor of a thousand for curvature and condition, while a wrong formula
+  // is off by 1e-3 or more.
   double tolerance = 1e-6;
   // |f32 - f64| <= f32_tolerance * max(1, largest |f64|) over values and over each gradient. 2e-6 is 16 float
   // roundings (eps = 1.2e-7); operators that sum many terms or divide by small numbers state a larger one.

@@ -5,8 +5,8 @@
 
 namespace mld::test {
 
-// {n, h, w, in, out, kh, kw, sh, sw, ph, pw}; transposed convolutions by the convolution they are the adjoint
-// of.
+// {n, h, w, in, out, kh, kw, sh, sw, ph, pw}; transposed convolutions by the convolution they
+// are the adjoint of.
 constexpr ConvDims kPresetLayers[] = {
     // SVHN autoencoder, and its decoder backwards
     {3, 32, 32, 3, 32, 4, 4, 2, 2, 1, 1},

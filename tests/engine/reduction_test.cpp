@@ -57,8 +57,8 @@ const test::GradCases softmax_cases([](test::CaseList& list) {
   add_case(list, Op::softmax, "masked", x,
            [](const test::Args& in) { return softmax(in[0], in.constant(0)); }, {mask});
   add_case(list, Op::log_softmax, "three axes", x, [](const test::Args& in) { return log_softmax(in[0]); });
-  // Masked entries are -inf, which has no difference quotient: clamped, and with a gradient that must be
-  // ignored.
+  // Masked entries are -inf, which has no difference quotient: clamped, and with a gradient
+  // that must be ignored.
   add_case(
       list, Op::log_softmax, "masked", x,
       [](const test::Args& in) { return affine(clamp(log_softmax(in[0], in.constant(0)), -50, 0), 2, 0); },

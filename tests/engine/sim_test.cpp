@@ -81,8 +81,8 @@ struct Descend {
   MLD_HD void operator()(std::int64_t i) const { p[i] = p[i] - static_cast<float>(s->lr) * g[i]; }
 };
 
-// A small train step: forward with temporaries, backward into a parameter, update from a rate in device
-// memory.
+// A small train step: forward with temporaries, backward into a parameter, update from a
+// rate in device memory.
 struct Program {
   Device device;
   Tensor w, x, target, loss;

@@ -1,5 +1,5 @@
-// Small stores of paired vectors and a model of them, for tests of what is done with labels, rows and
-// pairings.
+// Small stores of paired vectors and a model of them, for tests of what is done with labels,
+// rows and pairings.
 #pragma once
 
 #include <algorithm>

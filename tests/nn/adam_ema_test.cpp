@@ -20,7 +20,7 @@ struct Two {
   }
 };
 
-// The optimiser of method.md section 9 for one list of values, written down without arenas or vector code.
+// The optimiser of docs/method.md section 9 for one list of values, without arenas or vector code.
 struct Reference {
   std::vector<double> p, m, v, ema;
   std::int64_t updates = 0;
@@ -114,8 +114,8 @@ TEST_CASE("twenty updates equal the reference: warm-up, weight decay, clipping, 
 }
 
 TEST_CASE("the float EMA follows its decay without bias") {
-  // With coefficients rounded to float first, 1 - 0.999f is off by 1e-5 and so is the average's time
-  // constant.
+  // With coefficients rounded to float first, 1 - 0.999f is off by 1e-5 and so is the
+  // average's time constant.
   Two model;
   ParameterStore store(model, {.ema = true});
   store.initialize(1);

@@ -65,8 +65,8 @@ void check_gradients(ParameterStore& store, const Tensor& x, const Program& prog
     compare(entry.data->value, entry.data->sink.grad.span<double>(), entry.name);
 }
 
-// A layer on a batch of 3 samples: the promised output shape, and gradients with inference and training
-// context.
+// A layer on a batch of 3 samples: the promised output shape, and gradients with inference
+// and training context.
 template <class L>
 void check_layer(L layer, const Shape& sample) {
   ParameterStore store(layer, {.dtype = DType::f64});

@@ -7,22 +7,21 @@
 // Reads lines "CASE [STEPS]" and answers each with one line of JSON: mean seconds of a step, FLOPs of a step
 // (products and sums of its matrix products and convolutions), the fewest bytes that a step has to move
 // through device memory for its parameters (see kTrainWords; 0: not counted), threads, trained parameters,
-// nodes of the recording that a step replays (0: it
-// does not), network calls of a whole schedule, and the last loss. "info"
-// is answered with the device. Cases, NET being the width of an MNIST-SVHN score network, mhd or polymnist:
+// nodes of the recording that a step replays (0: it does not), network calls of a whole schedule, and the
+// last loss. "info" is answered with the device. Cases, NET being the width of an MNIST-SVHN score network,
+// mhd or polymnist:
 //
 //   train-score-NET       train step of a score network
 //   products-NET          its matrix products alone
 //   train-mnist, -svhn    train steps of autoencoders
 //   sample-[NET-]BATCH    one level of the sampler, linear schedule; NET is 512 if left out
 //   generate-NET-BATCH    one network call within the schedule of 250 levels with 10 jumps of 10, with what
-//   lies
-//                         between the calls
+//                         lies between the calls
 //   gemm-N, copy-MIB      product of two NxN matrices, copy within device memory: the ceilings
 //   peak                  multiply-adds of the cpu (fma_peak.h)
 //
-// Not Google Benchmark: it cannot take turns with other processes, which a comparison on a noisy machine
-// needs.
+// Not Google Benchmark: it cannot take turns with other processes, which a comparison on a
+// noisy machine needs.
 #include <algorithm>
 #include <chrono>
 #include <cmath>

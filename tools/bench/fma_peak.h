@@ -1,7 +1,7 @@
-// The rate of fused multiply-adds that this machine reaches: what the share of peak of a benchmark refers to.
-// The engine's own register tile runs on operands that stay in the first-level cache, so that nothing but the
-// multiply-add units limits it. Measure it in the process, and between the rounds, of what it is compared
-// with.
+// The rate of fused multiply-adds that this machine reaches: what the share of peak of a benchmark
+// refers to. The engine's own register tile runs on operands that stay in the first-level cache, so that
+// nothing but the multiply-add units limits it. Measure it in the process, and between the rounds, of
+// what it is compared with.
 #pragma once
 
 #include <cstdint>

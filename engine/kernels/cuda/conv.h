@@ -16,8 +16,8 @@ namespace mld::cuda {
 // y = conv(x, w) + bias; bias may be null.
 template <class T>
 void conv_forward(Device device, const ConvDims& s, const T* x, const T* w, const T* bias, T* y);
-// dx (+)= conv_transposed(dy, w), + bias [I] (for the forward pass of a transposed convolution; not with
-// add).
+// dx (+)= conv_transposed(dy, w), + bias [I] (for the forward pass of a transposed
+// convolution; not with add).
 template <class T>
 void conv_backward_data(Device device, const ConvDims& s, const T* dy, const T* w, const T* bias, bool add,
                         T* dx);

@@ -17,8 +17,8 @@ const char* version();  // of the library that is loaded
 
 // Whether there is an algorithm; the answer and the algorithm are kept.
 bool supported(Device device, ConvKind kind, const ConvDims& s);
-// out = the result. Only if supported. What the library promised and then refuses to do is returned as its
-// reason, and `out` is as it was; empty if it is done. ErrorKind::device if it failed at work.
+// out = the result; only if supported. Returns an empty text, or the library's reason if it refuses what it
+// promised: `out` is then as it was. ErrorKind::device if it failed while computing.
 std::string run(Device device, ConvKind kind, const ConvDims& s, const float* first, const float* second,
                 float* out);
 

@@ -31,7 +31,7 @@ struct Product {
   std::int64_t stride_a = 0, stride_b = 0, stride_c = 0;  // from matrix to matrix, `add` as C
 };
 
-// T is float, in the arithmetic of runtime/precision.h, or double.
+// T is float, in the arithmetic of engine/base/precision.h, or double.
 template <class T>
 void gemm(Device device, const Product<T>& product);
 

@@ -28,8 +28,8 @@ class EvaluationRows {
   std::span<const std::int64_t> first_rows(int i) const { return first_rows_[static_cast<std::size_t>(i)]; }
   std::int64_t distinct(int i) const { return distinct_[static_cast<std::size_t>(i)]; }  // items
   const std::vector<std::int64_t>& distinct() const { return distinct_; }
-  // What samples have in common that were generated from these modalities: of each row the first with the
-  // same item of the modality that has fewest.
+  // Rows whose samples are not independent when they are generated from these modalities: for each row the
+  // first one with the same item, of the given modality with the fewest items.
   std::vector<std::int64_t> clusters(Subset given) const;
 
   bool has_all(Subset needed, std::int64_t row) const;

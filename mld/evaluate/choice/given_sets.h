@@ -9,8 +9,8 @@
 
 namespace mld {
 
-// All proper subsets up to this many modalities; with more of them, of which there are 2^M, those of one and
-// of all but one, unless others are asked for.
+// Up to this many modalities samples are generated from all proper subsets. With more, as these are 2^M, from
+// each modality and from all but one, unless others are asked for.
 inline constexpr int kAllSetsUpTo = 5;
 
 // In the order of all_subsets, each once, without the full set.

@@ -15,8 +15,8 @@ namespace {
 
 constexpr std::uint64_t kDrawSeed = 0x726f7773;
 
-// Hands out the places 1, 2, .. of an order of all positions to strata so that in every beginning of the
-// order each stratum has its share but for less than one: a stratum's j-th member may come once its share
+// An order of all positions such that among its first n, for every n, each stratum has its share of n to less
+// than one. A stratum's share grows with the place in the order: its j-th member may come once the share
 // exceeds j - 1, and must have come when it reaches j. The member that must come soonest is always the next
 // (Steiner and Yeomans, "Level schedules for mixed-model, just-in-time processes", 1993).
 class Turns {
@@ -41,7 +41,7 @@ class Turns {
         ready_.emplace(due(std::get<1>(waiting_.top())), std::get<1>(waiting_.top()));
         waiting_.pop();
       }
-      // Early firsts leave places for which nobody's time has come.
+      // The first of every stratum came early, so that there may be places at which no other may come yet.
       auto& next = ready_.empty() ? waiting_ : ready_;
       const std::size_t s = std::get<1>(next.top());
       next.pop();

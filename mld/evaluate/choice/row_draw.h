@@ -13,11 +13,11 @@
 
 namespace mld {
 
-// n of the positions 0 .. labels.size() - 1, ascending; all of them if n is no less. Those of one label are a
-// stratum, -1 (unknown) too. Each stratum gets its exact share n * size / labels.size() but for less than
-// one, and at least one position where n reaches the number of strata; where both cannot be had (a thousand
-// rare classes beside a common one), the common ones give way. `stream` names the draw: other names, other
-// positions.
+// n of the positions 0 .. labels.size() - 1, ascending; all of them if n is no less. Those of one label
+// are a stratum, -1 (unknown) too. Each stratum gets its exact share n * size / labels.size() but for less
+// than one, and at least one position where n reaches the number of strata; where both cannot be had (a
+// thousand rare classes beside a common one), the common ones give way. `stream` names the draw: other
+// names, other positions.
 std::vector<std::int64_t> stratified_draw(std::span<const std::int32_t> labels, std::int64_t n,
                                           std::string_view stream);
 

@@ -1,6 +1,6 @@
-// From sounds to what VGGish sees, as the Frechet audio distance of the paper does it (metrics.md section
-// 2.3): real and generated spectrograms are both turned into waveforms first, by mel inversion and
-// Griffin-Lim (data/audio/audio.h), then into VGGish's own log-mel patches.
+// From sounds to what VGGish sees, for the Frechet audio distance (docs/method.md section 18.2): real and
+// generated spectrograms are both turned into waveforms first, by mel inversion and Griffin-Lim
+// (data/audio/audio.h), then into VGGish's own log-mel patches.
 #pragma once
 
 #include <cstdint>

@@ -95,8 +95,8 @@ struct ClipModel {
 };
 
 // Images [N,H,W,3], RGB in [0,1], to the network's input [N,size,size,3]: held inside [0,1] if `clamp`,
-// resized bilinearly without antialiasing (metrics.md section 3; PyTorch's interpolate), normalised by CLIP's
-// mean and standard deviation.
+// resized bilinearly without antialiasing (docs/method.md section 18.3; PyTorch's interpolate), normalised by
+// CLIP's mean and standard deviation.
 Var clip_pixels(const Tensor& images, std::int64_t size, bool clamp);
 // Rows of length one.
 Var unit_rows(const Var& x);

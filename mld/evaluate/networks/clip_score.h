@@ -1,5 +1,5 @@
-// CLIP-S (metrics.md section 3): 2.5 times the mean cosine of the CLIP features of images and their captions,
-// without the max(0, .) of Hessel et al. 2021, summed up over chunks.
+// CLIP-S (docs/method.md section 18.3): 2.5 times the mean cosine of the CLIP features of images and their
+// captions, without the max(0, .) of Hessel et al. 2021, summed up over chunks.
 #pragma once
 
 #include <cstdint>

@@ -36,12 +36,8 @@ struct ConvUnit {
   nn::BatchNorm bn;
 };
 
-enum class Pooling : std::uint8_t {
-  none,
-  average,
-  max,
-  halve
-};  // 3x3; halve: the maximum, stride 2, no padding
+// All 3x3; halve: the maximum, stride 2, no padding.
+enum class Pooling : std::uint8_t { none, average, max, halve };
 
 // The pool, then the units one behind another, then those of `fork` side by side.
 struct Branch {
@@ -85,8 +81,8 @@ class InceptionFeatures {
  public:
   // The file as weights.h has it.
   explicit InceptionFeatures(const std::filesystem::path& weights, Device device = kCpu);
-  // Images on the cpu, see inception_input -> [N,2048] on the cpu. All at once: callers cut long lists into
-  // chunks.
+  // Images on the cpu, see inception_input -> [N,2048] on the cpu. All at once: callers cut long
+  // lists into chunks.
   Tensor operator()(const Tensor& images) const;
   const std::string& weights_hash() const { return weights_hash_; }  // see load_weights
 

@@ -1,8 +1,8 @@
-// VGGish, the sound embedding of the Frechet audio distance: a VGG network on log-mel patches, whose last
-// layer's 128 values are taken as they are (no ReLU, no PCA, no quantisation). Parameters carry the names of
-// the PyTorch port (torchvggish); the file is made by tools/convert_weights.py. S. Hershey et al., "CNN
-// architectures for large-scale audio classification", 2017; K. Kilgour et al., "Frechet audio distance",
-// 2019.
+// VGGish, the sound embedding of the Frechet audio distance: a VGG network on log-mel patches, whose
+// last layer's 128 values are taken as they are (no ReLU, no PCA, no quantisation). Parameters carry
+// the names of the PyTorch port (torchvggish); the file is made by tools/convert_weights.py. S. Hershey
+// et al., "CNN architectures for large-scale audio classification", 2017; K. Kilgour et al., "Frechet
+// audio distance", 2019.
 #pragma once
 
 #include <cstdint>

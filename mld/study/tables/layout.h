@@ -18,7 +18,7 @@ enum class Measure : std::uint8_t {
   joint,          // coherence of joint generation
   conditional,    // coherence of `target` generated from `given`
   self,           // coherence of decode(encode(target))
-  leave_one_out,  // mean coherence over targets and over the sets of `size` others (metrics.md, section 1)
+  leave_one_out,  // its mean over targets and sets of `size` others (docs/method.md section 18.1)
   quality,        // `metric` of `target` from `given`: none, jointly; the target, decode(encode(target))
   mean_quality,   // as leave_one_out; size 0: jointly
   kernel,         // the kernel distance that belongs to a `quality`

@@ -156,7 +156,7 @@ TEST_CASE("mutual information: exact scores of Gaussians give the closed form") 
 
 TEST_CASE("in-painting gap: exact scores of Gaussians give the closed form") {
   const Gaussian scalars = pair(0.8);
-  // method.md section 13.2: 1/2 log[(1 - a^4 rho^2) / (1 - a^2 rho^2)], here at a = 0.9.
+  // docs/method.md section 13.2: 1/2 log[(1 - a^4 rho^2) / (1 - a^2 rho^2)], here at a = 0.9.
   const double nine = VpSde::time_of_integral(-2 * std::log(0.9));
   CHECK(std::abs(scalars.gap(1, nine, nine) -
                  0.5 * std::log((1 - 0.9 * 0.9 * 0.9 * 0.9 * 0.64) / (1 - 0.81 * 0.64))) < 1e-12);

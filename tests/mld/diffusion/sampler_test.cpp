@@ -1,7 +1,7 @@
 // The sampler on exact Gaussian scores. With a linear score the output is an affine function of the noise
 // draws, so its mean is the output without noise and its variance the sum of the squared responses to a unit
 // impulse in each draw. Row k of the batch receives the impulse of draw k, the last row none: moments without
-// any Monte Carlo error, to be compared with the table of method.md section 15.
+// any Monte Carlo error, to be compared with the table of docs/method.md section 15.
 #include "mld/diffusion/sampler.h"
 
 #include <doctest/doctest.h>
@@ -101,7 +101,7 @@ TEST_CASE("sampler: conditional of a correlated pair, other coordinate given") {
   }
 }
 
-TEST_CASE("sampler: in-painting has the bias of method.md section 15") {
+TEST_CASE("sampler: in-painting has the bias of docs/method.md section 15") {
   struct Row {
     double rho, mean, variance;
   };

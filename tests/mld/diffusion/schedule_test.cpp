@@ -9,7 +9,7 @@
 
 using mld::Schedule;
 
-TEST_CASE("schedule: counts of method.md section 10.4") {
+TEST_CASE("schedule: counts of docs/method.md section 10.4") {
   struct Row {
     int n, j, r;
     std::int64_t reverse, forward;

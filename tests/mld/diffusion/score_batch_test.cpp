@@ -46,7 +46,7 @@ StepCounter at_step(std::int64_t step, Device device = kCpu) {
   return counter;
 }
 
-// The row of a batch written down from method.md sections 7 and 11.
+// The row of a batch written down from docs/method.md section 7 and section 11 (the variants).
 void check_row(const LatentStore& store, const BatchDraw& draw, const ScoreBatch& batch, std::int64_t b,
                Prediction prediction, ModelKind kind) {
   const std::int32_t* item = store.samples().data<std::int32_t>() + 3 * draw.sample.data<std::int32_t>()[b];
@@ -87,8 +87,7 @@ void check_row(const LatentStore& store, const BatchDraw& draw, const ScoreBatch
 
 }  // namespace
 
-TEST_CASE(
-    "score batch: every row is what method.md says for the method and its variants, with holes or not") {
+TEST_CASE("score batch: every row is as docs/method.md section 7 says, for all variants, with holes or not") {
   for (auto kind : {ModelKind::mld, ModelKind::inpaint, ModelKind::uni})
     for (bool holes : {false, true})
       for (auto prediction : {Prediction::noise, Prediction::velocity}) {

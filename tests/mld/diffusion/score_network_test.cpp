@@ -29,7 +29,7 @@ ScoreNetworkOptions small() { return {.dim = 6, .times = 2, .width = 16, .time_d
 
 }  // namespace
 
-TEST_CASE("score network: parameter counts of score_network.md section 4") {
+TEST_CASE("score network: parameter counts of docs/method.md section 17.3") {
   struct Row {
     std::int64_t dim, width, time, times, groups;
     std::vector<std::int64_t> mults;
@@ -52,7 +52,7 @@ TEST_CASE("score network: parameter counts of score_network.md section 4") {
   }
 }
 
-TEST_CASE("score network: tensor names in the order of score_network.md") {
+TEST_CASE("score network: tensor names in the order of docs/method.md section 17.2") {
   ScoreNetwork net(small());
   std::vector<std::string> tops;
   const nn::Visitor walked = nn::walk(net);

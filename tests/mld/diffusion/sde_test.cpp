@@ -10,7 +10,7 @@
 using mld::ImportanceTime;
 using mld::VpSde;
 
-TEST_CASE("sde: the table of method.md section 4") {
+TEST_CASE("sde: the table of docs/method.md section 4") {
   struct Row {
     double t, b, a, sigma, beta, g;
   };
@@ -42,7 +42,7 @@ TEST_CASE("time sampling: reference values of the importance density") {
   CHECK(std::abs(ImportanceTime::inverse(0.9) - 0.8930432187) < 1e-9);
 }
 
-TEST_CASE("time sampling: the distribution function, of method.md section 8 and against its inverse") {
+TEST_CASE("time sampling: the distribution function, of docs/method.md section 8 and against its inverse") {
   CHECK(ImportanceTime::distribution(0) == 0);
   CHECK(std::abs(ImportanceTime::distribution(1) - 1) < 1e-15);
   CHECK(std::abs(ImportanceTime::distribution(ImportanceTime::kTruncation) - 0.053838800) < 1e-9);

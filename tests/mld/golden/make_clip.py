@@ -240,7 +240,7 @@ def load(model, c):
 
 
 def pixels(images, size):
-    """metrics.md section 3, images [N,H,W,3] to the model's [N,3,size,size]."""
+    """docs/method.md section 18.3, images [N,H,W,3] to the model's [N,3,size,size]."""
     mean = torch.tensor([0.48145466, 0.4578275, 0.40821073], dtype=torch.float64)
     std = torch.tensor([0.26862954, 0.26130258, 0.27577711], dtype=torch.float64)
     x = F.interpolate(images.clamp(0, 1).permute(0, 3, 1, 2), (size, size), mode="bilinear", align_corners=False)

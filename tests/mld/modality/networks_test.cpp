@@ -1,4 +1,4 @@
-// Parameter counts against benchmarks.md.
+// Parameter counts against docs/method.md section 16.
 #include "mld/modality/networks.h"
 
 #include <doctest/doctest.h>

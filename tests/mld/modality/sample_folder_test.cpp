@@ -1,5 +1,5 @@
-// A folder of samples: its own files are replaced, others refused or kept, and nothing is lost before the
-// end.
+// A folder of samples: its own files are replaced, others refused or kept, and nothing is
+// lost before the end.
 #include "mld/modality/sample_folder.h"
 
 #include <doctest/doctest.h>

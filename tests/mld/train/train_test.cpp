@@ -69,10 +69,10 @@ TEST_CASE("train: stopped in every stage and resumed, a run is the uninterrupted
 
 namespace {
 
-// Lines of metrics.jsonl: the same but for their losses, which are near. The first step of an autoencoder or
-// a classifier sees the same weights and differs by its rounding alone. Later Adam makes up to a learning
-// rate of the rounding of every gradient that is all but zero, such as that of a bias in front of a batch
-// norm.
+// Lines of metrics.jsonl: the same but for their losses, which are near. The first step of an
+// autoencoder or a classifier sees the same weights and differs by its rounding alone. Later Adam makes
+// up to a learning rate of the rounding of every gradient that is all but zero, such as that of a bias
+// in front of a batch norm.
 void check_near_metrics(const fs::path& a, const fs::path& b) {
   const auto lines = [](const fs::path& file) {
     std::vector<std::string> all;
