@@ -17,7 +17,9 @@ git clone -q . "$work/tree"
 program() {
   awk -v quote="'" -v skipped="$work/skipped" '
     function quoted(text) { gsub(quote, quote "\\" quote quote, text); return quote text quote }
-    FNR == 1 { printf "set -Eeuo pipefail; trap " quoted("echo \"" FILENAME ":$LINENO: failed: $BASH_COMMAND\" >&2") " ERR;" }
+    FNR == 1 {
+      printf "set -Eeuo pipefail; trap " quoted("echo \"" FILENAME ":$LINENO: failed: $BASH_COMMAND\" >&2") " ERR;"
+    }
     /^```/ && fence == "" {
       fence = substr($0, 4)
       if (fence == "") { print "echo " quoted(FILENAME ":" FNR ": the fence names no language") " >&2; exit 1"; next }
