@@ -30,7 +30,7 @@ program() {
         rest = substr(before, index(before, ":") + 2)
         sub(/ -->$/, "", rest)
       }
-      if (commands && how == "not run") print FILENAME ":" FNR ": " rest > skipped
+      if (commands && how == "not run") print FILENAME ":" FNR ": " rest >> skipped
       if (commands && how == "runs as") print "echo " quoted("-- " FILENAME ":" FNR) "; " rest
       else if (commands && how == "runs with") print "echo " quoted("-- " FILENAME ":" FNR) "; export " rest
       else if (commands && how == "") print "echo " quoted("-- " FILENAME ":" FNR)
