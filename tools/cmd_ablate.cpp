@@ -14,7 +14,7 @@ namespace mld::tools {
 namespace {
 
 struct Options {
-  std::string variation, preset, config, data, out, results, reuse, metrics = "coherence,quality", given_sets,
+  std::string variation, preset, config, data, out, results, reuse, metrics = default_metrics(), given_sets,
                                                                     weights;
   std::vector<std::uint64_t> seeds{0};
   std::vector<std::string> settings;

@@ -1,4 +1,5 @@
 #include "data/store/store.h"
+#include "engine/base/names.h"
 #include "engine/io/atomic_file.h"
 #include "engine/io/files.h"
 #include "engine/threads/threads.h"
@@ -12,7 +13,7 @@ namespace mld::tools {
 namespace {
 
 struct Options {
-  std::string run, data, split = "test", metrics = "coherence,quality", given_sets, weights, out;
+  std::string run, data, split = "test", metrics = default_metrics(), given_sets, weights, out;
   std::int64_t samples = 0;
   int threads = 0;
   bool json = false, ceilings = false;
@@ -67,8 +68,7 @@ void add_eval_command(CLI::App& app) {
       ->type_name("N")
       ->check(between(1, kMaxSamples));
   c->add_option("--metrics", o->metrics,
-                "What is measured: coherence, quality, robustness, diversity, memorisation, mi, all; "
-                "separated by commas")
+                cat("What is measured: ", join(parse_metrics("all").names()), ", all; separated by commas"))
       ->type_name("NAMES")
       ->capture_default_str();
   c->add_option(

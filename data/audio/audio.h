@@ -26,6 +26,7 @@ constexpr float kDynamicRange = 80.0F;  // dB
 constexpr int kGriffinLimIterations = 60;
 
 constexpr std::int64_t frame_count(std::int64_t samples) { return samples / kHop + 1; }
+constexpr std::int64_t kSecondFrames = frame_count(kSampleRate);  // of a spectrogram that can be heard
 
 // Slaney's mel scale (Auditory Toolbox): linear below 1 kHz, logarithmic above.
 double hz_to_mel(double hz);

@@ -160,8 +160,7 @@ std::vector<float> griffin_lim(std::span<const float> magnitudes, Spectrum guess
 }
 
 std::vector<float> synthesize_wave(std::span<const float> spectrogram, ValueRange range, std::uint64_t seed) {
-  constexpr std::int64_t kFrames = frame_count(kSampleRate);
-  MLD_CHECK(spectrogram.size() == static_cast<std::size_t>(kFrames * kMelBands),
+  MLD_CHECK(spectrogram.size() == static_cast<std::size_t>(kSecondFrames * kMelBands),
             "synthesize_wave: needs a spectrogram of 32 x 128 values, got ", spectrogram.size());
   std::vector<float> power(spectrogram.size());
   for (std::size_t i = 0; i < power.size(); ++i)

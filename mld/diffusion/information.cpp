@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "engine/base/error.h"
+#include "engine/base/statistics.h"
 #include "engine/random/philox.h"
 #include "mld/diffusion/noise.h"
 #include "mld/diffusion/sde.h"
@@ -35,7 +36,7 @@ State diffuse(const LatentLayout& layout, const Tensor& z, const Tensor& noise, 
       out.tau.data<float>()[b * modalities + i] = static_cast<float>(t);
       const std::int64_t first = b * layout.total + layout.offsets[static_cast<std::size_t>(i)];
       for (std::int64_t j = first; j < first + layout.dims[static_cast<std::size_t>(i)]; ++j)
-        out.r.data<float>()[j] = a * z.data<float>()[j] + s * noise.data<float>()[j];
+        out.r.data<float>()[j] = VpSde::diffused(a, z.data<float>()[j], s, noise.data<float>()[j]);
     }
   return out;
 }
@@ -56,26 +57,12 @@ double squared_difference(const LatentLayout& layout, const Tensor& output, cons
   return sum;
 }
 
-struct Estimate {
-  double nats = 0, error = 0;
-};
-
-Estimate mean_of(const std::vector<double>& rows) {
-  double sum = 0, squares = 0;
-  for (const double v : rows) {
-    sum += v;
-    squares += v * v;
-  }
-  const auto n = static_cast<double>(rows.size());
-  const double mean = sum / n;
-  return {mean, std::sqrt(std::max(0.0, squares / n - mean * mean) / (n - 1))};
-}
-
 // 1/2 int_from^1 g(v)^2 sum_A E |difference of two scores of r_v^A|^2 dv over the sets A of `parts`, which
-// all move in `times`: the one where the modalities are at `times`, the other where all but A are clean.
-Estimate score_integral(const MultiTimeScore& score, const LatentLayout& layout, const Tensor& z,
-                        const Times& times, const std::vector<Subset>& parts, double from,
-                        const InformationOptions& options, const InformationProgress& progress) {
+// all move in `times`: the one where the modalities are at `times`, the other where all but A are clean. Of
+// each row of z, which are independent.
+Moments score_integral(const MultiTimeScore& score, const LatentLayout& layout, const Tensor& z,
+                       const Times& times, const std::vector<Subset>& parts, double from,
+                       const InformationOptions& options, const InformationProgress& progress) {
   const std::int64_t count = z.shape()[0];
   TimeDistribution distribution{.kind = TimeSampling::importance};
   distribution.t_min = std::max(distribution.t_min, from);
@@ -114,7 +101,9 @@ Estimate score_integral(const MultiTimeScore& score, const LatentLayout& layout,
     }
     if (progress) progress(first + n);
   }
-  return mean_of(row_mean);
+  Moments rows;
+  for (const double v : row_mean) rows.add(v);
+  return rows;
 }
 
 }  // namespace
@@ -143,8 +132,8 @@ MutualInformation mutual_information(const MultiTimeScore& score, const LatentLa
   const Subset all = full_set(layout.modalities()), rest = all & ~group;
   MLD_CHECK(group != 0 && rest != 0 && z.shape()[0] > 1, "mutual information: group ", group, " of ",
             layout.modalities(), " modalities, ", z.shape()[0], " rows");
-  const Estimate found = score_integral(score, layout, z, {all, 0}, {group, rest}, 0, options, progress);
-  return {group, found.nats, found.error, z.shape()[0]};
+  const Moments found = score_integral(score, layout, z, {all, 0}, {group, rest}, 0, options, progress);
+  return {group, found.mean(), found.standard_error(), z.shape()[0]};
 }
 
 InpaintingGap inpainting_gap(const MultiTimeScore& score, const LatentLayout& layout, const Tensor& z,
@@ -153,8 +142,8 @@ InpaintingGap inpainting_gap(const MultiTimeScore& score, const LatentLayout& la
   const Subset rest = full_set(layout.modalities()) & ~given;
   MLD_CHECK(given != 0 && rest != 0 && z.shape()[0] > 1 && t > 0 && t < 1, "in-painting gap: given ", given,
             " of ", layout.modalities(), " modalities at t = ", t, ", ", z.shape()[0], " rows");
-  const Estimate found = score_integral(score, layout, z, {rest, t}, {rest}, t, options, progress);
-  return {given, t, found.nats, found.error, z.shape()[0]};
+  const Moments found = score_integral(score, layout, z, {rest, t}, {rest}, t, options, progress);
+  return {given, t, found.mean(), found.standard_error(), z.shape()[0]};
 }
 
 }  // namespace mld

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "engine/loops/drivers.h"
+#include "mld/diffusion/sde.h"
 
 namespace mld {
 namespace {
@@ -48,7 +49,7 @@ struct HoldGiven {  // one row: the given coordinates at the noise level of the 
     T* const x = r + row * dim;
     const T *known = z + row * dim, *noise = eta + row * dim;
     team.each(dim, [=, fixed = given](std::int64_t d) {
-      if (fixed[d]) x[d] = mean * known[d] + std * noise[d];
+      if (fixed[d]) x[d] = VpSde::diffused(mean, known[d], std, noise[d]);
     });
   }
 };

@@ -120,7 +120,7 @@ struct PerturbRow {
     float *r_out = r + first, *target_out = target + first, *weight_out = weight + first;
     const bool of_noise = prediction == Prediction::noise;
     team.each(dim, [=](std::int64_t j) {
-      r_out[j] = on ? a * z[j] + s * eps[j] : z ? z[j] : eps[j];
+      r_out[j] = on ? VpSde::diffused(a, z[j], s, eps[j]) : z ? z[j] : eps[j];
       target_out[j] = !on ? 0.0f : of_noise ? -eps[j] : a * eps[j] - s * z[j];
       weight_out[j] = w;
     });

@@ -22,6 +22,11 @@ struct VpSde {
   MLD_HD static double mean(double t) { return std::exp(-0.5 * integral(t)); }             // a(t)
   MLD_HD static double std_dev(double t) { return std::sqrt(-std::expm1(-integral(t))); }  // sigma(t)
   MLD_HD static double diffusion(double t) { return std::sqrt(beta(t)); }                  // g(t)
+  // A value z diffused to the time of a and sigma: the forward kernel in one formula.
+  template <class T>
+  MLD_HD static T diffused(T a, T z, T sigma, T noise) {
+    return a * z + sigma * noise;
+  }
 };
 
 }  // namespace mld

@@ -9,8 +9,9 @@
 #include <string>
 
 #include "data/store/store.h"
-#include "mld/evaluate/choice/metric_choice.h"
 #include "mld/evaluate/evaluation.h"
+#include "mld/evaluate/metrics.h"
+#include "mld/evaluate/record.h"
 #include "mld/run/model.h"
 
 namespace mld {
@@ -34,9 +35,8 @@ const data::Split& evaluated_split(const data::Store& store, const std::string& 
 // N: the rows of the split that an evaluation with these options uses.
 std::int64_t samples_used(const data::Split& split, const EvaluationOptions& options);
 
-// `information` is mutual information and, for a `uni` model, the in-painting gap: only its network knows
-// modalities at different times above 0. ErrorKind::usage for a split without samples, sets of modalities
-// that there are not, and mutual information of an in-painting model.
+// ErrorKind::usage for a split without samples, sets of modalities that there are not, and metrics that the
+// model cannot have.
 Evaluation evaluate(const Model& model, const data::Store& store, const EvaluationOptions& options,
                     const EvaluationProgress& progress = {});
 

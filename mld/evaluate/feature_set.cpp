@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "engine/base/error.h"
+#include "engine/base/statistics.h"
 #include "engine/ops/linear.h"
 #include "engine/random/philox.h"
 
@@ -130,21 +131,19 @@ KernelDistance kernel_distance(std::span<const float> a, std::span<const float> 
   const auto rows = static_cast<std::int64_t>(std::min(a.size(), b.size())) / dim;
   MLD_CHECK(rows >= 4, "kernel distance: ", rows, " rows, at least 4 expected");
   KernelDistance out{.subset = std::min(kSubsetRows, rows / 2), .subsets = kSubsets};
-  double sum = 0, squares = 0;
+  Moments values;
   for (std::uint64_t k = 0; k < kSubsets; ++k) {
     const Permutation order(static_cast<std::uint64_t>(rows), kResampleSeed, k);
     const Tensor x = pick_rows(a, dim, order, 0, out.subset);
     const Tensor y = pick_rows(b, dim, order, out.subset, out.subset);
-    const double value = mean_kernel(x, x, true) + mean_kernel(y, y, true) - 2 * mean_kernel(x, y, false);
-    sum += value;
-    squares += value * value;
+    values.add(mean_kernel(x, x, true) + mean_kernel(y, y, true) - 2 * mean_kernel(x, y, false));
   }
   const auto n = static_cast<double>(kSubsets);
-  out.value = sum / n;
+  out.value = values.mean();
   // Subsets of a share f of the rows vary by s^2 (1 - f)/f around the value of all rows, which itself varies
   // by s^2 around the truth.
   const double share = static_cast<double>(out.subset) / static_cast<double>(rows);
-  const double variance = std::max(0.0, squares / n - out.value * out.value) * n / (n - 1);
+  const double variance = values.spread() * n / (n - 1);
   out.error = std::sqrt(variance * (share / (1 - share) + 1 / n));
   return out;
 }

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
 
 #include "engine/ops/ops.h"
 #include "mld/config/config_fields.h"
@@ -11,15 +10,6 @@ namespace mld {
 namespace {
 
 constexpr std::int64_t kEncodeChunk = 512, kDeviceChunk = 256;
-
-void put_rows(Tensor& all, std::int64_t total, std::int64_t first, const Tensor& part) {
-  if (!all.defined()) {
-    Shape shape = part.shape();
-    shape[0] = total;
-    all = Tensor::empty(shape, part.dtype(), part.device());
-  }
-  all.rows(first, part.shape()[0]).copy_from(part);
-}
 
 // The units asked for, or none for the declared ones.
 std::optional<Scaling> make_scaling(const ModalityConfig& config, const data::Modality& info) {
@@ -92,16 +82,8 @@ Var reconstruction_loss(const ModalityConfig& config, const Autoencoder& net, co
 
 Tensor encode_items(const Autoencoder& net, const data::Split& split, int modality,
                     const data::Modality& info, Device device) {
-  const std::int64_t total = split.num_items(modality);
-  Tensor all = Tensor::empty({total, net.encoder.output().numel()});
-  for (std::int64_t first = 0; first < total; first += kEncodeChunk) {
-    std::vector<std::int32_t> items(static_cast<std::size_t>(std::min(kEncodeChunk, total - first)));
-    std::iota(items.begin(), items.end(), static_cast<std::int32_t>(first));
-    const ItemBatch batch = make_item_batch(info, static_cast<std::int64_t>(items.size()));
-    fill_items(split, modality, info, items, batch);
-    put_rows(all, total, first, net.encode(batch.x.to(device)).value.to(kCpu));
-  }
-  return all;
+  return map_items(split, modality, info, kEncodeChunk, net.encoder.output().numel(),
+                   [&](std::int64_t, const Tensor& x) { return net.encode(x.to(device)).value.to(kCpu); });
 }
 
 Tensor map_on_device(const Tensor& x, Device device, const std::function<Tensor(const Tensor&)>& f) {
@@ -122,8 +104,15 @@ Tensor map_rows(const Tensor& x, std::int64_t chunk, const std::function<Tensor(
   const std::int64_t total = x.shape()[0];
   MLD_CHECK(total > 0, "map_rows: no rows");
   Tensor all;
-  for (std::int64_t first = 0; first < total; first += chunk)
-    put_rows(all, total, first, f(x.rows(first, std::min(chunk, total - first))));
+  for (std::int64_t first = 0; first < total; first += chunk) {
+    const Tensor part = f(x.rows(first, std::min(chunk, total - first)));
+    if (!all.defined()) {
+      Shape shape = part.shape();
+      shape[0] = total;
+      all = Tensor::empty(shape, part.dtype(), part.device());
+    }
+    all.rows(first, part.shape()[0]).copy_from(part);
+  }
   return all;
 }
 

@@ -82,6 +82,25 @@ void fill_items(const data::Split& split, int modality, const data::Modality& in
   }
 }
 
+Tensor gather_items(const data::Split& split, int modality, const data::Modality& info,
+                    std::span<const std::int32_t> items) {
+  const ItemBatch batch = make_item_batch(info, std::ssize(items));
+  fill_items(split, modality, info, items, batch);
+  return batch.x;
+}
+
+Tensor map_items(const data::Split& split, int modality, const data::Modality& info, std::int64_t chunk,
+                 std::int64_t dim, const std::function<Tensor(std::int64_t first, const Tensor& x)>& f) {
+  const std::int64_t total = split.num_items(modality);
+  const Tensor all = Tensor::empty({total, dim});
+  for (std::int64_t first = 0; first < total; first += chunk) {
+    std::vector<std::int32_t> items(static_cast<std::size_t>(std::min(chunk, total - first)));
+    std::iota(items.begin(), items.end(), static_cast<std::int32_t>(first));
+    all.rows(first, std::ssize(items)).copy_from(f(first, gather_items(split, modality, info, items)));
+  }
+  return all;
+}
+
 std::vector<std::int32_t> items_to_draw(const data::Split& split, int modality, StageSampling sampling,
                                         bool labelled) {
   std::vector<std::int32_t> pool;

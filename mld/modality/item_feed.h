@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <span>
 #include <vector>
@@ -27,6 +28,13 @@ struct ItemBatch {
 ItemBatch make_item_batch(const data::Modality& modality, std::int64_t batch);
 void fill_items(const data::Split& split, int modality, const data::Modality& info,
                 std::span<const std::int32_t> items, const ItemBatch& out);
+// Items of a split as networks take them, [B, sample_shape...].
+Tensor gather_items(const data::Split& split, int modality, const data::Modality& info,
+                    std::span<const std::int32_t> items);
+// All items of a split, at most `chunk` together, through f(first, x [n, sample_shape...]) -> [n, D]: the
+// results one below the other, [items, D].
+Tensor map_items(const data::Split& split, int modality, const data::Modality& info, std::int64_t chunk,
+                 std::int64_t dim, const std::function<Tensor(std::int64_t first, const Tensor& x)>& f);
 // One-hot values [B,n,K] of tokens i32 [B,n]; a hole (-1) is all zeros.
 void one_hot(const Tensor& tokens, const Tensor& out);
 

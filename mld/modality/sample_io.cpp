@@ -149,7 +149,7 @@ data::Tile sample_tile(const data::Modality& info, std::span<const float> values
 
 bool audible(const data::Modality& info) {
   return info.kind == data::ModalityKind::spectrogram && info.original_range &&
-         info.shape == Shape({32, data::kMelBands});
+         info.shape == Shape({data::kSecondFrames, data::kMelBands});
 }
 
 SampleRows open_samples(const data::Modality& info, const fs::path& file, const ReadSampleOptions& options) {

@@ -46,7 +46,7 @@ std::vector<float> unit_values(const data::Modality& info, std::span<const float
 // How one sample [size] of unit values is drawn: TileKind::empty for modalities that are no
 // picture of anything.
 data::Tile sample_tile(const data::Modality& info, std::span<const float> values);
-// Whether data::synthesize_wave makes samples audible.
+// Whether samples are spectrograms of a second that data::synthesize_wave makes audible.
 bool audible(const data::Modality& info);
 
 }  // namespace mld

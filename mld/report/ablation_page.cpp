@@ -8,6 +8,7 @@
 
 #include "engine/base/error.h"
 #include "engine/base/names.h"
+#include "engine/base/statistics.h"
 #include "mld/report/chart.h"
 #include "mld/report/html.h"
 #include "mld/study/compare.h"
@@ -15,8 +16,6 @@
 
 namespace mld::report {
 namespace {
-
-using tables::EvaluationFile;
 
 std::optional<double> numeric(const std::string& text) {
   double value = 0;
@@ -31,17 +30,15 @@ class Curves {
   void add(const std::string& name, double x, double y) {
     const auto found = std::ranges::find(names_, name);
     if (found == names_.end()) names_.push_back(name);
-    points_[name][x].push_back(y);
+    points_[name][x].add(y);
   }
   std::vector<Series> series() const {
     std::vector<Series> out;
     for (const std::string& name : names_) {
       Series s{name, {}, {}};
       for (const auto& [x, values] : points_.at(name)) {
-        double sum = 0;
-        for (const double v : values) sum += v;
         s.x.push_back(x);
-        s.y.push_back(sum / static_cast<double>(values.size()));
+        s.y.push_back(values.mean());
       }
       out.push_back(std::move(s));
     }
@@ -50,7 +47,7 @@ class Curves {
 
  private:
   std::vector<std::string> names_;  // in order of appearance
-  std::map<std::string, std::map<double, std::vector<double>>> points_;
+  std::map<std::string, std::map<double, Moments>> points_;
 };
 
 std::string names_of(Subset set, const std::vector<std::string>& modalities) {
@@ -72,15 +69,15 @@ struct Charts {
 
 const std::string kCoherence = "Coherence";
 
-void add_points(const EvaluationFile& file, double x, Charts& charts) {
+void add_points(const Evaluation& file, double x, Charts& charts) {
   constexpr std::size_t kFew = 4;  // conditional cells that fit a chart
   Curves& coherence = charts[kCoherence];
-  if (file.joint) coherence.add("joint", x, *file.joint);
+  if (const double joint = file.joint.all_equal.value; !std::isnan(joint)) coherence.add("joint", x, joint);
   if (file.conditional.size() <= kFew)
     for (const auto& c : file.conditional)
       coherence.add(
           cat(names_of(c.given, file.modalities), " → ", file.modalities[static_cast<std::size_t>(c.target)]),
-          x, c.value);
+          x, c.coherence.value);
   else
     for (const auto& [size, value] : file.leave_one_out) coherence.add(cat("given ", size), x, value);
   for (const auto& q : file.quality) {
@@ -89,7 +86,7 @@ void add_points(const EvaluationFile& file, double x, Charts& charts) {
     if (q.given != 0 && q.given != others && std::popcount(q.given) != 1) continue;
     if (q.given == target) continue;
     charts[cat(q.metric, " of ", file.modalities[static_cast<std::size_t>(q.target)])].add(
-        q.given == 0 ? "joint" : "given " + names_of(q.given, file.modalities), x, q.value);
+        q.given == 0 ? "joint" : "given " + names_of(q.given, file.modalities), x, q.distance.frechet);
   }
 }
 

@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "mld/evaluate/presentation.h"
+
 namespace mld::report {
 
 // A scale from values to 0 .. 1 with its ticks. Linear ones end at ticks, as round numbers; logarithmic ones
@@ -23,10 +25,7 @@ Axis linear_axis(double low, double high, int count);
 Axis log_axis(double low, double high);
 std::string tick_label(double value);  // "20k", "0.05", "1e-05"
 
-struct Series {
-  std::string name;
-  std::vector<double> x, y;  // x ascending; where y is not finite the line is interrupted
-};
+using Series = shown::Line;  // where y is not finite the line is interrupted
 
 struct LineChart {
   std::string description, x_label, y_label;

@@ -1,11 +1,13 @@
-// The tables and curves of a run's evaluation.json. What the file lacks is left out.
+// The numbers of an evaluation as the sections of a report.
 #pragma once
 
 #include <string>
 
+#include "mld/evaluate/evaluation.h"
+
 namespace mld::report {
 
-// `where` names the file in errors: ErrorKind::data if `contents` is no JSON object.
-std::string evaluation_tables(const std::string& contents, const std::string& where);
+// How it was made, what each metric found, and the notes.
+std::string evaluation_tables(const Evaluation& evaluation);
 
 }  // namespace mld::report

@@ -1,8 +1,6 @@
 #include "mld/report/html.h"
 
 #include <algorithm>
-#include <cmath>
-#include <cstdio>
 
 #include "engine/base/error.h"
 #include "mld/evaluate/networks/unicode.h"
@@ -46,22 +44,6 @@ std::string data_uri(std::string_view type, std::span<const std::uint8_t> bytes)
   }
   return out;
 }
-
-std::string number(double value, int digits) {
-  if (!std::isfinite(value)) return "–";
-  char text[40];
-  std::snprintf(text, sizeof text, "%.*g", digits, value);
-  return text;
-}
-
-std::string fixed(double value, int decimals) {
-  if (!std::isfinite(value)) return "–";
-  char text[400];
-  std::snprintf(text, sizeof text, "%.*f", decimals, value);
-  return text;
-}
-
-std::string percent(double share) { return std::isfinite(share) ? fixed(100 * share, 1) + " %" : "–"; }
 
 std::string paragraph(std::string_view text) { return cat("<p>", escape(text), "</p>\n"); }
 std::string remark(std::string_view text) { return cat("<p class=\"remark\">", escape(text), "</p>\n"); }

@@ -10,6 +10,8 @@
 #include <utility>
 #include <vector>
 
+#include "mld/evaluate/presentation.h"
+
 namespace mld::report {
 
 // For text and for attributes in double quotes. Control characters, which HTML forbids, and bytes that are no
@@ -18,10 +20,7 @@ std::string escape(std::string_view text);
 // "data:image/png;base64,..."
 std::string data_uri(std::string_view type, std::span<const std::uint8_t> bytes);
 
-// Numbers as text: three significant digits unless asked for others; a dash for what is not a number.
-std::string number(double value, int digits = 3);
-std::string fixed(double value, int decimals);
-std::string percent(double share);  // 0.9712 is "97.1 %"
+using shown::fixed, shown::number, shown::percent;
 
 std::string paragraph(std::string_view text);
 std::string remark(std::string_view text);   // a paragraph that qualifies what is shown

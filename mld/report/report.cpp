@@ -2,28 +2,22 @@
 
 #include <algorithm>
 #include <cmath>
-#include <nlohmann/json.hpp>
-#include <optional>
 
-#include "data/store/store.h"
 #include "engine/io/atomic_file.h"
 #include "engine/io/files.h"
 #include "mld/config/config_fields.h"
 #include "mld/config/seed.h"
 #include "mld/diffusion/sampling_record.h"
 #include "mld/evaluate/choice/given_sets.h"
-#include "mld/evaluate/choice/row_draw.h"
 #include "mld/evaluate/coherence.h"
-#include "mld/modality/item_feed.h"
+#include "mld/evaluate/record.h"
 #include "mld/report/evaluation_tables.h"
 #include "mld/report/html.h"
-#include "mld/report/json_parts.h"
 #include "mld/report/pictures.h"
+#include "mld/report/real_samples.h"
 #include "mld/report/sampler_tables.h"
 #include "mld/report/training_curves.h"
 #include "mld/run/generate.h"
-#include "mld/run/model_data.h"
-#include "mld/run/run_data.h"
 #include "mld/run/run_files.h"
 
 namespace mld::report {
@@ -34,31 +28,139 @@ namespace fs = std::filesystem;
 constexpr std::int64_t kSounds = 4;          // players in each place
 constexpr std::int64_t kCeilingItems = 500;  // at most, to measure the ceilings on
 
-// n samples of the first pairing that have modality `column`, or every one of them where it is negative: a
-// stratified draw.
-std::vector<std::int64_t> chosen_rows(const data::Split& split, std::int64_t width, int column,
-                                      std::int64_t n) {
-  std::vector<std::int64_t> rows;
-  std::vector<std::int32_t> labels;
-  for (std::int64_t row = 0; row < split.num_distinct(); ++row) {
-    const auto items =
-        split.samples().subspan(static_cast<std::size_t>(row * width), static_cast<std::size_t>(width));
-    const bool there = column < 0 ? std::ranges::none_of(items, [](std::int32_t item) { return item < 0; })
-                                  : items[static_cast<std::size_t>(column)] >= 0;
-    if (!there) continue;
-    rows.push_back(row);
-    labels.push_back(split.labels()[static_cast<std::size_t>(row)]);
-  }
-  std::vector<std::int64_t> chosen = stratified_draw(labels, n, "report");
-  for (std::int64_t& k : chosen) k = rows[static_cast<std::size_t>(k)];
-  return chosen;
+std::string run_name(const RunFiles& files) {
+  const fs::path folder = fs::absolute(files.folder).lexically_normal();
+  return (folder.has_filename() ? folder : folder.parent_path()).filename().string();
 }
 
-// What JSON says at a path of keys; nothing where it is not there.
-std::string said(const std::string& contents, std::initializer_list<const char*> keys) {
-  nlohmann::json at = nlohmann::json::parse(contents, nullptr, false);
-  for (const char* key : keys) at = part(at, key);
-  return at.is_string() ? at.get<std::string>() : "";
+std::string origin(const data::Description& dataset) {
+  const data::Provenance& p = dataset.provenance;
+  std::string sources;
+  for (const data::SourceFile& s : p.sources)
+    sources += cat(sources.empty() ? "" : ", ", s.file, " (CRC-32 ", s.crc32, ")");
+  return remark(cat("Made by importer ", p.importer, ", seed ", p.seed, sources.empty() ? "" : ", from ",
+                    sources, "."));
+}
+
+std::string overview(const Model& model) {
+  const Config& c = model.config();
+  Facts list{{"Data set", model.dataset().name},
+             {"Model kind", name_of(c.model.kind)},
+             {"Preset", c.preset.empty() ? "none" : c.preset},
+             {"Seed", cat(c.seed)},
+             {"Parameters", cat(model.parameters())},
+             {"Score network", model.generates()
+                                   ? cat("width ", c.score.width, ", latents of ", model.layout().total)
+                                   : std::string("not trained yet")},
+             {"d, share of joint diffusion", number(c.score.d)},
+             {"Configuration hash", score_hash(c)}};
+  for (const std::string& line : model.remarks()) list.emplace_back("Mark", line);
+  Table modalities(
+      "Modalities",
+      {{"Modality"}, {"Kind"}, {"Shape"}, {"Autoencoder"}, {"Likelihood"}, {"Latent", true}, {"Classifier"}});
+  for (int i = 0; i < model.modalities(); ++i) {
+    const ModalityConfig& m = model.modality(i);
+    modalities.row({m.name, data::kind_name(model.info(i).kind), model.info(i).shape.str(),
+                    name_of(m.autoencoder), name_of(m.likelihood), cat(m.latent), name_of(m.classifier)});
+  }
+  Table splits("Data", {{"Split"}, {"Samples", true}, {"Pairings", true}, {"Items of each modality"}});
+  for (const data::SplitSize& s : model.dataset().splits) {
+    std::string items;
+    for (const std::int64_t n : s.items) items += cat(items.empty() ? "" : ", ", n);
+    splits.row({s.name, cat(s.samples), cat(s.repetitions), items});
+  }
+  return facts(list) + modalities.str() + splits.str() + origin(model.dataset());
+}
+
+// What no sample can exceed: how well classes survive the autoencoder.
+std::string ceiling(const Model& model, const RealSamples& of, int i) {
+  const std::vector<std::int64_t> rows = of.rows_with(i, kCeilingItems);
+  if (rows.empty()) return "";
+  std::vector<std::int32_t> labels;
+  for (const std::int64_t row : rows) labels.push_back(of.split().labels()[static_cast<std::size_t>(row)]);
+  const Tensor real = of.load(i, rows), made = model.reconstruct(i, real);
+  std::string text;
+  if (!data::is_discrete(model.info(i).kind)) {
+    double squares = 0;
+    for (std::int64_t k = 0; k < real.numel(); ++k) {
+      const double difference =
+          static_cast<double>(made.data<float>()[k]) - static_cast<double>(real.data<float>()[k]);
+      squares += difference * difference;
+    }
+    text = cat("Root mean square error ", number(std::sqrt(squares / static_cast<double>(real.numel()))),
+               " on values from ", number(model.info(i).range.min), " to ", number(model.info(i).range.max),
+               ". ");
+  }
+  if (model.has_classifier(i)) {
+    const auto share = [](const Proportion& p) {
+      return cat(percent(p.value()), " (", percent(p.low()), " … ", percent(p.high()), ")");
+    };
+    const Proportion bound = agreement(model.classify(i, real), labels),
+                     self = agreement(model.classify(i, made), labels);
+    if (bound.n > 0)
+      text += cat("The classifier reads the right class in ", share(self), " of the reconstructions and in ",
+                  share(bound), " of the real items. ");
+  }
+  return paragraph(cat(text, "N = ", rows.size(), ", split ", of.split().name(), "."));
+}
+
+std::string other_weights(const fs::path& file, const char* command) {
+  return remark(cat(file.filename().string(), " was measured on other weights than this run has now; `",
+                    command, "` makes it again."));
+}
+
+std::string evaluation(const RunFiles& files, const Model& model) {
+  const fs::path file = files.evaluation();
+  if (!path_exists(file))
+    return remark(
+        "Not evaluated yet: `mldctl eval` measures coherence and quality, and the next report shows "
+        "them.");
+  const Evaluation measured = shown_evaluation(read_text(file), file.string());
+  const std::string out = evaluation_tables(measured), of = measured.weights_hash;
+  if (!of.empty() && of != model.weights_hash()) return other_weights(file, "mldctl eval");
+  std::error_code unknown;
+  if (of.empty() && model.generates() &&
+      fs::last_write_time(file, unknown) <
+          fs::last_write_time(files.checkpoint(model.method().stages().back()), unknown))
+    return remark(
+               "evaluation.json is older than the score network in this run: if training went on since, "
+               "evaluate again.") +
+           out;
+  return out;
+}
+
+std::string samplers(const RunFiles& files, const Model& model) {
+  const fs::path file = files.samplers();
+  if (!path_exists(file)) return "";
+  const std::string contents = read_text(file), out = sampler_tables(contents, file.string());
+  const std::string of = how_measured(contents, file.string()).weights_hash;
+  return of.empty() || of == model.weights_hash() ? out : other_weights(file, "mldctl bench-samplers");
+}
+
+std::string configuration(const RunFiles& files, const Facts& environment) {
+  std::string out = folded("Every setting (config.json)", preformatted(read_text(files.config())));
+  if (path_exists(files.reused()))
+    out +=
+        folded("What was taken over from another run (reused.json)", preformatted(read_text(files.reused())));
+  if (environment.empty()) return out;
+  return out + heading("Program and machine that made this report") + facts(environment);
+}
+
+Model opened(const ReportRequest& request) {
+  Model model = Model::open(request.run, request.device, request.method);
+  if (request.note)
+    for (const std::string& line : model.unchecked()) request.note(line);
+  return model;
+}
+
+Gallery gallery_of(const Model& model, const RealSamples& real) {
+  std::vector<data::Modality> infos;
+  std::vector<std::vector<std::string>> words;
+  for (int i = 0; i < model.modalities(); ++i) {
+    infos.push_back(model.info(i));
+    words.push_back(real.vocabulary(i));
+  }
+  return {std::move(infos), std::move(words)};
 }
 
 class Reporter {
@@ -67,194 +169,64 @@ class Reporter {
       : request_(request),
         progress_(progress),
         files_{request.run},
-        model_(Model::open(files_.folder, request.device, request.method)),
-        gallery_({}, {}) {
-    if (request.note)
-      for (const std::string& line : model_.unchecked()) request.note(line);
-    open_store();
-    std::vector<data::Modality> infos;
-    std::vector<std::vector<std::string>> words;
-    for (int i = 0; i < model_.modalities(); ++i) {
-      infos.push_back(model_.info(i));
-      words.push_back(store_ ? store_->vocabulary(column(i)) : std::vector<std::string>{});
-    }
-    gallery_ = Gallery(std::move(infos), std::move(words));
-    if (split_) load_real();
-  }
+        model_(opened(request)),
+        real_(model_, request),
+        gallery_(gallery_of(model_, real_)) {}
 
   std::string run() {
-    const std::string numbers = evaluation();  // first: these refuse files, and take no time
-    const std::string compared = samplers();
+    const std::string numbers = evaluation(files_, model_);  // first: these refuse files, and take no time
+    const std::string compared = samplers(files_, model_);
     const Config& c = model_.config();
     const std::string preset = c.preset.empty() ? "no preset" : "preset " + c.preset;
     const std::string title = cat(model_.dataset().name, ": ", name_of(c.model.kind), ", ", preset);
-    return page(title, cat("Multi-modal latent diffusion, run ", run_name()),
-                {{"run", "Run", overview()},
+    return page(title, cat("Multi-modal latent diffusion, run ", run_name(files_)),
+                {{"run", "Run", overview(model_)},
                  {"training", "Training", training_curves(files_.metrics())},
                  {"reconstructions", "Reconstructions", reconstructions()},
                  {"samples", "Samples", samples()},
                  {"evaluation", "Evaluation", numbers},
                  {"samplers", "Samplers", compared},
-                 {"configuration", "Configuration", configuration()}});
+                 {"configuration", "Configuration", configuration(files_, request_.environment)}});
   }
 
  private:
-  int column(int i) const { return store_->description().modality(model_.info(i).name); }
-
-  std::string run_name() const {
-    const fs::path folder = fs::absolute(files_.folder).lexically_normal();
-    return (folder.has_filename() ? folder : folder.parent_path()).filename().string();
-  }
-
-  void open_store() {
-    const bool named = !request_.data.empty();
-    const std::optional<fs::path> trained = locate_store(model_.config().data.store, request_.run);
-    if (!named && !trained) return;
-    const fs::path path = named ? request_.data : *trained;
-    store_ = data::Store::open(path);
-    if (request_.note && !store_->checked()) request_.note(store_->unchecked_note());
-    check_model_data(model_, *store_);
-    const bool test = store_->has_split("test") && store_->split("test").num_samples() > 0;
-    split_ = &store_->split(test ? "test" : "train");
-  }
-
-  // Modality i of rows of the split, as networks take it.
-  Tensor load(int i, const std::vector<std::int64_t>& rows) const {
-    const std::int64_t width = store_->num_modalities();
-    std::vector<std::int32_t> items;
-    for (const std::int64_t row : rows)
-      items.push_back(split_->samples()[static_cast<std::size_t>(row * width + column(i))]);
-    const ItemBatch batch = make_item_batch(model_.info(i), static_cast<std::int64_t>(rows.size()));
-    fill_items(*split_, column(i), store_->modality(column(i)), items, batch);
-    return batch.x;
-  }
-
-  void load_real() {
-    rows_ = chosen_rows(*split_, store_->num_modalities(), -1, request_.samples);
-    if (rows_.empty()) return;
-    for (int i = 0; i < model_.modalities(); ++i)
-      real_[model_.info(i).name] = from_network(model_.info(i), load(i, rows_));
-  }
-
   void tell(const std::string& what, std::int64_t done, std::int64_t total) const {
     if (progress_ && !progress_(what, done, total)) throw Cancelled{};
   }
 
-  std::string overview() const {
-    const Config& c = model_.config();
-    Facts list{{"Data set", model_.dataset().name},
-               {"Model kind", name_of(c.model.kind)},
-               {"Preset", c.preset.empty() ? "none" : c.preset},
-               {"Seed", cat(c.seed)},
-               {"Parameters", cat(model_.parameters())},
-               {"Score network", model_.generates()
-                                     ? cat("width ", c.score.width, ", latents of ", model_.layout().total)
-                                     : std::string("not trained yet")},
-               {"d, share of joint diffusion", number(c.score.d)},
-               {"Configuration hash", score_hash(c)}};
-    for (const std::string& line : model_.remarks()) list.emplace_back("Mark", line);
-    Table modalities("Modalities", {{"Modality"},
-                                    {"Kind"},
-                                    {"Shape"},
-                                    {"Autoencoder"},
-                                    {"Likelihood"},
-                                    {"Latent", true},
-                                    {"Classifier"}});
-    for (int i = 0; i < model_.modalities(); ++i) {
-      const ModalityConfig& m = model_.modality(i);
-      modalities.row({m.name, data::kind_name(model_.info(i).kind), model_.info(i).shape.str(),
-                      name_of(m.autoencoder), name_of(m.likelihood), cat(m.latent), name_of(m.classifier)});
-    }
-    Table splits("Data", {{"Split"}, {"Samples", true}, {"Pairings", true}, {"Items of each modality"}});
-    for (const data::SplitSize& s : model_.dataset().splits) {
-      std::string items;
-      for (const std::int64_t n : s.items) items += cat(items.empty() ? "" : ", ", n);
-      splits.row({s.name, cat(s.samples), cat(s.repetitions), items});
-    }
-    return facts(list) + modalities.str() + splits.str() + origin();
-  }
-
-  std::string origin() const {
-    const data::Provenance& p = model_.dataset().provenance;
-    std::string sources;
-    for (const data::SourceFile& s : p.sources)
-      sources += cat(sources.empty() ? "" : ", ", s.file, " (CRC-32 ", s.crc32, ")");
-    return remark(cat("Made by importer ", p.importer, ", seed ", p.seed, sources.empty() ? "" : ", from ",
-                      sources, "."));
-  }
-
   std::string reconstructions() const {
-    if (rows_.empty()) return "";
+    if (real_.rows().empty()) return "";
     std::string out;
     for (int i = 0; i < model_.modalities(); ++i) {
       if (!model_.reconstructs(i)) continue;
       tell("reconstructions", i, model_.modalities());
       const data::Modality& info = model_.info(i);
-      const Values made = from_network(info, model_.reconstruct(i, load(i, rows_)));
-      const Strip strips[] = {{&info, real_.at(info.name), "real", "real"},
+      const Values made = from_network(info, model_.reconstruct(i, real_.load(i, real_.rows())));
+      const Strip strips[] = {{&info, real_.values().at(info.name), "real", "real"},
                               {&info, made, "decode(encode)", "reconstructed by the autoencoder"}};
-      out += figure(info.name, gallery_.strips(strips, shown()) +
-                                   gallery_.players(strips[0], shown(), kSounds / 2, seed()) +
-                                   gallery_.players(strips[1], shown(), kSounds / 2, seed()));
-      out += ceiling(i);
+      out += figure(info.name, gallery_.strips(strips, real_.shown()) +
+                                   gallery_.players(strips[0], real_.shown(), kSounds / 2, seed()) +
+                                   gallery_.players(strips[1], real_.shown(), kSounds / 2, seed()));
+      out += ceiling(model_, real_, i);
     }
     if (out.empty()) return out;
-    return remark(cat("Items of split ", split_->name(),
-                      " above, what their autoencoder makes of them below.", other_data())) +
+    return remark(cat("Items of split ", real_.split().name(),
+                      " above, what their autoencoder makes of them below.", real_.other_data())) +
            out;
-  }
-
-  // A sentence if the store is known to hold other data than those trained on.
-  std::string other_data() const {
-    const std::string trained = model_.dataset().fingerprint, found = store_->description().fingerprint;
-    if (trained.empty() || found.empty() || trained == found) return "";
-    return cat(" They are of other data than the model was trained on (", store_->description().name, ").");
-  }
-
-  // How well classes survive the autoencoder, which bounds what samples can reach.
-  std::string ceiling(int i) const {
-    const std::vector<std::int64_t> rows =
-        chosen_rows(*split_, store_->num_modalities(), column(i), kCeilingItems);
-    if (rows.empty()) return "";
-    std::vector<std::int32_t> labels;
-    for (const std::int64_t row : rows) labels.push_back(split_->labels()[static_cast<std::size_t>(row)]);
-    const Tensor real = load(i, rows), made = model_.reconstruct(i, real);
-    std::string text;
-    if (!data::is_discrete(model_.info(i).kind)) {
-      double squares = 0;
-      for (std::int64_t k = 0; k < real.numel(); ++k) {
-        const double difference =
-            static_cast<double>(made.data<float>()[k]) - static_cast<double>(real.data<float>()[k]);
-        squares += difference * difference;
-      }
-      text = cat("Root mean square error ", number(std::sqrt(squares / static_cast<double>(real.numel()))),
-                 " on values from ", number(model_.info(i).range.min), " to ",
-                 number(model_.info(i).range.max), ". ");
-    }
-    if (model_.has_classifier(i)) {
-      const auto share = [](const Proportion& p) {
-        return cat(percent(p.value()), " (", percent(p.low()), " … ", percent(p.high()), ")");
-      };
-      const Proportion bound = agreement(model_.classify(i, real), labels),
-                       self = agreement(model_.classify(i, made), labels);
-      if (bound.n > 0)
-        text += cat("The classifier reads the right class in ", share(self),
-                    " of the reconstructions and in ", share(bound), " of the real items. ");
-    }
-    return paragraph(cat(text, "N = ", rows.size(), ", split ", split_->name(), "."));
   }
 
   std::string samples() {
     if (!model_.generates()) return "";
     std::vector<Subset> sets = shown_subsets(model_.modalities());
     const std::size_t all = sets.size();
-    if (rows_.empty()) sets.resize(1);
+    if (real_.rows().empty()) sets.resize(1);
     settings_ = shortened(sample_settings(model_.config()), sets.size());
     std::string out = paragraph(how_sampled());
-    if (rows_.empty())
-      out += remark(store_ ? "No sample of the data has every modality, so only joint samples are shown."
-                           : "The store trained on is not where it was, so only joint samples are shown; "
-                             "`mldctl report --data STORE` names it.");
+    if (real_.rows().empty())
+      out += remark(real_.has_store()
+                        ? "No sample of the data has every modality, so only joint samples are shown."
+                        : "The store trained on is not where it was, so only joint samples are shown; "
+                          "`mldctl report --data STORE` names it.");
     else if (all < std::size_t{full_set(model_.modalities())})
       out += remark("Of the sets of given modalities those of one and of all but one are shown.");
     for (std::size_t k = 0; k < sets.size(); ++k) out += drawn(sets[k], k, sets.size());
@@ -264,11 +236,11 @@ class Reporter {
   std::string how_sampled() const {
     const SamplerOptions own = sample_settings(model_.config()).sampler, used = settings_.sampler;
     const bool shorter = make_plan(used).network_calls < make_plan(own).network_calls;
-    return cat("Drawn with ", schedule_name(used), ", ", make_plan(used).network_calls,
-               " network calls a sample",
-               shorter ? cat(" (the run itself is set to ", schedule_name(own), ")") : "", ", seed ", seed(),
-               ", ", model_.config().score.ema > 0 ? "averaged (EMA)" : "raw", " weights.",
-               rows_.empty() ? "" : cat(" Given ones are samples of split ", split_->name(), "."));
+    return cat(
+        "Drawn with ", schedule_name(used), ", ", make_plan(used).network_calls, " network calls a sample",
+        shorter ? cat(" (the run itself is set to ", schedule_name(own), ")") : "", ", seed ", seed(), ", ",
+        model_.config().score.ema > 0 ? "averaged (EMA)" : "raw", " weights.",
+        real_.rows().empty() ? "" : cat(" Given ones are samples of split ", real_.split().name(), "."));
   }
 
   std::string drawn(Subset given, std::size_t number, std::size_t of) const {
@@ -280,10 +252,10 @@ class Reporter {
         if (contains(given, i))
           title += cat(title == "Given" ? " " : " and ", names[static_cast<std::size_t>(i)]);
     }
-    const std::int64_t n = given == 0 ? request_.samples : shown();
+    const std::int64_t n = given == 0 ? request_.samples : real_.shown();
     Samples known;
     for (int i = 0; i < model_.modalities(); ++i)
-      if (contains(given, i)) known[model_.info(i).name] = real_.at(model_.info(i).name);
+      if (contains(given, i)) known[model_.info(i).name] = real_.values().at(model_.info(i).name);
     SampleSettings settings = settings_;
     settings.seed = stage_seed(settings.seed, "report/" + subset_name(given, names));
     const Samples made = generate(model_, n, known, settings, [&](std::int64_t done, std::int64_t total) {
@@ -305,62 +277,15 @@ class Reporter {
     return figure(title, gallery_.strips(strips, n) + sounds);
   }
 
-  std::string evaluation() const {
-    const fs::path file = files_.evaluation();
-    if (!path_exists(file))
-      return remark(
-          "Not evaluated yet: `mldctl eval` measures coherence and quality, and the next report shows "
-          "them.");
-    const std::string contents = read_text(file);
-    const std::string out = evaluation_tables(contents, file.string());
-    const std::string of = said(contents, {"run", "weights_hash"});
-    if (!of.empty() && of != model_.weights_hash()) return other_weights(file, "mldctl eval");
-    std::error_code unknown;
-    if (of.empty() && model_.generates() &&
-        fs::last_write_time(file, unknown) <
-            fs::last_write_time(files_.checkpoint(model_.method().stages().back()), unknown))
-      return remark(
-                 "evaluation.json is older than the score network in this run: if training went on since, "
-                 "evaluate again.") +
-             out;
-    return out;
-  }
-
-  std::string samplers() const {
-    const fs::path file = files_.samplers();
-    if (!path_exists(file)) return "";
-    const std::string contents = read_text(file), of = said(contents, {"how", "run", "weights_hash"});
-    const std::string out = sampler_tables(contents, file.string());
-    return of.empty() || of == model_.weights_hash() ? out : other_weights(file, "mldctl bench-samplers");
-  }
-
-  static std::string other_weights(const fs::path& file, const char* command) {
-    return remark(cat(file.filename().string(), " was measured on other weights than this run has now; `",
-                      command, "` makes it again."));
-  }
-
-  std::string configuration() const {
-    std::string out = folded("Every setting (config.json)", preformatted(read_text(files_.config())));
-    if (path_exists(files_.reused()))
-      out += folded("What was taken over from another run (reused.json)",
-                    preformatted(read_text(files_.reused())));
-    if (request_.environment.empty()) return out;
-    return out + heading("Program and machine that made this report") + facts(request_.environment);
-  }
-
-  std::int64_t shown() const { return static_cast<std::int64_t>(rows_.size()); }
   std::uint64_t seed() const { return model_.config().seed; }
 
   const ReportRequest& request_;
   const ReportProgress& progress_;
   RunFiles files_;
   Model model_;
+  RealSamples real_;
   Gallery gallery_;
   SampleSettings settings_;
-  std::optional<data::Store> store_;
-  const data::Split* split_ = nullptr;
-  std::vector<std::int64_t> rows_;
-  Samples real_;
 };
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "engine/base/error.h"
+#include "mld/evaluate/record.h"
 #include "mld/report/chart.h"
 #include "mld/report/html.h"
 #include "mld/report/json_parts.h"
@@ -73,11 +74,16 @@ json founded(const json& file) {
 
 }  // namespace
 
+Evaluation how_measured(const std::string& contents, const std::string& where) {
+  return shown_evaluation(part(json::parse(contents, nullptr, false), "how").dump(), where);
+}
+
 std::string sampler_tables(const std::string& contents, const std::string& where) {
   const json file = json::parse(contents, nullptr, false);
-  const json samplers = founded(file), how = part(file, "how");
-  MLD_CHECK_AS(ErrorKind::data, !samplers.empty() && how.is_object(), where,
+  const json samplers = founded(file);
+  MLD_CHECK_AS(ErrorKind::data, !samplers.empty() && part(file, "how").is_object(), where,
                ": not a comparison of samplers; remove it or make it again with `mldctl bench-samplers`");
+  const Evaluation how = how_measured(contents, where);
   for (const json& s : samplers)
     MLD_CHECK_AS(ErrorKind::data, real(s, "network_calls") >= 1, where, ": a sampler without network_calls");
   Table table("Samplers; differences to the first in points of coherence, with 95 % intervals",
@@ -97,8 +103,8 @@ std::string sampler_tables(const std::string& contents, const std::string& where
          chart(samplers, "Fréchet distances over the reference's", "distance_ratio", 1) + "</div>\n" +
          table.str() +
          remark(
-             cat("N = ", text(how, "samples"), " of split ", text(how, "split"),
-                 text(how, "rows").empty() ? "" : ", drawn by class", ", seed ", text(how, "seed"),
+             cat("N = ", how.samples, " of split ", how.split, how.drawn ? ", drawn by class" : "", ", seed ",
+                 how.seed.value_or(0),
                  "; the same conditions and noise streams for all. The distance is the geometric mean over "
                  "all generated cells."));
 }

@@ -157,23 +157,23 @@ class Ablation {
 
   bool finished(const Job& job) const {
     if (!path_exists(job.cell.evaluation)) return false;
-    const tables::EvaluationFile found = tables::read_evaluation(job.cell.evaluation);
+    const Evaluation found = tables::read_evaluation(job.cell.evaluation);
     const auto same = [&](const char* what, const auto& is, const auto& wanted) {
       MLD_CHECK_AS(ErrorKind::busy, is == wanted, job.cell.evaluation.string(), ": was made with ", what, " ",
                    is, ", not ", wanted, "; name another folder for the results, or remove it");
     };
     same("configuration", found.config_hash, score_hash(job.config));
-    same("seed", found.seed, job.config.seed);
+    same("seed", found.model_seed, job.config.seed);
     same("split", found.split, request_.evaluation.split);
-    same("schedule", found.schedule, schedule_name(sampling(job.config).sampler));
+    same("schedule", found.schedule(), schedule_name(sampling(job.config).sampler));
     if (request_.evaluation.samples > 0) same("N", found.samples, request_.evaluation.samples);
     same("sets of given modalities", cat_sets(found.given_sets), cat_sets(job.given_sets));
     if (!found.fingerprint.empty() && !job.fingerprint.empty())
       same("data of fingerprint", found.fingerprint, job.fingerprint);
-    if (found.classifier_recipe)
-      same("classifiers of recipe", *found.classifier_recipe, classifiers_hash(job.config));
-    if (found.sampling_seed) same("samples of seed", *found.sampling_seed, sampling(job.config).seed);
-    for (const std::string& metric : metric_names(request_.evaluation.metrics))
+    if (!found.classifier_recipe.empty())
+      same("classifiers of recipe", found.classifier_recipe, classifiers_hash(job.config));
+    if (found.seed) same("samples of seed", *found.seed, sampling(job.config).seed);
+    for (const std::string& metric : request_.evaluation.metrics.names())
       MLD_CHECK_AS(ErrorKind::busy, std::ranges::find(found.metrics, metric) != found.metrics.end(),
                    job.cell.evaluation.string(), ": was made without the metric ", metric,
                    "; name another folder for the results, or remove it");

@@ -18,17 +18,17 @@ using namespace tables;
 
 // Runs that differ in nothing but the seed, evaluated in the same way.
 struct Group {
-  std::vector<const EvaluationFile*> files;  // by seed
+  std::vector<const Evaluation*> files;  // by seed
   std::string name;
 };
 
 // What tells groups apart, in the order in which a name states it; last the settings among `varied`, of which
 // those of the preset are not said.
-std::vector<std::string> traits(const EvaluationFile& f, const std::set<std::string>& varied = {}) {
+std::vector<std::string> traits(const Evaluation& f, const std::set<std::string>& varied = {}) {
   std::vector<std::string> list{f.preset.empty() ? "no preset" : f.preset,
                                 cat("d ", f.d),
-                                f.schedule,
-                                f.weights,
+                                f.schedule(),
+                                f.generated ? f.weights : "",
                                 cat("N ", f.samples, f.drawn ? " drawn" : ""),
                                 f.trained_on == false ? "other data " + f.fingerprint : "",
                                 "split " + quote(f.split)};
@@ -59,29 +59,30 @@ std::string model_name(const std::string& kind) {
   return name;
 }
 
-void check_same_data(std::span<const EvaluationFile> files) {
-  const EvaluationFile& first = files.front();
-  for (const EvaluationFile& f : files)
+void check_same_data(std::span<const Evaluation> files) {
+  const Evaluation& first = files.front();
+  for (const Evaluation& f : files)
     MLD_CHECK_AS(ErrorKind::usage, f.dataset == first.dataset && f.modalities == first.modalities,
                  "compare: ", first.source, " is of data set ", quote(first.dataset), " (",
                  join(first.modalities), "), ", f.source, " of ", quote(f.dataset), " (", join(f.modalities),
                  "); compare runs of one data set at a time");
 }
 
-std::vector<Group> group(std::span<const EvaluationFile> files) {
+std::vector<Group> group(std::span<const Evaluation> files) {
   std::vector<Group> groups;
-  const auto same = [](const EvaluationFile& a, const EvaluationFile& b) {
+  const auto same = [](const Evaluation& a, const Evaluation& b) {
     return a.kind == b.kind && a.config_hash == b.config_hash && traits(a) == traits(b);
   };
-  for (const EvaluationFile& f : files) {
+  for (const Evaluation& f : files) {
     auto found = std::ranges::find_if(groups, [&](const Group& g) { return same(*g.files.front(), f); });
     if (found == groups.end()) found = groups.insert(groups.end(), Group{});
-    for (const EvaluationFile* other : found->files)
-      MLD_CHECK_AS(ErrorKind::usage, other->seed != f.seed, "compare: ", other->source, " and ", f.source,
-                   " are both seed ", f.seed, " of configuration ", f.config_hash, "; give one of them");
+    for (const Evaluation* other : found->files)
+      MLD_CHECK_AS(ErrorKind::usage, other->model_seed != f.model_seed, "compare: ", other->source, " and ",
+                   f.source, " are both seed ", f.model_seed, " of configuration ", f.config_hash,
+                   "; give one of them");
     found->files.push_back(&f);
   }
-  for (Group& g : groups) std::ranges::sort(g.files, {}, &EvaluationFile::seed);
+  for (Group& g : groups) std::ranges::sort(g.files, {}, &Evaluation::model_seed);
   return groups;
 }
 
@@ -95,7 +96,7 @@ void name_groups(std::vector<Group>& groups) {
       if (traits(*g.files.front(), varied)[i] != first[i]) shared[i] = false;
   std::map<std::string, int> uses;
   for (Group& g : groups) {
-    const EvaluationFile& f = *g.files.front();
+    const Evaluation& f = *g.files.front();
     g.name = model_name(f.kind);
     const std::vector<std::string> own = traits(f, varied);
     for (std::size_t i = 0; i < first.size(); ++i)
@@ -123,29 +124,31 @@ bool is_quality(const LayoutColumn& column) {
          column.measure == Measure::kernel;
 }
 
-bool rests_on(const LayoutColumn& c, const EvaluationFile::Quality& q) {
+bool rests_on(const LayoutColumn& c, const QualityCell& q) {
   return is_quality(c) && c.metric == q.metric &&
          (c.measure == Measure::mean_quality || (c.given == q.given && c.target == q.target));
 }
 
 // How the numbers of one row were made, as far as the columns of its table depend on it.
 std::string how_made(const Group& g, std::span<const LayoutColumn> columns) {
-  const EvaluationFile& f = *g.files.front();
+  const Evaluation& f = *g.files.front();
   std::string text = cat("N ", f.samples, " of split ", quote(f.split), f.drawn ? ", drawn by class" : "");
   if (f.trained_on == false) text += cat(" of other data than trained on, ", f.fingerprint);
-  if (!f.schedule.empty())
-    text += cat("; ", f.schedule, ", ", f.network_calls, " network calls a sample, ", f.weights, " weights");
+  if (f.generated)
+    text +=
+        cat("; ", f.schedule(), ", ", f.network_calls, " network calls a sample, ", f.weights, " weights");
   std::vector<std::string> seeds;
   Names classifiers, features, counts;
-  for (const EvaluationFile* file : g.files) {
-    seeds.push_back(std::to_string(file->seed));
-    for (const auto& [modality, hash] : file->classifiers) classifiers.add(modality + " " + hash);
-    for (const EvaluationFile::Quality& q : file->quality) {
+  for (const Evaluation* file : g.files) {
+    seeds.push_back(std::to_string(file->model_seed));
+    for (const auto& [modality, hash] : file->classifiers()) classifiers.add(modality + " " + hash);
+    for (const QualityCell& q : file->quality) {
       if (std::ranges::none_of(columns, [&](const LayoutColumn& c) { return rests_on(c, q); })) continue;
       const bool own = q.extractor == "classifier";
       const std::string& target = file->modalities[static_cast<std::size_t>(q.target)];
       features.add(q.extractor + (own ? " of " + target : "") + " " + q.hash);
-      counts.add(cat(q.made, " samples against ", q.real, " real (", q.distinct, " distinct)"));
+      counts.add(
+          cat(q.distance.made, " samples against ", q.distance.real, " real (", q.distinct, " distinct)"));
     }
   }
   text += (seeds.size() > 1 ? "; mean +- standard deviation over seeds " : "; seed ") + join(seeds);
@@ -219,7 +222,7 @@ class Maker {
   std::optional<TableValue> value_of(const Group& g, const LayoutColumn& column) {
     std::vector<double> values;
     bool differs = false;
-    for (const EvaluationFile* file : g.files) {
+    for (const Evaluation* file : g.files) {
       const std::optional<Reading> reading = read_cell(*file, column);
       if (!reading) continue;
       values.push_back(reading->value);
@@ -253,7 +256,7 @@ class Maker {
     return out;
   }
 
-  void note_disagreement(const EvaluationFile& file, const std::map<std::string, std::string>& made) {
+  void note_disagreement(const Evaluation& file, const std::map<std::string, std::string>& made) {
     Names& what = disagreements_[{reference_source_, file.source}];
     std::map<std::string, std::string> both = *reference_;
     both.insert(made.begin(), made.end());
@@ -318,7 +321,7 @@ class Maker {
 
 std::vector<Table> compare(std::span<const std::filesystem::path> inputs, const CompareOptions& options) {
   MLD_CHECK_AS(ErrorKind::usage, !inputs.empty(), "compare: no run is named");
-  std::vector<EvaluationFile> files;
+  std::vector<Evaluation> files;
   for (const auto& path : inputs) files.push_back(read_evaluation(path));
   check_same_data(files);
   std::vector<Group> groups = group(files);

@@ -67,7 +67,7 @@ std::optional<double> geometric_ratio(const std::vector<double>& distances,
 std::optional<double> mean_conditional(const Evaluation& e) {
   if (e.conditional.empty()) return {};
   double sum = 0;
-  for (const CoherenceCell& c : e.conditional) sum += c.coherence.value();
+  for (const CoherenceCell& c : e.conditional) sum += c.coherence.value;
   return sum / static_cast<double>(e.conditional.size());
 }
 
@@ -92,49 +92,48 @@ bool same_sampler(const SamplerOptions& a, const SamplerOptions& b) {
 
 void check_continues(const Model& model, const data::Store& store, const EvaluationOptions& options,
                      const std::vector<SamplerOptions>& samplers, const SamplerBench& before) {
-  const nlohmann::json there = nlohmann::json::parse(before.reference.how);
+  const Evaluation there = parse_evaluation(before.reference.how, "the comparison that is there");
   const auto same = [&](const char* what, const auto& is, const auto& wanted) {
     MLD_CHECK_AS(ErrorKind::busy, is == wanted, "bench-samplers: the comparison that is there has ", what,
                  " ", is, ", not ", wanted, "; name another file with --out, or remove it");
   };
-  same("configuration", there.at("run").at("config_hash").get<std::string>(), score_hash(model.config()));
-  same("seed of the run", there.at("run").at("seed").get<std::uint64_t>(), model.config().seed);
-  same("split", there.at("split").get<std::string>(), options.split);
-  same("seed of the samples", there.at("seed").get<std::uint64_t>(), options.sampling.seed);
+  same("configuration", there.config_hash, score_hash(model.config()));
+  same("seed of the run", there.model_seed, model.config().seed);
+  same("split", there.split, options.split);
+  same("seed of the samples", there.seed.value(), options.sampling.seed);
   const data::Split& split = evaluated_split(store, options.split);
-  same("N", there.at("samples").get<std::int64_t>(), samples_used(split, options));
+  same("N", there.samples, samples_used(split, options));
+  const auto rows = [](bool drawn) { return std::string(drawn ? kDrawnRows : "the first"); };
   const bool complete = std::ranges::all_of(samplers, [&](const SamplerOptions& s) {
     return std::ranges::any_of(before.results,
                                [&](const SamplerResult& r) { return same_sampler(r.sampler, s); });
   });
-  if (!complete)
-    same("rows", there.value("rows", "the first"),
-         is_drawn(split, options.samples) ? std::string(kDrawnRows) : std::string("the first"));
-  if (const std::string data = store.description().fingerprint;
-      there.contains("fingerprint") && !data.empty())
-    same("data", there.at("fingerprint").get<std::string>(), data);
-  if (there.at("run").contains("weights_hash"))
-    same("weights", there.at("run").at("weights_hash").get<std::string>(), model.weights_hash());
-  same("data set", there.at("run").at("dataset").get<std::string>(), store.description().name);
-  for (int i = 0; i < model.modalities(); ++i)
-    if (const std::string& name = model.modality(i).name; model.has_classifier(i))
-      same("classifier", there.at("classifier_hash").value(name, "none"), model.classifier_hash(i));
+  if (!complete) same("rows", rows(there.drawn), rows(is_drawn(split, options.samples)));
+  if (const std::string data = store.description().fingerprint; !there.fingerprint.empty() && !data.empty())
+    same("data", there.fingerprint, data);
+  if (!there.weights_hash.empty()) same("weights", there.weights_hash, model.weights_hash());
+  same("data set", there.dataset, store.description().name);
+  const std::map<std::string, std::string> classifiers = there.classifiers();
+  for (int i = 0; i < model.modalities(); ++i) {
+    if (!model.has_classifier(i)) continue;
+    const auto hash = classifiers.find(model.modality(i).name);
+    same("classifier", hash != classifiers.end() ? hash->second : std::string("none"),
+         model.classifier_hash(i));
+  }
   same("reference", schedule_name(before.results.front().sampler), schedule_name(samplers.front()));
 }
 
 // What can be told only once something has been measured: the networks that distances rest on.
 void check_alike(const Evaluation& e, const BenchReference& reference) {
-  const auto extractors = [](const nlohmann::json& evaluation) {
+  const auto extractors = [](const Evaluation& evaluation) {
     std::vector<std::string> list;
-    for (const auto& q : evaluation.value("quality", nlohmann::json::array()))
-      if (const std::string hash = q.at("hash"); std::ranges::find(list, hash) == list.end())
-        list.push_back(hash);
+    for (const QualityCell& q : evaluation.quality)
+      if (std::ranges::find(list, q.hash) == list.end()) list.push_back(q.hash);
     return list;
   };
-  bool alike =
-      e.outcomes.size() == reference.outcomes.size() &&
-      extractors(nlohmann::json::parse(to_json(e))) == extractors(nlohmann::json::parse(reference.how)) &&
-      generated_distances(e).size() == reference.distances.size();
+  bool alike = e.outcomes.size() == reference.outcomes.size() &&
+               extractors(e) == extractors(parse_evaluation(reference.how, "the comparison that is there")) &&
+               generated_distances(e).size() == reference.distances.size();
   for (std::size_t k = 0; alike && k < e.outcomes.size(); ++k)
     alike = e.outcomes[k].size() == reference.outcomes[k].size();
   MLD_CHECK_AS(
@@ -157,19 +156,19 @@ void in_order(std::vector<SamplerResult>& results, const std::vector<SamplerOpti
   std::ranges::stable_sort(results, {}, rank);
 }
 
-// Throws the json library's exceptions unless all is there, and of the type, that a comparison is continued
-// by.
-void check_how(const nlohmann::json& how) {
-  const nlohmann::json& run = how.at("run");
-  for (const char* key : {"config_hash", "dataset"}) (void)run.at(key).get<std::string>();
-  (void)how.at("split").get<std::string>();
-  (void)how.at("samples").get<std::int64_t>();
-  for (const nlohmann::json* seed : {&how.at("seed"), &run.at("seed")}) (void)seed->get<std::uint64_t>();
-  (void)how.at("classifier_hash").get<std::map<std::string, std::string>>();
-  (void)run.value("weights_hash", "");
-  for (const char* key : {"rows", "fingerprint"}) (void)how.value(key, "");
-  for (const nlohmann::json& q : how.value("quality", nlohmann::json::array()))
-    (void)q.at("hash").get<std::string>();
+[[noreturn]] void fail_as_no_comparison(const std::string& where, const std::exception& why) {
+  fail(ErrorKind::data, where, ": not a comparison of samplers (", why.what(),
+       "); remove it to make a new one");
+}
+
+// That it is an evaluation with generated samples, by which a comparison is continued.
+void check_how(const std::string& how, const std::string& where) {
+  try {
+    const Evaluation e = parse_evaluation(how, "how");
+    MLD_CHECK_AS(ErrorKind::data, e.generated && e.seed, "how: no samples were generated");
+  } catch (const Error& error) {
+    fail_as_no_comparison(where, error);
+  }
 }
 
 }  // namespace
@@ -250,7 +249,7 @@ SamplerBench bench_samplers(const Model& model, const data::Store& store, Evalua
     SamplerResult result{
         .sampler = sampler,
         .network_calls = e.network_calls,
-        .joint = e.joint.all_equal.value(),
+        .joint = e.joint.all_equal.value,
         .joint_difference = paired_difference(joint_part(e.outcomes), joint_part(reference), e.clusters),
         .conditional = mean_conditional(e),
         .conditional_difference = {},
@@ -323,9 +322,8 @@ SamplerBench parse_sampler_bench(const std::string& text, const std::string& whe
   try {
     const nlohmann::json file = nlohmann::json::parse(text);
     SamplerBench bench;
-    const nlohmann::json& how = file.at("how");
-    check_how(how);
-    bench.reference.how = how.dump();
+    bench.reference.how = file.at("how").dump();
+    check_how(bench.reference.how, where);
     for (const std::string cell : file.at("reference_outcomes")) {
       auto& outcomes = bench.reference.outcomes.emplace_back();
       for (const char c : cell)
@@ -362,8 +360,7 @@ SamplerBench parse_sampler_bench(const std::string& text, const std::string& whe
     }
     return bench;
   } catch (const nlohmann::json::exception& error) {
-    fail(ErrorKind::data, where, ": not a comparison of samplers (", error.what(),
-         "); remove it to make a new one");
+    fail_as_no_comparison(where, error);
   }
 }
 

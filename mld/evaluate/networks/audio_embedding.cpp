@@ -14,7 +14,6 @@ namespace mld {
 namespace {
 
 constexpr std::int64_t kSamples = data::kSampleRate;  // one window of VGGish, a second
-constexpr std::int64_t kSpectrogramFrames = data::frame_count(kSamples);
 constexpr float kFullScale = 32767.0F, kQuietest = 0.1F, kLogOffset = 0.01F;
 constexpr std::int64_t kWindow = 400, kHop = 160;
 constexpr std::size_t kFft = 512, kLanes = data::RealFft::kLanes;
@@ -92,7 +91,7 @@ std::span<float> row(const Tensor& x, std::int64_t i) {
 Tensor spectrogram_waves(const Tensor& spectrograms, data::ValueRange range, std::uint64_t seed,
                          std::int64_t first) {
   const std::int64_t n = spectrograms.shape()[0];
-  MLD_CHECK(spectrograms.shape() == Shape({n, kSpectrogramFrames, data::kMelBands}),
+  MLD_CHECK(spectrograms.shape() == Shape({n, data::kSecondFrames, data::kMelBands}),
             "spectrogram_waves: ", spectrograms.shape(), ", expected [N,32,128]");
   for (std::int64_t i = 0; i < n; ++i)
     for (const float v : mel_power(row(spectrograms, i), range))

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <set>
 
 #include "data/store/json_fields.h"
@@ -126,12 +127,12 @@ struct QualityKey {
   auto operator<=>(const QualityKey&) const = default;
 };
 
-std::set<QualityKey> quality_keys(std::span<const EvaluationFile> files, bool with_kernel) {
+std::set<QualityKey> quality_keys(std::span<const Evaluation> files, bool with_kernel) {
   std::set<QualityKey> keys;
   const std::vector<Subset> subsets = all_subsets(static_cast<int>(files.front().modalities.size()));
-  for (const EvaluationFile& file : files)
+  for (const Evaluation& file : files)
     for (const auto& q : file.quality) {
-      if (with_kernel && !q.kid) continue;
+      if (with_kernel && std::isnan(q.distance.kernel.value)) continue;
       const auto place = std::ranges::find(subsets, q.given) - subsets.begin();
       keys.insert({q.target, q.given == 0 ? 0 : static_cast<std::size_t>(place) + 1, q.given, q.metric});
     }
@@ -142,7 +143,7 @@ constexpr std::size_t kMostSpeltOut = 3;  // modalities: with more, conditionals
 
 class Generic {
  public:
-  explicit Generic(std::span<const EvaluationFile> files)
+  explicit Generic(std::span<const Evaluation> files)
       : files_(files), modalities_(files.front().modalities), averaged_(modalities_.size() > kMostSpeltOut) {}
 
   std::vector<TableLayout> tables() const {
@@ -206,7 +207,7 @@ class Generic {
     return columns;
   }
 
-  std::span<const EvaluationFile> files_;
+  std::span<const Evaluation> files_;
   const std::vector<std::string>& modalities_;
   bool averaged_;
 };
@@ -231,8 +232,8 @@ const PublishedResults& published_results() {
   return results;
 }
 
-std::vector<TableLayout> layouts_of(std::span<const EvaluationFile> files) {
-  const EvaluationFile& first = files.front();
+std::vector<TableLayout> layouts_of(std::span<const Evaluation> files) {
+  const Evaluation& first = files.front();
   std::vector<TableLayout> tables;
   for (const PublishedDataSet& set : published_results().data_sets) {
     if (set.modalities != first.modalities || (lower(first.dataset) != set.name && first.preset != set.name))

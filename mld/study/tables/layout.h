@@ -10,9 +10,11 @@
 
 #include "mld/diffusion/subsets.h"
 
-namespace mld::tables {
+namespace mld {
+struct Evaluation;
+}
 
-struct EvaluationFile;
+namespace mld::tables {
 
 enum class Measure : std::uint8_t {
   joint,          // coherence of joint generation
@@ -72,7 +74,7 @@ struct PublishedResults {
 const PublishedResults& published_results();
 
 // The tables of evaluations that are all of one data set and its modalities. Columns may turn out empty.
-std::vector<TableLayout> layouts_of(std::span<const EvaluationFile> files);
+std::vector<TableLayout> layouts_of(std::span<const Evaluation> files);
 
 // The text of paper_results.json.
 extern const std::string_view kPublishedJson;

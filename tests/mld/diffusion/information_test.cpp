@@ -11,7 +11,7 @@
 #include "mld/diffusion/score_batch.h"
 #include "mld/diffusion/score_network.h"
 #include "mld/diffusion/sde.h"
-#include "mld/evaluate/evaluation.h"
+#include "mld/evaluate/record.h"
 #include "nn/parameter.h"
 #include "nn/train_step.h"
 

@@ -62,7 +62,7 @@ TEST_CASE("evaluate: every metric says what it should of a model that is hardly 
   REQUIRE(one_out.size() == 2);
   double pairs = 0;
   for (const CoherenceCell& c : e.conditional)
-    if (std::popcount(c.given) == 2) pairs += c.coherence.value() / 3;
+    if (std::popcount(c.given) == 2) pairs += c.coherence.value / 3;
   CHECK(one_out[1].value == doctest::Approx(pairs));
   CHECK(test::contains(test::error_of(ErrorKind::usage, [] { parse_metrics("coherence,fid"); }), "'fid'"));
   // More rows than there are.

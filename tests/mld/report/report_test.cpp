@@ -10,6 +10,7 @@
 
 #include "data/digits/digits.h"
 #include "data/importers/import.h"
+#include "mld/evaluate/record.h"
 #include "mld/report/evaluation_tables.h"
 #include "mld/report/html.h"
 #include "mld/report/pictures.h"
@@ -98,7 +99,7 @@ TEST_CASE("evaluation: numbers of no samples, which older files have as 0, are n
                  {"given": "a,b", "target": "c", "value": 0.5, "low95": 0.4, "high95": 0.6, "n": 10}],
  "leave_one_out": [{"size": 1, "value": 0}, {"size": 2, "value": 0.5}],
  "robustness": [{"t": 0, "target": "a", "value": 0, "n": 0}]})";
-  const std::string html = evaluation_tables(file, "evaluation.json");
+  const std::string html = evaluation_tables(shown_evaluation(file, "evaluation.json"));
   CHECK_FALSE(contains(html, ">0.0 %<"));
   CHECK(contains(html, ">50.0 %<"));
   CHECK_FALSE(contains(html, "Robustness"));
@@ -165,7 +166,8 @@ constexpr const char* kEvaluation = R"({
 }  // namespace
 
 TEST_CASE("evaluation: every number is shown with how it was made") {
-  const std::string html = "<!DOCTYPE html>\n" + evaluation_tables(kEvaluation, "evaluation.json");
+  const std::string html =
+      "<!DOCTYPE html>\n" + evaluation_tables(shown_evaluation(kEvaluation, "evaluation.json"));
   const Document document(html);
   for (const std::string cell : {"75.0 %",        "70.0 … 80.0",   "90.5 %",
                                  "88.5 … 92.2",   "62.5 %",        "CFD",
@@ -188,17 +190,17 @@ TEST_CASE("evaluation: every number is shown with how it was made") {
 }
 
 TEST_CASE("evaluation: what is absent or of another type is left out, what is no evaluation refused") {
-  CHECK(!contains(evaluation_tables("{}", ""), "<table"));
+  CHECK(!contains(evaluation_tables(shown_evaluation("{}", "")), "<table"));
   const std::string odd =
-      "<!DOCTYPE html>\n" +
-      evaluation_tables(R"({"joint": 3, "conditional": {"a": 1}, "quality": [7, null, {"value": "x"}],
+      "<!DOCTYPE html>\n" + evaluation_tables(shown_evaluation(
+                                R"({"joint": 3, "conditional": {"a": 1}, "quality": [7, null, {"value": "x"}],
                             "robustness": [{"t": null, "target": "image"}],
                             "inpainting_gap": [{"t": null, "given": 1}, {"t": 0.5, "nats": "x"}, 3], "classifier": [{}],
                             "schedule": [], "notes": [1]})",
-                        "");
+                                ""));
   CHECK(Document(odd).all("tr").size() == 1 + 3 + 1 + 1);  // quality, gap
-  CHECK(contains(mld_test::error_of(ErrorKind::data, [] { evaluation_tables("[1]", "a.json"); }), "a.json"));
-  mld_test::error_of(ErrorKind::data, [] { evaluation_tables("{", "a.json"); });
+  CHECK(contains(mld_test::error_of(ErrorKind::data, [] { shown_evaluation("[1]", "a.json"); }), "a.json"));
+  mld_test::error_of(ErrorKind::data, [] { shown_evaluation("{", "a.json"); });
 }
 
 namespace {

@@ -1,9 +1,9 @@
-#include "mld/evaluate/captions.h"
+#include "mld/evaluate/networks/captions.h"
 
 #include <algorithm>
 
+#include "mld/evaluate/networks/extractors.h"
 #include "mld/evaluate/networks/weights.h"
-#include "mld/evaluate/quality.h"
 
 namespace mld {
 

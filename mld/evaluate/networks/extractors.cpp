@@ -1,4 +1,4 @@
-#include "mld/evaluate/quality.h"
+#include "mld/evaluate/networks/extractors.h"
 
 #include <algorithm>
 #include <memory>
@@ -8,6 +8,7 @@
 #include "mld/evaluate/networks/inception.h"
 #include "mld/evaluate/networks/vggish.h"
 #include "mld/evaluate/networks/weights.h"
+#include "mld/modality/sample_io.h"
 
 namespace mld {
 namespace {
@@ -16,11 +17,6 @@ namespace {
 bool defines_fmd(ClassifierKind kind) {
   return kind == ClassifierKind::mnist || kind == ClassifierKind::mhd_image ||
          kind == ClassifierKind::mhd_trajectory;
-}
-
-bool is_second_of_sound(const data::Modality& info) {
-  return info.kind == data::ModalityKind::spectrogram && info.shape == Shape({32, 128}) &&
-         info.original_range.has_value();
 }
 
 }  // namespace
@@ -61,14 +57,14 @@ std::vector<Extractor> make_extractors(const Model& model, const std::filesystem
                                          [&](const Tensor& part) { return (*inception)(part); });
                        }});
       }
-    if (is_second_of_sound(info))
+    if (audible(info))
       if (const auto file = file_of("vggish", "FAD", i)) {
         const auto vggish = std::make_shared<AudioEmbedding>(*file, model.device());
         all.push_back(
             {i, "FAD", "vggish", vggish->weights_hash(), kVggishFeatures,
              [vggish, seed, range = *info.original_range](const Tensor& values, std::int64_t first) {
-               return vggish->of_spectrograms(values.reshape({values.shape()[0], 32, 128}), range, seed,
-                                              first);
+               const Shape spectrograms{values.shape()[0], values.shape()[1], values.shape()[2]};
+               return vggish->of_spectrograms(values.reshape(spectrograms), range, seed, first);
              }});
       }
   }

@@ -1,0 +1,242 @@
+// Coherence: whether classifiers read the given class, and one class in all modalities, with the ceilings that
+// bound it; and of models that draw digits whether the path follows the image.
+#include <algorithm>
+#include <cmath>
+#include <optional>
+#include <utility>
+
+#include "data/pictures/render.h"
+#include "engine/base/statistics.h"
+#include "mld/evaluate/context.h"
+
+namespace mld {
+namespace {
+
+using namespace shown;
+using Labels = EvaluationRows::Labels;
+
+// Does a drawn path follow the stroke of the image beside it? Of models that have the two.
+class PenPair {
+ public:
+  // Nothing if the model has no image and drawn path of one digit.
+  static std::optional<PenPair> find(const Model& model);
+
+  int image() const { return image_; }
+  int path() const { return path_; }
+  // Adds the pairs among values [n, sample...] of all modalities whose row is in `keep`.
+  void add(const std::vector<Tensor>& values, const std::vector<std::int64_t>& keep);
+  // Of what was added since the last call; nothing of fewer than two pairs.
+  std::optional<PenAgreement> take(const std::string& how);
+
+ private:
+  PenPair() = default;
+
+  int image_ = -1, path_ = -1;
+  data::ValueRange original_;  // of the path
+  Moments agreements_;
+};
+
+std::optional<PenPair> PenPair::find(const Model& model) {
+  PenPair pair;
+  for (int i = 0; i < model.modalities(); ++i) {
+    const data::Modality& info = model.info(i);
+    if (info.pen_path && info.shape == Shape({data::kTrajectory}) && info.original_range) pair.path_ = i;
+    if (info.kind == data::ModalityKind::image &&
+        info.shape == Shape({data::kDigitSide, data::kDigitSide, 1}))
+      pair.image_ = i;
+  }
+  if (pair.image_ < 0 || pair.path_ < 0) return std::nullopt;
+  pair.original_ = *model.info(pair.path_).original_range;
+  return pair;
+}
+
+void PenPair::add(const std::vector<Tensor>& values, const std::vector<std::int64_t>& keep) {
+  for (const std::int64_t k : keep)
+    agreements_.add(data::pen_image_agreement(
+        values[static_cast<std::size_t>(image_)].rows(k, 1).span<float>(),
+        values[static_cast<std::size_t>(path_)].rows(k, 1).span<float>(), original_));
+}
+
+std::optional<PenAgreement> PenPair::take(const std::string& how) {
+  const Moments all = std::exchange(agreements_, {});
+  if (all.count() < 2) return std::nullopt;
+  return PenAgreement{how, all.mean(), all.standard_error(), all.count()};
+}
+
+class CoherenceMeasure : public Measure {
+ public:
+  explicit CoherenceMeasure(EvaluationContext& context)
+      : Measure(context),
+        pen_(PenPair::find(context.model)),
+        of_real_(static_cast<std::size_t>(context.model.modalities())),
+        of_self_(of_real_),
+        predicted_(of_real_) {}
+
+  void announce() override {
+    bool classifiers = false;
+    for (int i = 0; i < context_.model.modalities(); ++i)
+      classifiers = classifiers || context_.model.has_classifier(i);
+    if (!context_.rows.labelled() && classifiers)
+      context_.note("no sample has a label: coherence with labels is left out, joint coherence needs none");
+  }
+
+  void real(const Chunk& chunk) override {
+    for (int i = 0; i < context_.model.modalities(); ++i) {
+      const auto k = static_cast<std::size_t>(i);
+      read(i, chunk.values[k], of_real_[k]);
+      if (chunk.again[k].defined()) read(i, chunk.again[k], of_self_[k]);
+    }
+    if (pen_) pen_->add(chunk.values, context_.complete(chunk, full_set(context_.model.modalities())));
+  }
+
+  void real_done() override {
+    finish_pen("real");
+    for (int i = 0; i < context_.model.modalities(); ++i) {
+      const auto k = static_cast<std::size_t>(i);
+      const Labels labels = context_.rows.labels_of_items(i);
+      add_cell(context_.result.classifier, Subset{1} << i, i, of_real_[k], labels);
+      add_cell(context_.result.self, Subset{1} << i, i, of_self_[k], labels);
+    }
+  }
+
+  void generated(Subset given, const Chunk& chunk) override {
+    for (int i = 0; i < context_.model.modalities(); ++i)
+      if (const auto k = static_cast<std::size_t>(i); !contains(given, i))
+        read(i, chunk.values[k], predicted_[k]);
+    if (pen_ && !(contains(given, pen_->image()) && contains(given, pen_->path())))
+      pen_->add(chunk.values, context_.complete(chunk, given));
+  }
+
+  void generated_done(Subset given) override {
+    finish_pen(context_.name_of(given));
+    if (given == 0)
+      count_joint();
+    else
+      count_conditional(given);
+    for (Labels& labels : predicted_) labels.clear();
+  }
+
+ private:
+  // Appends the classes that are read in values of modality i.
+  void read(int i, const Tensor& values, Labels& all) const {
+    if (!context_.model.has_classifier(i)) return;
+    const Labels more = context_.model.classify(i, values);
+    all.insert(all.end(), more.begin(), more.end());
+  }
+
+  void finish_pen(const std::string& how) {
+    if (!pen_) return;
+    if (const auto agreement = pen_->take(how)) context_.result.pen.push_back(*agreement);
+  }
+
+  // Coherence of what was read where anything was; no number where no label says what is right.
+  bool add_cell(std::vector<CoherenceCell>& cells, Subset given, int target, const Labels& predicted,
+                const Labels& labels) {
+    if (predicted.empty()) return false;
+    const Proportion p = agreement(predicted, labels);
+    if (p.n > 0)
+      cells.push_back({given, target, p});
+    else if (context_.rows.labelled())
+      context_.note(
+          cat("coherence given ", context_.result.names(given), " is left out: no labelled sample has it"));
+    return p.n > 0;
+  }
+
+  void count_conditional(Subset given) {
+    const Labels labels = context_.rows.labels_with(given);
+    for (int i = 0; i < context_.model.modalities(); ++i)
+      if (const Labels& read = predicted_[static_cast<std::size_t>(i)];
+          add_cell(context_.result.conditional, given, i, read, labels))
+        context_.result.outcomes.push_back(agreements(read, labels));
+  }
+
+  void count_joint() {
+    std::vector<Labels> all = predicted_;
+    const auto missing = std::erase_if(all, [](const Labels& labels) { return labels.empty(); });
+    if (missing > 0)
+      context_.note(all.empty()      ? "coherence is left out: the run has no classifiers"
+                    : all.size() < 2 ? "joint coherence is left out: only one modality has a classifier"
+                                     : cat("joint coherence is that of the ", all.size(),
+                                           " modalities that have classifiers"));
+    if (all.size() < 2) return;
+    const JointCoherence joint = joint_coherence(all, static_cast<int>(context_.model.dataset().classes));
+    context_.result.joint = {joint.all_equal, joint.class_share, joint.entropy};
+    context_.result.outcomes.push_back(joint.equal);
+  }
+
+  std::optional<PenPair> pen_;
+  std::vector<Labels> of_real_, of_self_, predicted_;  // of each modality, in the order of the rows
+};
+
+std::unique_ptr<Measure> start(EvaluationContext& context) {
+  return std::make_unique<CoherenceMeasure>(context);
+}
+
+std::string percent_text(const Share& p) {
+  return format("%6.2f %%   [%6.2f, %6.2f]", 100 * p.value, 100 * p.low, 100 * p.high);
+}
+
+std::string table(const Evaluation& e) {
+  std::string out;
+  if (!e.classifier.empty()) out += row("", "value      95 % interval") + "Ceilings\n";
+  for (const auto& c : e.classifier)
+    out += row("classifier on real " + e.name(c.target), percent_text(c.coherence));
+  for (const auto& c : e.self) out += row("autoencoder of " + e.name(c.target), percent_text(c.coherence));
+  if (!e.joint.class_share.empty()) {
+    out += "Joint generation\n" + row("all modalities agree", percent_text(e.joint.all_equal));
+    std::string shares;
+    for (double share : e.joint.class_share) shares += format("%5.1f", 100 * share);
+    out += row("class shares, %", shares) + row("class entropy, nats", format("%6.3f", e.joint.entropy));
+  }
+  std::string conditional, sizes, pen;
+  for (const auto& c : e.conditional)
+    conditional += row(e.arrow(c.given, c.target), percent_text(c.coherence));
+  for (const LeaveOneOut& l : e.leave_one_out)
+    sizes += row(cat("given ", l.size), format("%6.2f %%", 100 * l.value));
+  for (const auto& p : e.pen) pen += row(p.how, format("%6.3f +- %.3f", p.mean, p.error));
+  out += under("Conditional generation", conditional);
+  if (e.leave_one_out.size() > 1) out += under("Leave-one-out coherence", sizes);
+  return out + under("Pen-image agreement (intersection over union)", pen);
+}
+
+void add_row(shown::Table& table, const std::string& from, const std::string& target, const Share& share) {
+  if (std::isnan(share.value)) return;
+  const std::string interval =
+      std::isnan(share.low) ? "" : cat(fixed(100 * share.low, 1), " … ", fixed(100 * share.high, 1));
+  table.rows.push_back({from, target, percent(share.value), interval, count(share.n), share});
+}
+
+std::vector<Section> sections(const Evaluation& e) {
+  const std::vector<Column> columns{{"Generated from"},   {"Target"},  {"Right class", true},
+                                    {"95 % interval, %"}, {"N", true}, {"0 to 100 %"}};
+  Table generated{"Coherence of what is generated", columns, {}};
+  add_row(generated, "nothing (joint)", "all agree", e.joint.all_equal);
+  for (const auto& c : e.conditional)
+    add_row(generated, source(e, c.given, c.target), e.name(c.target), c.coherence);
+  Table ceilings{"Ceilings: what any coherence is bounded by", columns, {}};
+  for (const auto& c : e.classifier) add_row(ceilings, "real items", e.name(c.target), c.coherence);
+  for (const auto& c : e.self) add_row(ceilings, "itself (decode of encode)", e.name(c.target), c.coherence);
+  Section out{"Coherence", {std::move(generated), std::move(ceilings)}};
+  if (const auto& shares = e.joint.class_share; !shares.empty())
+    out.parts.emplace_back(Bars{cat("Classes of joint samples, %; entropy ", number(e.joint.entropy, 4),
+                                    " of ", number(std::log(static_cast<double>(shares.size())), 4), " nats"),
+                                "Share of each class among joint samples, in percent; dashed: equal shares",
+                                shares});
+  Table sizes{"Leave-one-out coherence: mean over targets and over sets of given modalities",
+              {{"Given modalities"}, {"Right class", true}},
+              {}};
+  for (const LeaveOneOut& l : e.leave_one_out) sizes.rows.push_back({cat(l.size), percent(l.value)});
+  out.parts.emplace_back(std::move(sizes));
+  return {std::move(out)};
+}
+
+}  // namespace
+
+extern constinit const Metric kCoherence{.name = "coherence",
+                                         .by_default = true,
+                                         .samples = Metric::Samples::every,
+                                         .start = start,
+                                         .table = table,
+                                         .sections = sections};
+
+}  // namespace mld
