@@ -169,21 +169,18 @@ void Reader::change_in_modalities(std::string_view name, Change&& change) {
 }
 
 // A section with every key but some of the added ones was saved by an earlier version, which did what their
-// defaults stand for, whatever the layers below say.
+// neutral values stand for, whatever the layers below say.
 template <class S>
 void Reader::reset_added(S& section, const Json& object) {
-  bool whole = true;
-  visit_fields(section, [&](const char* name, const auto&, const Limits& limits, const char*) {
-    whole = whole && (limits.is_added || object.contains(name));
+  bool whole = true, older = false;
+  visit_fields(section, [&](const char* name, const auto& member, const Limits& limits, const char*) {
+    if (came_later(member, limits)) return;
+    older = true;
+    whole = whole && object.contains(name);
   });
-  if (!whole) return;
-  const S neutral{};
+  if (!whole || !older) return;
   visit_fields(section, [&](const char* name, auto& member, const Limits& limits, const char*) {
-    if (!limits.is_added || object.contains(name)) return;
-    visit_fields(neutral, [&](const std::string& other, const auto& value, const Limits&, const char*) {
-      if constexpr (std::is_same_v<decltype(value), const std::remove_cvref_t<decltype(member)>&>)
-        if (other == name) member = value;
-    });
+    if (came_later(member, limits) && !object.contains(name)) set_neutral(member, limits);
   });
 }
 

@@ -7,6 +7,7 @@
 
 #include "engine/base/names.h"
 #include "engine/io/file_error.h"
+#include "mld/config/hashes.h"
 #include "mld/config/seed.h"
 #include "mld/evaluate/captions.h"
 #include "mld/evaluate/choice/evaluation_rows.h"

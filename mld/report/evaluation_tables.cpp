@@ -56,11 +56,14 @@ std::string how_it_was_made(const json& e) {
   add("Seed of the samples", text(e, "seed"));
   if (schedule.is_object()) {
     const bool jumps = real(schedule, "resample") > 1;
-    add("Schedule", cat(text(schedule, "method"), ", ", text(schedule, "steps"), " levels",
-                        jumps ? cat(", jumps of ", text(schedule, "jump"), ", each stretch ",
-                                    text(schedule, "resample"), " times")
-                              : ", no jumps",
-                        std::isnan(real(schedule, "churn")) ? "" : cat(", churn ", text(schedule, "churn"))));
+    std::string walk = cat(text(schedule, "method"), ", ", text(schedule, "steps"), " levels",
+                           jumps ? cat(", jumps of ", text(schedule, "jump"), ", each stretch ",
+                                       text(schedule, "resample"), " times")
+                                 : ", no jumps");
+    const std::set<std::string> said{"method", "steps", "jump", "resample"};
+    for (const auto& [key, value] : schedule.items())
+      if (!said.contains(key)) walk += cat(", ", key, " ", text(schedule, key.c_str()));
+    add("Schedule", walk);
   }
   add("Network calls a sample", text(e, "network_calls"));
   const std::string weights = text(e, "weights");

@@ -93,14 +93,7 @@ std::uint32_t content(const nn::ParameterStore& store, std::uint32_t crc) {
 }  // namespace
 
 SampleSettings sample_settings(const Config& config) {
-  const SamplerConfig& s = config.sampler;
-  return {.sampler = {.method = s.method,
-                      .schedule = {static_cast<int>(s.steps), static_cast<int>(s.jump),
-                                   static_cast<int>(s.resample)},
-                      .renoise = s.renoise,
-                      .churn = s.churn},
-          .seed = config.seed,
-          .chunk = s.chunk};
+  return {.sampler = config.sampler, .seed = config.seed, .chunk = config.sampler.chunk};
 }
 
 Model::Model(Config config, data::Description dataset, Device device)
@@ -360,10 +353,8 @@ LatentSampler::LatentSampler(const Model& model, Subset given, const SampleSetti
   const Device device = model.device_;
   const LatentLayout& layout = model.layout_;
   // A network with one time knows nothing of given modalities: they are noised like the rest.
-  SamplerOptions options = settings.sampler;
-  options.noised_given = model.config_.model.kind == ModelKind::inpaint;
-  plan_ = make_plan(options);
-  const Subset clean = options.noised_given ? 0 : given;
+  plan_ = make_plan(settings.sampler, model.config_.model.kind == ModelKind::inpaint);
+  const Subset clean = plan_.noised_given ? 0 : given;
   table_ = network.time_table(level_times(plan_, network.options().times, clean).to(device));
   const bool velocity = model.config_.score.prediction == Prediction::velocity;
   scalars_ = velocity_scalars(plan_).to(device);

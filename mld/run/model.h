@@ -25,7 +25,7 @@ namespace mld {
 inline constexpr std::int64_t kCpuChunk = 1024, kGpuChunk = 5120;
 
 struct SampleSettings {
-  SamplerOptions sampler = {};
+  SamplerOptions sampler;
   std::uint64_t seed = 0;
   // Samples generated together; 0: kCpuChunk or kGpuChunk. Does not change the samples; on a GPU but for last
   // bits, as its libraries choose their kernels by the size of a batch.

@@ -74,18 +74,8 @@ class Parser {
                                         : std::vector<std::string>{"coherence", "quality"};  // older files
     if (root_.has("schedule")) {
       JsonFields f = root_.object("schedule");
-      std::vector<const char*> methods;
-      for (const std::string_view name : kNames<SamplerMethod>) methods.push_back(name.data());
-      SamplerOptions options;
-      options.method = static_cast<SamplerMethod>(f.choice("method", methods));
-      options.schedule.levels = static_cast<int>(f.integer("steps", 1, kMaxLevels));
-      options.schedule.jump = static_cast<int>(f.integer("jump", 1, kMaxLevels));
-      options.schedule.resample = static_cast<int>(f.integer("resample", 1, kMaxResample));
-      if (f.has("churn")) options.churn = f.number("churn");
-      const std::vector<const char*> renoise{"euler", "exact"};
-      if (f.has("renoise")) options.renoise = static_cast<Renoise>(f.choice("renoise", renoise));
+      out_.schedule = schedule_name(read_schedule(f));
       if (root_.has("seed")) out_.sampling_seed = root_.seed("seed");
-      out_.schedule = schedule_name(options);
       out_.network_calls = root_.integer("network_calls", 1, INT64_MAX);
       out_.weights = root_.string("weights");
     }
