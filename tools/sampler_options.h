@@ -3,6 +3,7 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <cctype>
 #include <map>
 #include <optional>
 
@@ -25,7 +26,8 @@ struct SamplerFlags {
     config::visit_fields(
         change, [&](const std::string& name, auto& value, const auto& limits, std::string meaning) {
           using T = typename std::remove_reference_t<decltype(value)>::value_type;
-          meaning[0] = static_cast<char>(std::toupper(meaning[0]));
+          if (meaning[meaning.find(' ') - 1] != ':')  // "em: ..." is a name
+            meaning[0] = static_cast<char>(std::toupper(meaning[0]));
           meaning += "; default: as the run was configured";
           if constexpr (std::is_enum_v<T>)
             app.add_option("--" + name, choices[name], meaning)->type_name(either<T>());

@@ -7,13 +7,11 @@
 // and variables a modality is addressed by its name: modalities.svhn.latent=32. The rules that are not plain
 // replacement:
 //  - `modalities` in a file gives the list and its order anew; an entry starts from the entry of that name in
-//  the layers
-//    below, where there is one.
+//    the layers below, where there is one.
 //  - a section that names every key but those that a later version brought (Limits::added in fields.h) was saved
 //    before that version: these keys then say what was done before, whatever the layers below say.
 //  - a key of `stage1` or `classifier_training` sets that key for every modality; the same key inside of a
-//  modality of
-//    the same layer then sets it for this one. So the later layer always wins.
+//    modality of the same layer then sets it for this one. So the later layer always wins.
 //
 // Errors. Everything wrong in all layers is reported at once, as one ErrorKind::usage error: unknown keys
 // with the nearest valid one, wrong types, values out of range, values that contradict each other.

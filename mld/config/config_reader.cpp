@@ -19,6 +19,12 @@ std::string fold(std::string_view name) {
   return out;
 }
 
+std::string fold_all(std::string_view name) {
+  std::string out = fold(name);
+  std::ranges::replace(out, '.', '_');
+  return out;
+}
+
 std::string found(const Json& value) {
   if (value.is_string()) return quote(value.get_ref<const std::string&>());
   if (value.is_array()) return "a list";
@@ -112,6 +118,10 @@ void Reader::report(const std::string& key, Parts&&... parts) {
 
 void Reader::report_unknown(const std::vector<std::string>& known, const std::string& name,
                             const std::string& prefix) {
+  if (folded_ && prefix.empty())  // a variable with '_' for '__'
+    for (const ConfigKey& key : config_keys())
+      if (fold_all(key.key) == fold_all(name))
+        return report(quote(name), "unknown key, did you mean ", key.key, ", whose '.' is written '__'?");
   const std::string guess = nearest(name, known);
   if (!guess.empty())
     return report(quote(below(prefix, name)), "unknown key, did you mean ", below(prefix, guess), "?");

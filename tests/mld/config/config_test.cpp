@@ -403,6 +403,8 @@ TEST_CASE("config: the environment of the process") {
   CHECK(contains(notes, "variable 'MLD_HOME' is no setting and is ignored\n"));
   CHECK(contains(notes, "variable 'MLD_WEIGHT' is no setting and is ignored; did you mean MLD_WEIGHTS?\n"));
   CHECK(!contains(notes, "'MLD_WEIGHTS'"));
+  CHECK(contains(error_of(ErrorKind::usage, [] { with_variable("MLD_CLASSIFIER_TRAINING_BATCH", "3"); }),
+                 "did you mean classifier_training.batch, whose '.' is written '__'?"));
   // What was meant as a setting and is none ends where the configuration is resolved.
   for (const char* name : {"MLD_SEDE", "MLD_SCORE_WIDTH", "MLD_WIDTH", "MLD_SAMPLER_X"})
     CHECK(contains(error_of(ErrorKind::usage, [&] { with_variable(name, "3"); }), name));
