@@ -7,14 +7,15 @@ namespace mld {
 namespace {
 
 SampleSettings settings_of(const Model& model, const Generator::Options& options) {
-  const auto asked = [](int value) { return value != 0 ? std::optional(value) : std::nullopt; };
+  const auto asked = [](int value) { return value != 0 ? std::optional<std::int64_t>(value) : std::nullopt; };
+  SamplerChange change{.steps = asked(options.steps),
+                       .jump = asked(options.jump),
+                       .resample = asked(options.resample),
+                       .churn = options.churn};
+  if (!options.method.empty()) change.method = parse_choice<SamplerMethod>("sampler method", options.method);
   SampleSettings settings = sample_settings(model.config());
   settings.seed = options.seed;
-  if (!options.method.empty()) settings.sampler.method = parse_method(options.method);
-  settings.sampler.schedule = changed(
-      settings.sampler.schedule,
-      {.levels = asked(options.steps), .jump = asked(options.jump), .resample = asked(options.resample)});
-  settings.sampler.churn = options.churn.value_or(settings.sampler.churn);
+  settings.sampler = changed(settings.sampler, change);
   return settings;
 }
 

@@ -4,6 +4,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cmath>
+#include <cstdio>
 #include <nlohmann/json.hpp>
 #include <string>
 
@@ -31,6 +33,25 @@ std::int64_t complete_size(const std::filesystem::path& path, int fd) {
 }
 
 }  // namespace
+
+std::string json_number(double value) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.17g", value);
+  return std::isfinite(value) ? text : "null";
+}
+
+JsonLine& JsonLine::text(std::string_view key, const std::string& value) {
+  return raw(key, nlohmann::json(value).dump());
+}
+JsonLine& JsonLine::integer(std::string_view key, std::int64_t value) {
+  return raw(key, std::to_string(value));
+}
+JsonLine& JsonLine::number(std::string_view key, double value) { return raw(key, json_number(value)); }
+
+JsonLine& JsonLine::raw(std::string_view key, const std::string& value) {
+  line_ += (line_.size() > 1 ? "," : "") + nlohmann::json(key).dump() + ":" + value;
+  return *this;
+}
 
 JsonlWriter::JsonlWriter(std::filesystem::path path) : path_(std::move(path)) {
   open();

@@ -6,11 +6,30 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <string>
 #include <string_view>
 
 #include "engine/io/files.h"
 
 namespace mld {
+
+// 17 significant digits, which read back as the same double; JSON has no infinities: null. The JSON library would
+// write the fewest digits that do, and a run that is continued writes its files as it began them.
+std::string json_number(double value);
+
+// One line, key after key.
+class JsonLine {
+ public:
+  JsonLine& text(std::string_view key, const std::string& value);
+  JsonLine& integer(std::string_view key, std::int64_t value);
+  JsonLine& number(std::string_view key, double value);
+  std::string str() const { return line_ + "}"; }
+
+ private:
+  JsonLine& raw(std::string_view key, const std::string& value);
+
+  std::string line_ = "{";
+};
 
 // Every member fails with ErrorKind::io on errors of the system; what was appended before stays.
 class JsonlWriter {

@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 
+#include "engine/base/error.h"
 #include "engine/runtime/step_state.h"
 
 namespace mld {
@@ -122,6 +123,17 @@ inline constexpr std::array<std::string_view, 2> kNames<Renoise>{"euler", "exact
 template <class E>
 std::string name_of(E value) {
   return std::string(kNames<E>[static_cast<std::size_t>(value)]);
+}
+
+// The value of that name. ErrorKind::usage, naming `what`, if there is none: "what 'x'; expected a, b or c".
+template <class E>
+E parse_choice(std::string_view what, std::string_view name) {
+  std::string expected;
+  for (std::size_t i = 0; i < kNames<E>.size(); ++i) {
+    if (kNames<E>[i] == name) return static_cast<E>(i);
+    expected += (i == 0 ? "" : i + 1 < kNames<E>.size() ? ", " : " or ") + std::string(kNames<E>[i]);
+  }
+  fail(ErrorKind::usage, what, " '", name, "'; expected ", expected);
 }
 
 }  // namespace mld

@@ -8,8 +8,8 @@
 // replacement:
 //  - `modalities` in a file gives the list and its order anew; an entry starts from the entry of that name in
 //    the layers below, where there is one.
-//  - a section that names every key but those that a later version brought (config_fields.h) was saved before
-//    that version: these keys are then at their defaults, whatever the layers below say.
+//  - a section that names every key but those that a later version brought (Limits::added in fields.h) was saved
+//    before that version: these keys then say what was done before, whatever the layers below say.
 //  - a key of `stage1` or `classifier_training` sets that key for every modality; the same key inside of a
 //    modality of the same layer then sets it for this one. So the later layer always wins.
 //
@@ -17,6 +17,7 @@
 // with the nearest valid one, wrong types, values out of range, values that contradict each other.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -28,6 +29,7 @@
 
 #include "data/store/description.h"
 #include "mld/config/choices.h"
+#include "mld/config/sampler_options.h"
 
 namespace mld {
 
@@ -110,18 +112,9 @@ struct ScoreConfig : TrainConfig {
   bool operator==(const ScoreConfig&) const = default;
 };
 
-constexpr int kMaxLevels = 100'000;  // of levels and jump
-constexpr int kMaxResample = 1000;
-constexpr double kMaxChurn = 1000;
 constexpr std::int64_t kMaxChunk = 1'000'000;
 
-struct SamplerConfig {  // the best of docs/benchmarks.md; the presets of the paper have the paper's
-  SamplerMethod method = SamplerMethod::dpm_sde;
-  std::int64_t steps = 50;    // N
-  std::int64_t jump = 10;     // j
-  std::int64_t resample = 1;  // r; 1 is the linear schedule
-  Renoise renoise = Renoise::euler;
-  double churn = 20;
+struct SamplerConfig : SamplerOptions {
   std::int64_t chunk = 0;  // samples generated together; 0: by the device
   bool operator==(const SamplerConfig&) const = default;
 };
@@ -160,7 +153,17 @@ Config parse_config(std::string_view json, const std::string& where);
 // Every value, as JSON that parse_config turns into an equal Config.
 std::string to_json(const Config& config);
 
-// The MLD_* variables of this process that stand for settings.
+// Variables of our prefix that are no settings.
+inline constexpr std::array<std::string_view, 3> kOtherVariables{
+    "MLD_WEIGHTS",   // folder of the metric networks (mld/evaluate/networks/weights.h)
+    "MLD_CONV",      // how a GPU convolves (engine/kernels/cuda/conv.cpp)
+    "MLD_NO_GRAPH",  // no recordings of steps on a GPU (engine/runtime/capture.cpp)
+};
+
+// The MLD_* variables of this process that stand for settings: those with "__", those that begin with the name of
+// a section or of a key outside of sections, and those spelt nearly as a key is, '_' aside, so that a misspelt one
+// is refused when the configuration is resolved. What is neither that nor one of kOtherVariables is none of ours:
+// it is left out, and a note says so (engine/base/notes.h).
 std::map<std::string, std::string> mld_environment();
 
 // For data no preset is made for: generic networks by kind and shape, a score network sized for the latents,
@@ -194,14 +197,5 @@ std::vector<SettingDifference> differences(const Config& found, const Config& ex
 // its data), by key: the settings that score_hash covers.
 std::map<std::string, std::string> settings_beyond_preset(const Config& config,
                                                           const data::Description& description);
-
-// Fingerprints (16 hex digits) of the settings that a stage's results depend on, for the records of reused
-// stages. The seed and the data are outside of them: compare these apart. A key that a later version brought
-// (Limits::added in config_fields.h) is left out while it stands at its default, which is what the program
-// did before, so that fingerprints of earlier runs stay what they are.
-std::string stage1_hash(const ModalityConfig& modality);  // autoencoder
-std::string classifier_hash(const ModalityConfig& modality);
-std::string classifiers_hash(const Config& config);  // all classifiers
-std::string score_hash(const Config& config);        // score network, with the autoencoders it rests on
 
 }  // namespace mld

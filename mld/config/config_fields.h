@@ -1,39 +1,14 @@
 // The one table of the configuration: name, member, range and meaning of every setting. Parsing, printing,
 // the reference and the comparison of configurations are visitors of it; a new setting is a member in
-// config.h and a line here. Internal to mld/.
+// config.h and a line here, marked added() (fields.h). The sampler's stand in sampler_options.h. Internal to
+// mld/.
 #pragma once
-
-#include <array>
-#include <string_view>
-#include <type_traits>
 
 #include "engine/threads/threads.h"
 #include "mld/config/config.h"
+#include "mld/config/fields.h"
 
 namespace mld::config {
-
-// Closed range of a number, or of each number of a list.
-struct Limits {
-  double lowest = 0, highest = 0;
-  bool is_added = false;
-  // Of a key that runs of earlier versions do not have: see the fingerprints in config.h.
-  constexpr Limits added() const { return {lowest, highest, true}; }
-};
-inline constexpr Limits kAny{};  // for members that are no numbers, and the seed
-
-// Fields<S>::visit(s, v) calls v(name, member, limits, meaning) for each member of a section s, const or not.
-template <class S>
-struct Fields;
-
-template <class T>
-concept Section = requires(T& section) {
-  Fields<T>::visit(section, [](auto&&...) {});
-};
-
-template <class S, class V>
-void visit_fields(S& section, V&& visitor) {
-  Fields<std::remove_const_t<S>>::visit(section, visitor);
-}
 
 inline constexpr double kMaxCount = 1e9, kMaxWidth = 65536;
 
@@ -50,7 +25,7 @@ struct Fields<TrainConfig> {
     v("lr", c.lr, Limits{1e-12, 10}, "learning rate of Adam");
     v("schedule", c.schedule, kAny, "learning rate: constant, or falling along a half cosine to final_lr");
     v("final_lr", c.final_lr, Limits{0, 10}, "learning rate at the end of the cosine");
-    v("schedule_steps", c.schedule_steps, Limits{0, kMaxCount}.added(),
+    v("schedule_steps", c.schedule_steps, Limits{0, kMaxCount}.added(0),
       "length of the cosine in steps, final_lr from there on; 0: the budget");
     v("warmup", c.warmup, Limits{0, kMaxCount}, "steps over which the learning rate rises linearly from 0");
     v("weight_decay", c.weight_decay, Limits{0, 1}, "factor of the weights added to the gradient");
@@ -100,7 +75,7 @@ template <>
 struct Fields<ModalityConfig> {
   static void visit(auto& c, auto&& v) {
     v("name", c.name, kAny, "name of the modality in the data set");
-    v("units", c.units, kAny.added(),
+    v("units", c.units, kAny.added(Units::declared),
       "units its networks work in: the declared ones, a vector's coordinates standardised over the training "
       "items, or the declared range as 0 to 1");
     v("autoencoder", c.autoencoder, kAny, "architecture; mlp and conv fit any vector and any map");
@@ -148,19 +123,7 @@ struct Fields<ScoreConfig> {
 template <>
 struct Fields<SamplerConfig> {
   static void visit(auto& c, auto&& v) {
-    v("method", c.method, kAny,
-      "Euler-Maruyama (the paper), DPM-Solver++(2M), its stochastic form, or Heun (two network calls a "
-      "level)");
-    v("steps", c.steps, Limits{1, kMaxLevels}, "levels N of the reverse diffusion");
-    v("jump", c.jump, Limits{1, kMaxLevels},
-      "levels that resampling jumps back, at most steps; none if resample is 1");
-    v("resample", c.resample, Limits{1, kMaxResample},
-      "times that each stretch of jump levels is walked; 1: the linear schedule");
-    v("renoise", c.renoise, kAny,
-      "em: jumps back follow the discretised or the exact forward process, other methods the exact one");
-    v("churn", c.churn, Limits{0, kMaxChurn},
-      "dpm_sde: noise of the reverse SDE; 1 the plain one, 0 the ODE, more adds Langevin steps at every "
-      "level");
+    Fields<SamplerOptions>::visit(c, v);
     v("chunk", c.chunk, Limits{0, kMaxChunk},
       "samples generated together; 0: 1024 on a cpu, 5120 on a GPU. Memory grows with it; results do not "
       "change, on a GPU but for their last bits");

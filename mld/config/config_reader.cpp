@@ -19,6 +19,12 @@ std::string fold(std::string_view name) {
   return out;
 }
 
+std::string fold_all(std::string_view name) {
+  std::string out = fold(name);
+  std::ranges::replace(out, '.', '_');
+  return out;
+}
+
 std::string found(const Json& value) {
   if (value.is_string()) return quote(value.get_ref<const std::string&>());
   if (value.is_array()) return "a list";
@@ -112,6 +118,10 @@ void Reader::report(const std::string& key, Parts&&... parts) {
 
 void Reader::report_unknown(const std::vector<std::string>& known, const std::string& name,
                             const std::string& prefix) {
+  if (folded_ && prefix.empty())  // a variable with '_' for '__'
+    for (const ConfigKey& key : config_keys())
+      if (fold_all(key.key) == fold_all(name))
+        return report(quote(name), "unknown key, did you mean ", key.key, ", whose '.' is written '__'?");
   const std::string guess = nearest(name, known);
   if (!guess.empty())
     return report(quote(below(prefix, name)), "unknown key, did you mean ", below(prefix, guess), "?");
@@ -169,21 +179,18 @@ void Reader::change_in_modalities(std::string_view name, Change&& change) {
 }
 
 // A section with every key but some of the added ones was saved by an earlier version, which did what their
-// defaults stand for, whatever the layers below say.
+// neutral values stand for, whatever the layers below say.
 template <class S>
 void Reader::reset_added(S& section, const Json& object) {
-  bool whole = true;
-  visit_fields(section, [&](const char* name, const auto&, const Limits& limits, const char*) {
-    whole = whole && (limits.is_added || object.contains(name));
+  bool whole = true, older = false;
+  visit_fields(section, [&](const char* name, const auto& member, const Limits& limits, const char*) {
+    if (came_later(member, limits)) return;
+    older = true;
+    whole = whole && object.contains(name);
   });
-  if (!whole) return;
-  const S neutral{};
+  if (!whole || !older) return;
   visit_fields(section, [&](const char* name, auto& member, const Limits& limits, const char*) {
-    if (!limits.is_added || object.contains(name)) return;
-    visit_fields(neutral, [&](const std::string& other, const auto& value, const Limits&, const char*) {
-      if constexpr (std::is_same_v<decltype(value), const std::remove_cvref_t<decltype(member)>&>)
-        if (other == name) member = value;
-    });
+    if (came_later(member, limits) && !object.contains(name)) set_neutral(member, limits);
   });
 }
 

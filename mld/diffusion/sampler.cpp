@@ -171,13 +171,12 @@ Tensor Sampler::operator()(const Tensor& z, const Tensor& given, const Tensor& r
 }
 
 Tensor sample(const ScoreFunction& score, const Tensor& z, const Tensor& given, const Tensor& rows,
-              NoiseSource& noise, const SamplerOptions& options, const SamplerProgress& progress) {
+              NoiseSource& noise, const SamplerPlan& plan, const SamplerProgress& progress) {
   MLD_CHECK(z.shape().rank() == 2 && given.shape() == Shape({z.shape()[1]}) &&
                 rows.shape() == Shape({z.shape()[0]}),
             "sample: z ", z.shape(), ", given ", given.shape(), ", rows ", rows.shape(),
             "; expected [B,D], [D], [B]");
-  return Sampler(score, noise, make_plan(options), z.shape(), z.dtype(), z.device())(z, given, rows,
-                                                                                     progress);
+  return Sampler(score, noise, plan, z.shape(), z.dtype(), z.device())(z, given, rows, progress);
 }
 
 }  // namespace mld

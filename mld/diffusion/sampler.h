@@ -54,6 +54,6 @@ class Sampler {
 
 // One batch.
 Tensor sample(const ScoreFunction& score, const Tensor& z, const Tensor& given, const Tensor& rows,
-              NoiseSource& noise, const SamplerOptions& options, const SamplerProgress& progress = {});
+              NoiseSource& noise, const SamplerPlan& plan, const SamplerProgress& progress = {});
 
 }  // namespace mld

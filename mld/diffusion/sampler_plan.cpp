@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "engine/base/error.h"
+#include "mld/diffusion/schedule.h"
 #include "mld/diffusion/sde.h"
 
 namespace mld {
@@ -32,15 +33,14 @@ void add_levels(std::vector<double>& times, int levels, double first) {
   times.push_back(1);
 }
 
-std::vector<double> level_times(const SamplerOptions& options) {
-  const Schedule& schedule = options.schedule;
+std::vector<double> level_times(SamplerMethod method, int levels) {
   std::vector<double> times{0};
-  if (options.method == SamplerMethod::em)
-    for (int k = 1; k <= schedule.levels; ++k) times.push_back(schedule.time(k));
-  else if (options.method == SamplerMethod::dpm_sde)
-    add_levels<LogUpToBlind>(times, schedule.levels, SamplerPlan::kFirstRatio);
+  if (method == SamplerMethod::em)
+    for (int k = 1; k <= levels; ++k) times.push_back(static_cast<double>(k) / levels);
+  else if (method == SamplerMethod::dpm_sde)
+    add_levels<LogUpToBlind>(times, levels, SamplerPlan::kFirstRatio);
   else
-    add_levels<Karras>(times, schedule.levels, ratio(SamplerPlan::kFirstTime));
+    add_levels<Karras>(times, levels, ratio(SamplerPlan::kFirstTime));
   return times;
 }
 
@@ -119,7 +119,7 @@ void add_heun_step(std::vector<Transition>& out, int level, double t, double u) 
 Transition way_back(const SamplerOptions& options, int level, double t, double u) {
   Transition step{.level = level, .noisy = true};
   if (options.method == SamplerMethod::em && options.renoise == Renoise::euler) {
-    const double dt = 1.0 / options.schedule.levels, beta = VpSde::beta(t);
+    const double dt = 1.0 / static_cast<double>(options.steps), beta = VpSde::beta(t);
     step.keep = 1 - 0.5 * beta * dt;
     step.spread = std::sqrt(beta * dt);
   } else {
@@ -130,22 +130,25 @@ Transition way_back(const SamplerOptions& options, int level, double t, double u
   return step;
 }
 
-}  // namespace
-
-SamplerMethod parse_method(const std::string& name) {
-  const auto at = std::ranges::find(kNames<SamplerMethod>, name);
-  MLD_CHECK_AS(ErrorKind::usage, at != kNames<SamplerMethod>.end(), "sampler method '", name,
-               "'; expected em, dpm, dpm_sde or heun");
-  return static_cast<SamplerMethod>(at - kNames<SamplerMethod>.begin());
+void check_ranges(const SamplerOptions& options) {
+  config::visit_fields(options, [](const char* name, const auto& value, const auto& limits, const char*) {
+    if constexpr (std::is_arithmetic_v<std::remove_cvref_t<decltype(value)>>) {
+      const auto number = static_cast<double>(value);
+      MLD_CHECK_AS(ErrorKind::usage, number >= limits.lowest && number <= limits.highest, "sampler ", name,
+                   " ", value, "; expected ", limits.lowest, " to ", limits.highest);
+    }
+  });
 }
 
-SamplerPlan make_plan(const SamplerOptions& options) {
-  MLD_CHECK_AS(ErrorKind::usage, options.churn >= 0 && options.churn <= kMaxChurn, "sampler churn ",
-               options.churn, "; expected 0 to ", kMaxChurn);
-  const std::vector<int> walk = options.schedule.walk();
+}  // namespace
+
+SamplerPlan make_plan(const SamplerOptions& options, bool noised_given) {
+  const std::vector<int> walk = Schedule{options.steps, options.jump, options.resample}.walk();
+  check_ranges(options);
+  const auto levels = static_cast<int>(options.steps);
   SamplerPlan plan;
-  plan.times = level_times(options);
-  plan.noised_given = options.noised_given;
+  plan.times = level_times(options.method, levels);
+  plan.noised_given = noised_given;
   const auto time = [&](int level) { return plan.times[static_cast<std::size_t>(level)]; };
   double h_before = 0;  // 0: the memory is of another stretch
   NormalLaw law;
@@ -157,7 +160,7 @@ SamplerPlan make_plan(const SamplerOptions& options) {
       h_before = 0;
       law.state = step.keep * step.keep * law.state + step.spread * step.spread;
     } else if (options.method == SamplerMethod::em) {
-      plan.transitions.push_back(em_step(level, options.schedule.levels));
+      plan.transitions.push_back(em_step(level, levels));
     } else if (options.method == SamplerMethod::heun) {
       add_heun_step(plan.transitions, level, t, u);
     } else {
@@ -169,7 +172,7 @@ SamplerPlan make_plan(const SamplerOptions& options) {
   for (Transition& step : plan.transitions) {
     plan.network_calls += step.evaluates;
     plan.remembers |= step.carry != 0;
-    if (!options.noised_given) continue;
+    if (!noised_given) continue;
     step.given_mean = VpSde::mean(time(step.level));
     step.given_std = step.level > 1 ? VpSde::std_dev(time(step.level)) : 0;
   }

@@ -22,25 +22,12 @@
 // the exact kernel of the forward process.
 #pragma once
 
-#include <array>
 #include <cstdint>
-#include <string>
-#include <string_view>
 #include <vector>
 
-#include "mld/diffusion/schedule.h"
+#include "mld/config/sampler_options.h"
 
 namespace mld {
-
-struct SamplerOptions {  // by default those of the paper
-  SamplerMethod method = SamplerMethod::em;
-  Schedule schedule = {};
-  Renoise renoise = Renoise::euler;  // em's way back: Euler-Maruyama of the forward SDE, or its exact kernel
-  // In-painting (docs/method.md section 11.1): before each network call the given coordinates are brought to
-  // the noise level by fresh noise, for networks that know one time only. Otherwise they stay clean.
-  bool noised_given = false;
-  double churn = 1;  // of dpm_sde, 0 .. kMaxChurn
-};
 
 struct Transition {
   int level = 0;  // at which the network is called, or from which noise is added
@@ -57,14 +44,13 @@ struct SamplerPlan {
   std::vector<double> times;  // of the levels 0, 1, ..., ascending; level 0 is the data
   std::vector<Transition> transitions;
   std::int64_t network_calls = 0;
-  bool remembers = false;     // some transition reads m
-  bool noised_given = false;  // as in the options
+  bool remembers = false;  // some transition reads m
+  // In-painting (method.md section 11.1): before each network call the given coordinates are brought to the
+  // noise level by fresh noise, for networks that know one time only. Otherwise they stay clean.
+  bool noised_given = false;
 };
 
-// ErrorKind::usage for a name that is none of the above.
-SamplerMethod parse_method(const std::string& name);
-
-// ErrorKind::usage for a schedule beyond its limits.
-SamplerPlan make_plan(const SamplerOptions& options);
+// ErrorKind::usage for options beyond their limits.
+SamplerPlan make_plan(const SamplerOptions& options, bool noised_given = false);
 
 }  // namespace mld

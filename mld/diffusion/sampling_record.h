@@ -1,36 +1,24 @@
-// How samples were drawn, as it stands beside every number and in every file that comes of them.
+// How samples were drawn, as it stands beside every number and in every file that comes of them. Internal to mld/
+// and tools/.
 #pragma once
 
 #include <nlohmann/json.hpp>
 #include <string>
 
-#include "engine/base/error.h"
-#include "mld/diffusion/sampler_plan.h"
+#include "data/store/json_fields.h"
+#include "mld/config/sampler_options.h"
 
 namespace mld {
 
-// Whether jumps go back by the forward SDE's exact kernel and not, as the paper's do, by its Euler steps.
-inline bool renoises_exactly(const SamplerOptions& options) {
-  return options.method == SamplerMethod::em && options.schedule.resample > 1 &&
-         options.renoise == Renoise::exact;
-}
+// What tells samplers apart but their schedule: "em", "em exact", "dpm_sde churn 3"; churn where it is not 1.
+std::string method_name(const SamplerOptions& options);
+// The same with the schedule: "em 250x10x10", "em 250x10x10 exact", without jumps "dpm 20", "dpm_sde 50 churn 3".
+std::string schedule_name(const SamplerOptions& options);
 
-// "em 250x10x10", "em 250x10x10 exact"; without jumps "dpm 20"; "dpm_sde 50 churn 3" where it is not 1.
-inline std::string schedule_name(const SamplerOptions& options) {
-  const Schedule& s = options.schedule;
-  const std::string jumps = s.resample > 1 ? cat("x", s.jump, "x", s.resample) : "";
-  const bool churns = options.method == SamplerMethod::dpm_sde && options.churn != 1;
-  return cat(name_of(options.method), " ", s.levels, jumps, renoises_exactly(options) ? " exact" : "",
-             churns ? cat(" churn ", options.churn) : "");
-}
-
-inline nlohmann::json schedule_record(const SamplerOptions& options) {
-  const Schedule& s = options.schedule;
-  nlohmann::json record{
-      {"method", name_of(options.method)}, {"steps", s.levels}, {"jump", s.jump}, {"resample", s.resample}};
-  if (options.method == SamplerMethod::dpm_sde) record["churn"] = options.churn;
-  if (renoises_exactly(options)) record["renoise"] = "exact";
-  return record;
-}
+// Method, steps, jump and resample, and of the other options what the method reads.
+nlohmann::json schedule_record(const SamplerOptions& options);
+// The inverse. What the record does not name is as it was before there was the option. ErrorKind::data, naming the
+// place, if it is no such record.
+SamplerOptions read_schedule(data::JsonFields& record);
 
 }  // namespace mld

@@ -5,6 +5,7 @@
 
 #include "engine/base/names.h"
 #include "engine/io/file_error.h"
+#include "mld/config/hashes.h"
 #include "mld/evaluate/choice/given_sets.h"
 #include "mld/evaluate/choice/row_draw.h"
 #include "mld/evaluate/context.h"

@@ -178,15 +178,7 @@ class Reader {
   void schedule(const char* key, bool& generated, SamplerOptions& sampler) {
     read(key, kKnown, [&] {
       JsonFields f = fields_.object(key);
-      const std::vector<const char*> renoise{"euler", "exact"};
-      std::vector<const char*> methods;
-      for (const std::string_view name : kNames<SamplerMethod>) methods.push_back(name.data());
-      sampler.method = static_cast<SamplerMethod>(f.choice("method", methods));
-      sampler.schedule.levels = static_cast<int>(f.integer("steps", 1, kMaxLevels));
-      sampler.schedule.jump = static_cast<int>(f.integer("jump", 1, kMaxLevels));
-      sampler.schedule.resample = static_cast<int>(f.integer("resample", 1, kMaxResample));
-      if (f.has("churn")) sampler.churn = f.number("churn");
-      if (f.has("renoise")) sampler.renoise = static_cast<Renoise>(f.choice("renoise", renoise));
+      sampler = read_schedule(f);
       generated = true;
     });
   }

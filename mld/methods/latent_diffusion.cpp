@@ -121,9 +121,7 @@ Tensor LatentDiffusion::reconstruct(int i, const Tensor& x) const {
 
 // A network with one time knows nothing of given modalities: they are noised like the rest.
 SamplerPlan LatentDiffusion::plan(const SampleSettings& settings) const {
-  SamplerOptions options = settings.sampler;
-  options.noised_given = variant_.one_time;
-  return make_plan(options);
+  return make_plan(settings.sampler, variant_.one_time);
 }
 
 std::int64_t LatentDiffusion::network_calls(const SampleSettings& settings) const {

@@ -5,14 +5,7 @@
 namespace mld {
 
 SampleSettings sample_settings(const Config& config) {
-  const SamplerConfig& s = config.sampler;
-  return {.sampler = {.method = s.method,
-                      .schedule = {static_cast<int>(s.steps), static_cast<int>(s.jump),
-                                   static_cast<int>(s.resample)},
-                      .renoise = s.renoise,
-                      .churn = s.churn},
-          .seed = config.seed,
-          .chunk = s.chunk};
+  return {.sampler = config.sampler, .seed = config.seed, .chunk = config.sampler.chunk};
 }
 
 void Method::check(const StageId&, const TrainingData&, bool) const {}

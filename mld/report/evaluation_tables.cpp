@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <utility>
 
 #include "engine/base/error.h"
@@ -18,12 +19,14 @@ namespace {
 std::string there(std::int64_t value) { return value == record::kNoCount ? "" : cat(value); }
 
 std::string schedule(const SamplerOptions& sampler) {
-  const Schedule& s = sampler.schedule;
-  const nlohmann::json written = schedule_record(sampler);
-  return cat(
-      name_of(sampler.method), ", ", s.levels, " levels",
-      s.resample > 1 ? cat(", jumps of ", s.jump, ", each stretch ", s.resample, " times") : ", no jumps",
-      written.contains("churn") ? cat(", churn ", written["churn"].dump()) : "");
+  std::string walk = cat(name_of(sampler.method), ", ", sampler.steps, " levels",
+                         sampler.resample > 1
+                             ? cat(", jumps of ", sampler.jump, ", each stretch ", sampler.resample, " times")
+                             : ", no jumps");
+  const std::set<std::string> said{"method", "steps", "jump", "resample"};
+  for (const auto& [key, value] : schedule_record(sampler).items())
+    if (!said.contains(key)) walk += cat(", ", key, " ", value.is_string() ? value.get<std::string>() : value.dump());
+  return walk;
 }
 
 std::string how_it_was_made(const Evaluation& e) {

@@ -6,6 +6,7 @@
 #include "engine/io/atomic_file.h"
 #include "engine/io/files.h"
 #include "mld/config/config_fields.h"
+#include "mld/config/hashes.h"
 #include "mld/config/seed.h"
 #include "mld/diffusion/sampling_record.h"
 #include "mld/evaluate/choice/given_sets.h"
@@ -297,15 +298,15 @@ std::vector<Subset> shown_subsets(int modalities) {
 }
 
 SampleSettings shortened(SampleSettings settings, std::size_t walks) {
-  constexpr int kFewestLevels = 20;
+  constexpr std::int64_t kFewestLevels = 20;
   const auto too_many = [&] {
     return make_plan(settings.sampler).network_calls * static_cast<std::int64_t>(walks) > kMaxCalls;
   };
-  Schedule& s = settings.sampler.schedule;
+  SamplerOptions& s = settings.sampler;
   if (too_many()) s.resample = 1;
-  while (too_many() && s.levels > kFewestLevels) {
-    s.levels = std::max(kFewestLevels, s.levels / 2);
-    s.jump = std::min(s.jump, s.levels);
+  while (too_many() && s.steps > kFewestLevels) {
+    s.steps = std::max(kFewestLevels, s.steps / 2);
+    s.jump = std::min(s.jump, s.steps);
   }
   return settings;
 }

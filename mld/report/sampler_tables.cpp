@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "engine/base/error.h"
+#include "mld/diffusion/sampling_record.h"
 #include "mld/evaluate/record.h"
 #include "mld/report/chart.h"
 #include "mld/report/html.h"
@@ -11,16 +12,19 @@
 namespace mld::report {
 namespace {
 
-std::string churn(const json& schedule) {
-  const double value = real(schedule, "churn");
-  return std::isnan(value) || value == 1 ? "" : cat(" churn ", value);
-}
-
-std::string name_of(const json& sampler) {
-  const json s = part(sampler, "schedule");
-  const std::string jumps =
-      real(s, "resample") > 1 ? cat("x", text(s, "jump"), "x", text(s, "resample")) : "";
-  return cat(text(s, "method"), " ", text(s, "steps"), jumps, churn(s));
+// The sampler's name and that of its line in the charts; of what is no sampler of ours, the record itself.
+struct Named {
+  std::string sampler, line;
+};
+Named named(const json& result) {
+  const data::Json record(part(result, "schedule"));
+  try {
+    data::JsonFields fields(record, "schedule");
+    const SamplerOptions options = read_schedule(fields);
+    return {schedule_name(options), method_name(options) + (options.resample > 1 ? " with jumps" : "")};
+  } catch (const Error&) {
+    return {text(result, "schedule"), text(result, "schedule")};
+  }
 }
 
 // One quantity of all samplers against their network calls: a line for each method, apart with jumps.
@@ -34,9 +38,7 @@ std::string chart(const json& samplers, const std::string& title, const char* ke
   std::vector<json> sorted(samplers.begin(), samplers.end());
   std::ranges::stable_sort(sorted, {}, [](const json& s) { return real(s, "network_calls"); });
   for (const json& s : sorted) {
-    const json schedule = part(s, "schedule");
-    const std::string name =
-        cat(text(schedule, "method"), churn(schedule), real(schedule, "resample") > 1 ? " with jumps" : "");
+    const std::string name = named(s).line;
     auto it = std::ranges::find(out.series, name, &Series::name);
     if (it == out.series.end()) it = out.series.insert(it, Series{name, {}, {}});
     it->x.push_back(real(s, "network_calls"));
@@ -95,7 +97,7 @@ std::string sampler_tables(const std::string& contents, const std::string& where
                {"Difference", true},
                {"Distance, ratio", true}});
   for (const json& s : samplers)
-    table.row({name_of(s), text(s, "network_calls"), fixed(100 * real(s, "joint"), 1),
+    table.row({named(s).sampler, text(s, "network_calls"), fixed(100 * real(s, "joint"), 1),
                points(part(s, "joint_difference")), fixed(100 * real(s, "conditional"), 1),
                points(part(s, "conditional_difference")), number(real(s, "distance_ratio"))});
   return "<div class=\"charts\">" + chart(samplers, "Joint coherence, %", "joint", 100) +

@@ -8,6 +8,7 @@
 #include "engine/io/atomic_file.h"
 #include "engine/io/file_error.h"
 #include "engine/io/files.h"
+#include "mld/config/hashes.h"
 #include "mld/diffusion/sampling_record.h"
 #include "mld/evaluate/choice/given_sets.h"
 #include "mld/evaluate/choice/row_draw.h"

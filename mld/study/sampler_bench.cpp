@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "engine/random/philox.h"
+#include "mld/config/hashes.h"
 #include "mld/diffusion/sampling_record.h"
 #include "mld/evaluate/choice/row_draw.h"
 #include "mld/run/model_data.h"
@@ -174,19 +175,16 @@ void check_how(const std::string& how, const std::string& where) {
 }  // namespace
 
 std::vector<SamplerOptions> sampler_candidates() {
-  const auto make = [](SamplerMethod method, int steps, int jump, int resample) {
-    return SamplerOptions{.method = method, .schedule = {steps, jump, resample}};
+  std::vector<SamplerOptions> list{kPaperSampler};
+  const auto add = [&](SamplerMethod method, std::initializer_list<std::int64_t> steps, double churn = 1) {
+    for (const std::int64_t n : steps)
+      list.push_back({.method = method, .steps = n, .jump = 1, .resample = 1, .churn = churn});
   };
   using enum SamplerMethod;
-  std::vector<SamplerOptions> list{make(em, 250, 10, 10)};
-  for (const int steps : {10, 20, 50, 100, 250}) list.push_back(make(em, steps, 1, 1));
-  for (const int steps : {10, 20, 50}) list.push_back(make(dpm, steps, 1, 1));
-  for (const int steps : {5, 10, 25}) list.push_back(make(heun, steps, 1, 1));
-  for (const double churn : {1, 5, 20})
-    for (const int steps : {10, 20, 30, 50, 100}) {
-      list.push_back(make(dpm_sde, steps, 1, 1));
-      list.back().churn = churn;
-    }
+  add(em, {10, 20, 50, 100, 250});
+  add(dpm, {10, 20, 50});
+  add(heun, {5, 10, 25});
+  for (const double churn : {1, 5, 20}) add(dpm_sde, {10, 20, 30, 50, 100}, churn);
   return list;
 }
 
@@ -336,12 +334,9 @@ SamplerBench parse_sampler_bench(const std::string& text, const std::string& whe
       return PairedDifference{j.at("value"), j.at("low95"), j.at("high95")};
     };
     for (const nlohmann::json& j : file.at("samplers")) {
-      const nlohmann::json& s = j.at("schedule");
-      SamplerOptions sampler{.method = parse_method(s.at("method")),
-                             .schedule = {s.at("steps"), s.at("jump"), s.at("resample")}};
-      if (s.contains("churn")) sampler.churn = s.at("churn");
-      if (s.contains("renoise")) sampler.renoise = Renoise::exact;
-      bench.results.push_back({.sampler = sampler,
+      const data::Json record(j.at("schedule"));
+      data::JsonFields schedule(record, where, "schedule");
+      bench.results.push_back({.sampler = read_schedule(schedule),
                                .network_calls = j.at("network_calls"),
                                .joint = j.at("joint"),
                                .joint_difference = difference(j.at("joint_difference")),
@@ -360,6 +355,8 @@ SamplerBench parse_sampler_bench(const std::string& text, const std::string& whe
     }
     return bench;
   } catch (const nlohmann::json::exception& error) {
+    fail_as_no_comparison(where, error);
+  } catch (const Error& error) {  // of read_schedule
     fail_as_no_comparison(where, error);
   }
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "mld/config/hashes.h"
 #include "mld/modality/autoencoders.h"
 #include "mld/run/run_data.h"
 #include "mld/run/run_parts.h"

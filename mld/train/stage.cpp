@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <cstdio>
 #include <limits>
 
 #include "engine/io/files.h"
@@ -22,12 +21,6 @@ constexpr double kReportSeconds = 1;  // between progress reports
 
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
-}
-
-std::string number(double value) {  // reads back as the same double; JSON has no infinities
-  char text[32];
-  std::snprintf(text, sizeof text, "%.17g", value);
-  return std::isfinite(value) ? text : "null";
 }
 
 LrPlan plan_of(const TrainConfig& t, std::int64_t total) {
@@ -91,9 +84,7 @@ class Runner {
       return false;
     }
     const nn::FileNotes notes = nn::load_checkpoint(stage_.checkpoint, std::span(&model_, 1));
-    MLD_CHECK_AS(ErrorKind::model, notes.training.has_value(), stage_.checkpoint.string(),
-                 ": holds weights but no training state; it cannot be continued");
-    train_.resume(*notes.training);
+    train_.resume(*notes.training);  // which every checkpoint has
     done_ = seen_ = notes.training->step + 1;
     const auto entry = [&](const char* key, double missing) {
       const auto it = notes.extra.find(key);
@@ -111,9 +102,9 @@ class Runner {
     notes.extra["stage"] = stage_.name;
     notes.extra["finished"] = finished ? "1" : "0";
     notes.extra["steps_per_epoch"] = std::to_string(stage_.steps_per_epoch);
-    notes.extra["interval_loss"] = number(sum_);
+    notes.extra["interval_loss"] = json_number(sum_);
     notes.extra["interval_steps"] = std::to_string(count_);
-    if (stage_.train.minutes > 0) notes.extra["seconds"] = number(spent_ + seconds_since(start_));
+    if (stage_.train.minutes > 0) notes.extra["seconds"] = json_number(spent_ + seconds_since(start_));
     nn::save_checkpoint(stage_.checkpoint, std::span(&model_, 1), notes);
   }
 
@@ -140,16 +131,20 @@ class Runner {
 
   void log(JsonlWriter& metrics) {
     last_mean_ = count_ > 0 ? sum_ / static_cast<double>(count_) : std::nan("");
-    metrics.append("{\"stage\":\"" + stage_.name + "\",\"step\":" + std::to_string(done_) +
-                   ",\"loss\":" + number(last_mean_) + ",\"lr\":" + number(state_.lr) + "}");
+    metrics.append(JsonLine()
+                       .text("stage", stage_.name)
+                       .integer("step", done_)
+                       .number("loss", last_mean_)
+                       .number("lr", state_.lr)
+                       .str());
     sum_ = 0;
     count_ = 0;
   }
 
-  // The last line of a stage that ends at steps made before, as the step itself would have written it.
+  // The last line of a stage that ends at steps made before, as the step itself would have written it: no step was
+  // made since, or its line would be there.
   void log_stopped(JsonlWriter& metrics) {
-    if (done_ == first_)
-      state_.lr = plan_of(stage_.train, total_).at(std::max<std::int64_t>(0, state_.updates - 1));
+    state_.lr = plan_of(stage_.train, total_).at(std::max<std::int64_t>(0, state_.updates - 1));
     log(metrics);
   }
 

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cmath>
 #include <csignal>
 #include <optional>
 
@@ -205,6 +206,17 @@ TEST_CASE("atomic file: full disk") {
   }
   CHECK(read_bytes(folder / "a") == "old");
   CHECK(folder.listing() == "a ");
+}
+
+TEST_CASE("jsonl: a line of texts and numbers") {
+  CHECK(mld::JsonLine().text("stage", "a\"b").integer("step", -3).number("loss", 0.1).str() ==
+        R"({"stage":"a\"b","step":-3,"loss":0.10000000000000001})");
+  CHECK(mld::JsonLine().str() == "{}");
+  CHECK(mld::json_number(1.0 / 3) == "0.33333333333333331");
+  CHECK(mld::json_number(250) == "250");
+  CHECK(mld::json_number(1e-7) == "9.9999999999999995e-08");
+  CHECK(mld::json_number(std::nan("")) == "null");
+  CHECK(mld::json_number(-HUGE_VAL) == "null");
 }
 
 TEST_CASE("jsonl: lines are appended, a torn last line is removed") {

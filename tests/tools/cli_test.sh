@@ -133,6 +133,7 @@ refuses 2 "score.width: expected 1 to 65536, found 0" "${train[@]}" --set score.
 refuses 2 "did you mean digits?" "${train[@]}" --preset digitz
 refuses 2 "nowhere.json: no such file" "${train[@]}" --config nowhere.json
 MLD_SCORE__WIDHT=3 refuses 2 "variable 'MLD_SCORE__WIDHT'" "${train[@]}"
+MLD_SCORE_WIDTH=3 refuses 2 "did you mean score.width, whose '.' is written '__'?" "${train[@]}"
 run "${train[@]}" --set score.widht=3 --set score.d=2 --set seed=-1
 check "$said: exit code $code, expected 2" [ $code = 2 ]
 check "three problems are counted" grep -q '^mldctl: configuration: 3 problems$' err
@@ -254,6 +255,10 @@ check "eval --json" grep -q '"classifier"' out
 refuses 7 "nowhere/x.json" eval run --out nowhere/x.json
 refuses 7 "nowhere: no such folder" eval run --weights nowhere
 refuses 2 "--churn is of --method dpm_sde, not of em" eval run --method em --churn 3
+refuses 2 "--renoise is of --method em, not of dpm" eval run --method dpm --renoise exact
+refuses 2 "sampler method 'ddim'; expected em, dpm, dpm_sde or heun" eval run --method ddim
+refuses 2 "sampler churn 1001; expected 0 to 1000" eval run --method dpm_sde --churn 1001
+refuses 2 "--steps: expected 1 to 100000, found 0" eval run --steps 0
 works eval run --ceilings
 check "eval" grep -q '^Ceilings' out
 refuses 3 "nowhere: no such data set folder" eval run --data nowhere

@@ -235,7 +235,7 @@ Case train_autoencoder(const Config& config, std::size_t modality, const Shape& 
 // The sampler at work, schedule after schedule. The time path is computed for all levels beforehand, as the
 // product does.
 struct Sampling {
-  Sampling(const Config& config, i64 batch, const Schedule& schedule, Device device)
+  Sampling(const Config& config, i64 batch, const SamplerOptions& options, Device device)
       : model(config), store(model, {.device = device, .training = false}) {
     store.initialize(kSeed);
     const i64 dim = latent_layout(config).total, times = model.network.options().times;
@@ -244,11 +244,12 @@ struct Sampling {
     rows = Tensor::from(ids, {batch}, device);
     z = Tensor::zeros({batch, dim}, DType::f32, device);
     given = Tensor::zeros({dim}, DType::u8, device);
-    const Tensor tau = Tensor::empty({schedule.levels + 1, times});
+    const SamplerPlan plan = make_plan(options);
+    const Tensor tau = Tensor::empty({options.steps + 1, times});
     for (i64 i = 0; i < tau.numel(); ++i)
-      tau.data<float>()[i] = static_cast<float>(schedule.time(static_cast<int>(i / times)));
+      tau.data<float>()[i] = static_cast<float>(plan.times[static_cast<std::size_t>(i / times)]);
     table = model.network.time_table(tau.to(device));
-    sampler.emplace(score, noise, make_plan({.schedule = schedule}), z.shape(), DType::f32, device);
+    sampler.emplace(score, noise, plan, z.shape(), DType::f32, device);
   }
 
   void run(i64 calls) {
@@ -275,8 +276,8 @@ struct Sampling {
   std::optional<Sampler> sampler;
 };
 
-Case sampling_case(const Config& config, i64 batch, const Schedule& schedule, Device device) {
-  const auto sampling = std::make_shared<Sampling>(config, batch, schedule, device);
+Case sampling_case(const Config& config, i64 batch, const SamplerOptions& options, Device device) {
+  const auto sampling = std::make_shared<Sampling>(config, batch, options, device);
   const double flops = matrix_flops(nn::walk(sampling->model), [&](const std::string& name, std::size_t) {
     const bool time = name.starts_with("time") || name.find(".emb.") != std::string::npos;
     return time ? 0.0 : static_cast<double>(batch);
@@ -284,7 +285,7 @@ Case sampling_case(const Config& config, i64 batch, const Schedule& schedule, De
   return {.flops = flops,
           .bytes = kWordBytes * static_cast<double>(sampling->store.count()),
           .parameters = sampling->store.count(),
-          .schedule_calls = count(schedule.walk()).reverse,
+          .schedule_calls = make_plan(options).network_calls,
           .run = [sampling](i64 calls) -> std::optional<double> {
             sampling->run(calls);
             return {};
@@ -364,8 +365,9 @@ Case make_case(const std::string& name, Device device) {
     const auto last = rest.rfind('-');
     const std::string net = last == std::string::npos ? "512" : rest.substr(0, last);
     const i64 batch = number(last == std::string::npos ? rest : rest.substr(last + 1));
-    const Schedule schedule{.resample = kind == "sample" ? 1 : Schedule{}.resample};
-    if (batch > 0) return sampling_case(score_config(net), batch, schedule, device);
+    SamplerOptions options = kPaperSampler;
+    if (kind == "sample") options.resample = 1;
+    if (batch > 0) return sampling_case(score_config(net), batch, options, device);
   }
   fail(ErrorKind::usage, "unknown case '", name, "'");
 }

@@ -7,6 +7,7 @@
 #include <set>
 #include <sstream>
 
+#include "engine/base/notes.h"
 #include "tests/expect_error.h"
 #include "tests/mld/config/config_sources.h"
 #include "tests/temp_folder.h"
@@ -378,20 +379,37 @@ TEST_CASE("config: all problems of all layers at once") {
 }
 
 TEST_CASE("config: the environment of the process") {
-  ::setenv("MLD_SCORE__WIDTH", "a=b", 1);
-  const char* const others[] = {"MLD_REQUIRE_CUDA", "MLD_CONV", "MLD_NO_GRAPH"};
-  for (const char* name : others) ::setenv(name, "1", 1);
+  std::string notes;
+  mld::set_note_handler([&](const std::string& line) { notes += line + "\n"; });
+  const std::vector<std::string> settings{
+      "MLD_SCORE__WIDTH",          "MLD_SEED",       "MLD_SEDE",  "MLD_PRESET",    "MLD_SCORE__WIDHT",
+      "MLD_SCORE_WIDTH",           "MLD_SCOREWIDTH", "MLD_WIDTH", "MLD_SAMPLER_X", "MLD_X__Y",
+      "MLD_MODALITIES_SVHN_LATENT"};
+  const std::vector<std::string> others{"MLD_WEIGHTS", "MLD_CONV",   "MLD_NO_GRAPH",
+                                        "MLD_HOME",    "MLD_WEIGHT", "MLD_GPU_OUT"};
+  for (const auto* names : {&settings, &others})
+    for (const std::string& name : *names) ::setenv(name.c_str(), "a=b", 1);
   const auto variables = mld::mld_environment();
-  ::unsetenv("MLD_SCORE__WIDTH");
-  for (const char* name : others) {
-    ::unsetenv(name);
-    CHECK_MESSAGE(!variables.contains(name), name);
+  for (const auto* names : {&settings, &others})
+    for (const std::string& name : *names) ::unsetenv(name.c_str());
+  mld::set_note_handler({});
+  for (const std::string& name : settings) {
+    CHECK_MESSAGE(variables.contains(name), name);
+    CHECK_MESSAGE(!contains(notes, name), name);
   }
+  for (const std::string& name : others) CHECK_MESSAGE(!variables.contains(name), name);
   CHECK(variables.at("MLD_SCORE__WIDTH") == "a=b");
   CHECK(!variables.contains("PATH"));
+  CHECK(contains(notes, "variable 'MLD_HOME' is no setting and is ignored\n"));
+  CHECK(contains(notes, "variable 'MLD_WEIGHT' is no setting and is ignored; did you mean MLD_WEIGHTS?\n"));
+  CHECK(!contains(notes, "'MLD_WEIGHTS'"));
+  CHECK(contains(error_of(ErrorKind::usage, [] { with_variable("MLD_CLASSIFIER_TRAINING_BATCH", "3"); }),
+                 "did you mean classifier_training.batch, whose '.' is written '__'?"));
+  // What was meant as a setting and is none ends where the configuration is resolved.
+  for (const char* name : {"MLD_SEDE", "MLD_SCORE_WIDTH", "MLD_WIDTH", "MLD_SAMPLER_X"})
+    CHECK(contains(error_of(ErrorKind::usage, [&] { with_variable(name, "3"); }), name));
 }
 
-// Hashes that the program wrote before there were units, in docs/results and in runs.
 TEST_CASE("config: the reference fits a terminal and names every key") {
   const std::string text = mld::config_reference();
   std::istringstream lines(text);

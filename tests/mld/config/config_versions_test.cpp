@@ -2,10 +2,85 @@
 #include <doctest/doctest.h>
 
 #include <map>
+#include <set>
 
+#include "mld/config/config_json.h"
+#include "mld/config/hashes.h"
 #include "tests/expect_error.h"
 #include "tests/mld/config/config_sources.h"
 #include "tests/temp_folder.h"
+
+// Sections as a version and the next have them: with keys that came later, whose defaults are not what was done
+// before, and with a section of such keys alone.
+namespace mld_test {
+struct Extras {
+  double strength = 0.5;
+  bool operator==(const Extras&) const = default;
+};
+struct Inner {
+  std::int64_t width = 3;
+};
+struct LaterInner : Inner {
+  mld::Units units = mld::Units::standard;
+};
+struct Before {
+  std::int64_t steps = 7;
+  Inner inner;
+};
+struct Later {
+  std::int64_t steps = 7;
+  double tau = 0.25;
+  bool early = true;
+  LaterInner inner;
+  Extras extras;
+};
+struct LaterScore : mld::ScoreConfig {
+  double tau = 0.25;
+};
+}  // namespace mld_test
+
+namespace mld::config {
+using namespace mld_test;
+template <>
+struct Fields<Extras> {
+  static void visit(auto& c, auto&& v) { v("strength", c.strength, Limits{0, 1}.added(0.1), ""); }
+};
+template <>
+struct Fields<Inner> {
+  static void visit(auto& c, auto&& v) { v("width", c.width, Limits{1, 9}, ""); }
+};
+template <>
+struct Fields<LaterInner> {
+  static void visit(auto& c, auto&& v) {
+    Fields<Inner>::visit(c, v);
+    v("units", c.units, kAny.added(Units::unit), "");
+  }
+};
+template <>
+struct Fields<Before> {
+  static void visit(auto& c, auto&& v) {
+    v("steps", c.steps, Limits{1, 9}, "");
+    v("inner", c.inner, kAny, "");
+  }
+};
+template <>
+struct Fields<Later> {
+  static void visit(auto& c, auto&& v) {
+    v("tau", c.tau, Limits{0, 1}.added(0.125), "");
+    v("steps", c.steps, Limits{1, 9}, "");
+    v("early", c.early, kAny.added(false), "");
+    v("inner", c.inner, kAny, "");
+    v("extras", c.extras, kAny, "");
+  }
+};
+template <>
+struct Fields<LaterScore> {
+  static void visit(auto& c, auto&& v) {
+    Fields<ScoreConfig>::visit(c, v);
+    v("tau", c.tau, Limits{0, 1}.added(0.125), "");
+  }
+};
+}  // namespace mld::config
 
 namespace {
 
@@ -124,6 +199,7 @@ TEST_CASE("config: hashes follow what a stage depends on, and nothing else") {
   CHECK(mld::stage1_hash(base.modalities[0]) != mld::stage1_hash(base.modalities[1]));
 }
 
+// Hashes that the program wrote before there were units, in docs/results and in runs.
 TEST_CASE("config: a key that came later is no part of a hash while it stands at its default") {
   CHECK(mld::score_hash(with({}, "digits")) == "ae07d3225f2b0933");
   CHECK(mld::classifiers_hash(with({}, "digits")) == "590f954c9e8ab526");
@@ -152,6 +228,63 @@ TEST_CASE("config: a key that came later is no part of a hash while it stands at
   std::string before = mld::to_json(standard);
   before.replace(before.find("\"units\": \"standard\","), 20, "");
   CHECK(mld::parse_config(before, "x").modalities[0].units == mld::Units::declared);
+}
+
+TEST_CASE("config: fingerprints of a key that comes later") {
+  namespace c = mld::config;
+  const auto fingerprint = [](const auto& section) {
+    return c::fingerprint(c::value_json(section, c::Keys::fingerprint));
+  };
+  const std::string before = fingerprint(mld_test::Before{});
+  mld_test::Later neutral;
+  neutral.tau = 0.125;
+  neutral.early = false;
+  neutral.inner.units = mld::Units::unit;
+  neutral.extras.strength = 0.1;
+  CHECK(fingerprint(neutral) == before);
+  std::set<std::string> seen{before};
+  const auto changed = [&](auto change) {
+    mld_test::Later later = neutral;
+    change(later);
+    return seen.insert(fingerprint(later)).second;
+  };
+  CHECK(changed([](auto& l) { l.tau = 0.25; }));
+  CHECK(changed([](auto& l) { l.early = true; }));
+  CHECK(changed([](auto& l) { l.inner.units = mld::Units::standard; }));
+  CHECK(changed([](auto& l) { l.extras.strength = 0.5; }));
+  CHECK(changed([](auto& l) { l.steps = 8; }));
+  CHECK(changed([](auto& l) { l.inner.width = 4; }));
+  CHECK(changed([](auto& l) { l = {}; }));  // the defaults, of which most came later
+
+  // Beside the keys there are: the part of score_hash that a new key of the score network is in.
+  mld_test::LaterScore score;
+  static_cast<mld::ScoreConfig&>(score) = with({}, "digits").score;
+  CHECK(fingerprint(score) != fingerprint(with({}, "digits").score));
+  score.tau = 0.125;
+  CHECK(fingerprint(score) == fingerprint(with({}, "digits").score));
+}
+
+// What a key stands for that runs of before do not have never changes: a line for each, written when the key came.
+TEST_CASE("config: what was done before there was a key") {
+  std::map<std::string, double> neutral;
+  const auto note = [&](const std::string& section, const auto& fields) {
+    mld::config::visit_fields(fields, [&](const char* name, const auto&, const auto& limits, const char*) {
+      if (limits.is_added) neutral[section + name] = limits.neutral;
+    });
+  };
+  const Config config;
+  note("", config);
+  note("model.", config.model);
+  note("data.", config.data);
+  note("run.", config.run);
+  note("score.", config.score);
+  note("sampler.", config.sampler);
+  note("stage1.", config.stage1);
+  note("modalities.", mld::ModalityConfig());
+  CHECK(neutral ==
+        std::map<std::string, double>{{"score.schedule_steps", 0},
+                                      {"stage1.schedule_steps", 0},
+                                      {"modalities.units", static_cast<double>(mld::Units::declared)}});
 }
 
 TEST_CASE("config: a file that an earlier version saved means what it meant then") {

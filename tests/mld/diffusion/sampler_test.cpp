@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "engine/ops/ops.h"
+#include "mld/diffusion/schedule.h"
 #include "mld/diffusion/sde.h"
 #include "tests/devices.h"
 
@@ -31,6 +32,14 @@ class ImpulseNoise : public mld::NoiseSource {
   std::int64_t next_ = 0;
 };
 
+mld::SamplerOptions walk(mld::SamplerMethod method, std::int64_t steps, std::int64_t jump,
+                         std::int64_t resample, double churn = 1) {
+  return {.method = method, .steps = steps, .jump = jump, .resample = resample, .churn = churn};
+}
+mld::SamplerOptions em(std::int64_t steps, std::int64_t jump, std::int64_t resample) {
+  return walk(mld::SamplerMethod::em, steps, jump, resample);
+}
+
 struct Moments {
   double mean, variance;
 };
@@ -38,11 +47,11 @@ struct Moments {
 // Moments of coordinate 0 of D, the others given as 1. `gain` and `offset`: n = gain(level) r_0 +
 // offset(level).
 template <class Gain>
-Moments moments(mld::SamplerOptions options, std::int64_t dim, Gain score_of) {
-  const mld::SamplerPlan plan = mld::make_plan(options);
+Moments moments(const mld::SamplerOptions& options, std::int64_t dim, Gain score_of,
+                bool noised_given = false) {
+  const mld::SamplerPlan plan = mld::make_plan(options, noised_given);
   std::int64_t draws = 1;
-  for (const mld::Transition& step : plan.transitions)
-    draws += step.noisy + (step.evaluates && options.noised_given);
+  for (const mld::Transition& step : plan.transitions) draws += step.noisy + (step.evaluates && noised_given);
   const std::int64_t rows = draws * dim + 1;
   Tensor z = Tensor::full({rows, dim}, 1.0, mld::DType::f64);
   Tensor given = Tensor::full({dim}, 1, mld::DType::u8);
@@ -56,7 +65,7 @@ Moments moments(mld::SamplerOptions options, std::int64_t dim, Gain score_of) {
       n.data<double>()[b * dim] = sigma * score_of(r.data<double>() + b * dim, mld::VpSde::mean(t), sigma);
     return n;
   };
-  const Tensor out = mld::sample(score, z, given, ids, noise, options);
+  const Tensor out = mld::sample(score, z, given, ids, noise, plan);
   REQUIRE(noise.drawn() == rows - 1);
   const double mean = out.data<double>()[(rows - 1) * dim];
   double variance = 0;
@@ -75,7 +84,7 @@ TEST_CASE("sampler: unconditional Gaussians, linear and jump schedules") {
     const auto score = [&](const double* r, double a, double s) {
       return -r[0] / (a * a * row.variance + s * s);
     };
-    const auto at = [&](int n, int r) { return moments({.schedule = {n, 10, r}}, 1, score); };
+    const auto at = [&](int n, int r) { return moments(em(n, 10, r), 1, score); };
     CHECK(std::abs(at(250, 1).variance - row.linear) < 1e-6);
     CHECK(std::abs(at(250, 10).variance - row.jump) < 1e-6);
     CHECK(std::abs(at(1000, 1).variance - row.fine) < 1e-6);
@@ -92,10 +101,10 @@ TEST_CASE("sampler: conditional of a correlated pair, other coordinate given") {
     const auto score = [&](const double* r, double a, double s) {
       return -(r[0] - row.rho * a * r[1]) / (a * a * (1 - row.rho * row.rho) + s * s);
     };
-    const Moments linear = moments({.schedule = {250, 10, 1}}, 2, score);
+    const Moments linear = moments(em(250, 10, 1), 2, score);
     CHECK(std::abs(linear.mean - row.mean) < 1e-6);
     CHECK(std::abs(linear.variance - row.variance) < 1e-6);
-    const Moments jump = moments({.schedule = {250, 10, 10}}, 2, score);
+    const Moments jump = moments(em(250, 10, 10), 2, score);
     CHECK(std::abs(jump.mean - row.jump_mean) < 1e-6);
     CHECK(std::abs(jump.variance - row.jump_variance) < 1e-6);
   }
@@ -113,11 +122,11 @@ TEST_CASE("sampler: in-painting has the bias of docs/method.md section 15") {
     };
   };
   for (const Row& row : {Row{0.8, 0.501716, 0.497049}, Row{0.95, 0.726892, 0.188496}}) {
-    const Moments linear = moments({.schedule = {250, 10, 1}, .noised_given = true}, 2, score_of(row.rho));
+    const Moments linear = moments(em(250, 10, 1), 2, score_of(row.rho), true);
     CHECK(std::abs(linear.mean - row.mean) < 1e-6);
     CHECK(std::abs(linear.variance - row.variance) < 1e-6);
   }
-  const Moments jump = moments({.schedule = {250, 10, 10}, .noised_given = true}, 2, score_of(0.8));
+  const Moments jump = moments(em(250, 10, 10), 2, score_of(0.8), true);
   CHECK(std::abs(jump.mean - 0.777131) < 1e-6);
   CHECK(std::abs(jump.variance - 0.363960) < 1e-6);
 }
@@ -141,9 +150,7 @@ TEST_CASE("sampler: the fast methods converge to the exact moments with second o
       const auto score = [&](const double* r, double a, double s) {
         return -(r[0] - rho * a * r[1]) / (a * a * (1 - rho * rho) + s * s);
       };
-      const auto at = [&](int steps) {
-        return moments({.method = method, .schedule = {steps, 1, 1}, .churn = churn}, 2, score);
-      };
+      const auto at = [&](int steps) { return moments(walk(method, steps, 1, 1, churn), 2, score); };
       const auto between = [](const Moments& x, const Moments& y) {
         return std::max(std::abs(x.mean - y.mean), std::abs(x.variance - y.variance));
       };
@@ -157,22 +164,17 @@ TEST_CASE("sampler: churn changes no law, mends what a start from elsewhere did,
   using mld::SamplerMethod;
   const auto score = [](const double* r, double a, double s) { return -r[0] / (a * a * 0.25 + s * s); };
   const auto variance = [&](int steps, double churn) {
-    return moments({.method = SamplerMethod::dpm_sde, .schedule = {steps, 1, 1}, .churn = churn}, 1, score)
-        .variance;
+    return moments(walk(SamplerMethod::dpm_sde, steps, 1, 1, churn), 1, score).variance;
   };
   for (const double churn : {0.0, 0.3, 3.0, 6.0}) CHECK(std::abs(variance(1000, churn) - 0.25) < 1e-3);
-  for (const mld::Transition& step :
-       mld::make_plan({.method = SamplerMethod::dpm_sde, .schedule = {20, 1, 1}, .churn = 0}).transitions)
+  for (const mld::Transition& step : mld::make_plan(walk(SamplerMethod::dpm_sde, 20, 1, 1, 0)).transitions)
     CHECK_FALSE(step.noisy);
   // A score whose high levels say variance 1: what they leave behind is forgotten the sooner, the more churn.
   const auto wrong_above = [](const double* r, double a, double s) {
     return -r[0] / (a * a * (s / a > 1 ? 1 : 0.25) + s * s);
   };
   const auto off = [&](double churn) {
-    return std::abs(
-        moments({.method = SamplerMethod::dpm_sde, .schedule = {1000, 1, 1}, .churn = churn}, 1, wrong_above)
-            .variance -
-        0.25);
+    return std::abs(moments(walk(SamplerMethod::dpm_sde, 1000, 1, 1, churn), 1, wrong_above).variance - 0.25);
   };
   CHECK(off(1) < 0.5 * off(0));
   CHECK(off(3) < 0.5 * off(1));
@@ -184,9 +186,7 @@ TEST_CASE("sampler: few steps of much churn keep the variance of the latents") {
   // off. Narrower latents, as within a class, lose some.
   const auto variance = [](double of_data, int steps, double churn) {
     const auto score = [&](const double* r, double a, double s) { return -r[0] / (a * a * of_data + s * s); };
-    return moments({.method = mld::SamplerMethod::dpm_sde, .schedule = {steps, 1, 1}, .churn = churn}, 1,
-                   score)
-        .variance;
+    return moments(walk(mld::SamplerMethod::dpm_sde, steps, 1, 1, churn), 1, score).variance;
   };
   const double last_step = 1 / (1 + std::pow(mld::SamplerPlan::kFirstRatio, 2));
   for (const auto& [steps, churn] : {std::pair{50, 20.0}, {20, 10.0}, {30, 3.0}, {50, 1.0}}) {
@@ -202,8 +202,7 @@ TEST_CASE("sampler: few steps of much churn keep the variance of the latents") {
 }
 
 TEST_CASE("sampler: levels of dpm_sde are dense where noise hides some, not all, of the latents") {
-  const mld::SamplerPlan plan =
-      mld::make_plan({.method = mld::SamplerMethod::dpm_sde, .schedule = {50, 1, 1}});
+  const mld::SamplerPlan plan = mld::make_plan(walk(mld::SamplerMethod::dpm_sde, 50, 1, 1));
   std::vector<double> ratios;
   for (const double t : plan.times) ratios.push_back(std::sqrt(std::expm1(mld::VpSde::integral(t))));
   CHECK(plan.times.front() == 0);
@@ -223,28 +222,31 @@ TEST_CASE("sampler: jumps of the fast methods follow the exact forward process")
   const auto score = [](const double* r, double, double) { return -r[0]; };
   for (const auto method : {mld::SamplerMethod::dpm, mld::SamplerMethod::dpm_sde, mld::SamplerMethod::heun}) {
     CAPTURE(static_cast<int>(method));
-    const Moments m = moments({.method = method, .schedule = {200, 5, 3}}, 1, score);
+    const Moments m = moments(walk(method, 200, 5, 3), 1, score);
     CHECK(m.variance == doctest::Approx(1).epsilon(1e-2));
   }
 }
 
 TEST_CASE("sampler: network calls of a plan") {
   using mld::SamplerMethod;
-  const auto calls = [](SamplerMethod method, mld::Schedule schedule) {
-    return mld::make_plan({.method = method, .schedule = schedule}).network_calls;
+  const auto calls = [](SamplerMethod method, mld::Schedule s) {
+    return mld::make_plan(walk(method, s.levels, s.jump, s.resample)).network_calls;
   };
   CHECK(calls(SamplerMethod::em, {250, 10, 10}) == 2410);
   CHECK(calls(SamplerMethod::dpm, {20, 1, 1}) == 20);
   CHECK(calls(SamplerMethod::heun, {20, 1, 1}) == 39);
   CHECK(calls(SamplerMethod::dpm, {1, 1, 1}) == 1);
   CHECK(calls(SamplerMethod::dpm_sde, {20, 10, 3}) == 40);
-  CHECK(mld::parse_method("dpm_sde") == SamplerMethod::dpm_sde);
-  CHECK_THROWS_AS(mld::parse_method("ddim"), mld::Error);
+  CHECK(mld::parse_choice<SamplerMethod>("x", "dpm_sde") == SamplerMethod::dpm_sde);
+  CHECK_THROWS_WITH_AS(mld::parse_choice<SamplerMethod>("sampler method", "ddim"),
+                       "sampler method 'ddim'; expected em, dpm, dpm_sde or heun", mld::Error);
 }
 
 TEST_CASE("sampler: exact re-noising keeps a standard normal where the score is exact") {
   const auto score = [](const double* r, double, double) { return -r[0]; };  // variance 1 at every level
-  const Moments m = moments({.schedule = {250, 10, 10}, .renoise = mld::Renoise::exact}, 1, score);
+  mld::SamplerOptions exact = em(250, 10, 10);
+  exact.renoise = mld::Renoise::exact;
+  const Moments m = moments(exact, 1, score);
   CHECK(m.variance == doctest::Approx(1).epsilon(5e-3));
 }
 
@@ -253,9 +255,9 @@ TEST_CASE("sampler: given coordinates come back bit for bit, and a run can be ca
   Tensor given = Tensor::from(std::vector<std::uint8_t>{1, 0, 1}, {3});
   Tensor ids = Tensor::from(std::vector<std::int32_t>{4, 9}, {2});
   mld::PhiloxNoise noise(7);
-  const mld::SamplerOptions options{.schedule = {20, 5, 2}};
+  const mld::SamplerPlan plan = mld::make_plan(em(20, 5, 2));
   const auto score = [](const Tensor& r, const Tensor&) { return r.clone(); };
-  const Tensor out = mld::sample(score, z, given, ids, noise, options);
+  const Tensor out = mld::sample(score, z, given, ids, noise, plan);
   for (int b = 0; b < 2; ++b) {
     CHECK(out.data<float>()[b * 3 + 0] == z.data<float>()[b * 3 + 0]);
     CHECK(out.data<float>()[b * 3 + 2] == z.data<float>()[b * 3 + 2]);
@@ -264,18 +266,18 @@ TEST_CASE("sampler: given coordinates come back bit for bit, and a run can be ca
   // A sampler outlives the callable that it was made with.
   mld::Sampler sampler(
       [offset = Tensor::zeros({2, 3})](const Tensor& r, const Tensor&) { return mld::add(r, offset).value; },
-      noise, mld::make_plan(options), {2, 3}, mld::DType::f32, mld::kCpu);
+      noise, plan, {2, 3}, mld::DType::f32, mld::kCpu);
   CHECK(sampler(z, given, ids).data<float>()[1] == out.data<float>()[1]);
   int calls = 0;
-  CHECK_THROWS_AS(mld::sample(score, z, given, ids, noise, options,
-                              [&](std::int64_t, std::int64_t) { return ++calls < 3; }),
-                  mld::Cancelled);
+  CHECK_THROWS_AS(
+      mld::sample(score, z, given, ids, noise, plan, [&](std::int64_t, std::int64_t) { return ++calls < 3; }),
+      mld::Cancelled);
   CHECK(calls == 3);
 }
 
 TEST_CASE("sampler: recorded transitions draw what eager ones draw, batch after batch, on every device") {
   const Tensor given = Tensor::from(std::vector<std::uint8_t>{1, 0, 0, 0}, {4});
-  const auto draw = [&](mld::Device device, const mld::SamplerOptions& options) {
+  const auto draw = [&](mld::Device device, const mld::SamplerPlan& plan) {
     std::vector<float> factors;
     for (int k = 0; k <= 20; ++k) factors.push_back(-0.05f * static_cast<float>(k));
     const mld::Var table(Tensor::from(factors, {21, 1}, device));
@@ -283,7 +285,7 @@ TEST_CASE("sampler: recorded transitions draw what eager ones draw, batch after 
       return mld::mul(r, mld::gather_rows(table, level)).value;
     };
     mld::PhiloxNoise noise(7);
-    mld::Sampler sampler(score, noise, mld::make_plan(options), {6, 4}, mld::DType::f32, device);
+    mld::Sampler sampler(score, noise, plan, {6, 4}, mld::DType::f32, device);
     std::vector<std::vector<float>> batches;
     for (int batch = 0; batch < 3; ++batch) {
       const Tensor z = Tensor::full({6, 4}, 0.5 + batch, mld::DType::f32, device);
@@ -294,17 +296,17 @@ TEST_CASE("sampler: recorded transitions draw what eager ones draw, batch after 
     return batches;
   };
   using mld::SamplerMethod;
-  for (const mld::SamplerOptions& options :
-       {mld::SamplerOptions{.schedule = {20, 5, 3}},
-        {.schedule = {20, 5, 3}, .noised_given = true},
-        {.method = SamplerMethod::dpm, .schedule = {20, 5, 3}},
-        {.method = SamplerMethod::dpm_sde, .schedule = {20, 1, 1}, .churn = 3},
-        {.method = SamplerMethod::heun, .schedule = {20, 5, 2}, .noised_given = true}}) {
+  for (const auto& [options, noised_given] : {std::pair{em(20, 5, 3), false},
+                                              {em(20, 5, 3), true},
+                                              {walk(SamplerMethod::dpm, 20, 5, 3), false},
+                                              {walk(SamplerMethod::dpm_sde, 20, 1, 1, 3), false},
+                                              {walk(SamplerMethod::heun, 20, 5, 2), true}}) {
     CAPTURE(static_cast<int>(options.method));
-    const auto want = draw(mld::kCpu, options);
+    const mld::SamplerPlan plan = mld::make_plan(options, noised_given);
+    const auto want = draw(mld::kCpu, plan);
     CHECK(want[0] != want[1]);
     for (const mld::Device device : mld::test::queued_devices()) {
-      const auto got = draw(device, options);
+      const auto got = draw(device, plan);
       if (device == mld::kSim) CHECK(got == want);
       for (std::size_t batch = 0; batch < want.size(); ++batch)
         for (std::size_t i = 0; i < want[batch].size(); ++i)

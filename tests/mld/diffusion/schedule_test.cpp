@@ -6,6 +6,7 @@
 #include <map>
 
 #include "engine/base/error.h"
+#include "mld/diffusion/sampler_plan.h"
 
 using mld::Schedule;
 
@@ -51,21 +52,21 @@ TEST_CASE("schedule: nonsense is refused") {
 }
 
 TEST_CASE("schedule: jumps that were asked for fit the levels, configured ones give way") {
-  const Schedule paper{250, 10, 10}, linear{50, 10, 1};
-  for (const mld::ScheduleChange& change : {mld::ScheduleChange{.jump = 251},
-                                            {.levels = 5, .jump = 6},
-                                            {.levels = 5, .resample = 2},
-                                            {.jump = 300, .resample = 1}})
+  const mld::SamplerOptions paper = mld::kPaperSampler, linear{.steps = 50, .jump = 10, .resample = 1};
+  for (const mld::SamplerChange& change : {mld::SamplerChange{.jump = 251},
+                                           {.steps = 5, .jump = 6},
+                                           {.steps = 5, .resample = 2},
+                                           {.jump = 300, .resample = 1}})
     CHECK_THROWS_WITH_AS(changed(paper, change), doctest::Contains("do not fit"), mld::Error);
-  CHECK_THROWS_WITH_AS(changed(linear, {.levels = 20, .jump = 30}),
+  CHECK_THROWS_WITH_AS(changed(linear, {.steps = 20, .jump = 30}),
                        doctest::Contains("jumps of 30 levels do not fit 20 steps"), mld::Error);
 
-  CHECK(changed(paper, {}).resample == 10);
+  CHECK(changed(paper, {}) == paper);
   CHECK(changed(paper, {.jump = 250}).jump == 250);
-  CHECK(changed(paper, {.levels = 10}).resample == 10);
-  CHECK(changed(linear, {.levels = 5}).levels == 5);
-  CHECK(changed(paper, {.levels = 5, .resample = 1}).levels == 5);
-  const Schedule given_way = changed(paper, {.levels = 5});  // as the walk itself does
+  CHECK(changed(paper, {.steps = 10}).resample == 10);
+  CHECK(changed(linear, {.steps = 5}).steps == 5);
+  CHECK(changed(paper, {.steps = 5, .resample = 1}).steps == 5);
+  const mld::SamplerOptions given_way = changed(paper, {.steps = 5});  // as the walk itself does
   CHECK(given_way.resample == 1);
-  CHECK(given_way.walk() == Schedule{5, 10, 10}.walk());
+  CHECK(mld::make_plan(given_way).network_calls == mld::count(Schedule{5, 10, 10}.walk()).reverse);
 }

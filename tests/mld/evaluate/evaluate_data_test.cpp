@@ -134,7 +134,8 @@ TEST_CASE("evaluate: without labels there is no coherence with labels, and no 0 
     CHECK_FALSE(contains(page, "Robustness of"));
     std::filesystem::remove(RunFiles{t.run()}.evaluation());
     // Of samplers the joint coherence remains.
-    const std::vector<SamplerOptions> samplers{{.method = SamplerMethod::em, .schedule = {4, 1, 1}}};
+    const std::vector<SamplerOptions> samplers{
+        {.method = SamplerMethod::em, .steps = 4, .jump = 1, .resample = 1}};
     const SamplerBench bench =
         bench_samplers(t.model(), store, {.sampling = sample_settings(t.config)}, samplers);
     CHECK_FALSE(bench.results[0].conditional);

@@ -49,7 +49,7 @@ Evaluation whole() {
   e.distinct = {97, 0, 98};
   e.metrics = {"coherence", "mi"};
   e.generated = true;
-  e.sampler = {.method = SamplerMethod::dpm_sde, .schedule = {20, 1, 1}, .churn = 3};
+  e.sampler = {.method = SamplerMethod::dpm_sde, .steps = 20, .jump = 1, .resample = 1, .churn = 3};
   e.seed = 7;
   e.network_calls = 20;
   e.seconds = 1.25;

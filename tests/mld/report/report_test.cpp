@@ -124,13 +124,14 @@ TEST_CASE("which sets are shown, and how a schedule is shortened") {
   CHECK(many.back() == 0b111110);
 
   const auto short_one = [](int levels, int jump, int resample, std::size_t walks) {
-    return shortened({.sampler = {.schedule = {levels, jump, resample}}}, walks).sampler.schedule;
+    const SamplerOptions em{.method = SamplerMethod::em, .steps = levels, .jump = jump, .resample = resample};
+    return shortened({.sampler = em}, walks).sampler;
   };
   CHECK(short_one(250, 10, 10, 2).resample == 10);  // 2 x 2410 calls
   CHECK(short_one(250, 10, 10, 7).resample == 1);
-  CHECK(short_one(250, 10, 10, 7).levels == 250);
-  CHECK(short_one(1000, 10, 10, 31).levels == 125);
-  CHECK(short_one(1000, 900, 10, 100000).levels == 20);
+  CHECK(short_one(250, 10, 10, 7).steps == 250);
+  CHECK(short_one(1000, 10, 10, 31).steps == 125);
+  CHECK(short_one(1000, 900, 10, 100000).steps == 20);
 }
 
 namespace {

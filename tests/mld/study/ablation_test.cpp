@@ -112,7 +112,7 @@ TEST_CASE("ablation: a cell is the run that train and evaluate make, and stage 1
   SUBCASE("an evaluation of another kind is in the way") {
     AblationRequest other = request;
     other.sampling = [](SampleSettings s) {
-      s.sampler.schedule.levels = 5;
+      s.sampler.steps = 5;
       return s;
     };
     CHECK(contains(error_of(ErrorKind::busy, [&] { ablate(other, study.hooks); }),

@@ -65,8 +65,9 @@ TEST_CASE("bench-samplers: each sampler as `eval` measures it, the first compare
   const Model model = Model::open(run.string());
   const data::Store data = data::Store::open(w.store);
 
-  const std::vector<SamplerOptions> samplers{{.method = SamplerMethod::em, .schedule = {8, 4, 2}},
-                                             {.method = SamplerMethod::heun, .schedule = {3, 1, 1}}};
+  const std::vector<SamplerOptions> samplers{
+      {.method = SamplerMethod::em, .steps = 8, .jump = 4, .resample = 2},
+      {.method = SamplerMethod::heun, .steps = 3, .jump = 1, .resample = 1}};
   EvaluationOptions options{.sampling = sample_settings(model.config())};
   std::vector<std::string> lines;
   const SamplerBench bench =
@@ -111,7 +112,7 @@ TEST_CASE("bench-samplers: each sampler as `eval` measures it, the first compare
   CHECK(to_json(before) == to_json(bench));
   before.results.pop_back();
   std::vector<SamplerOptions> more = samplers;
-  more.push_back({.method = SamplerMethod::dpm_sde, .schedule = {3, 1, 1}, .churn = 2});
+  more.push_back({.method = SamplerMethod::dpm_sde, .steps = 3, .jump = 1, .resample = 1, .churn = 2});
   std::set<std::string> drawn;
   options.sampling = sample_settings(model.config());
   const SamplerBench whole = bench_samplers(
@@ -191,7 +192,7 @@ TEST_CASE(
   REQUIRE(train({.config = config, .out = folder / "run"}, {}) == StageEnd::finished);
   const Model model = Model::open(folder / "run");
   const data::Store data = data::Store::open(folder / "store");
-  std::vector<SamplerOptions> list{{.method = SamplerMethod::em, .schedule = {4, 1, 1}}};
+  std::vector<SamplerOptions> list{{.method = SamplerMethod::em, .steps = 4, .jump = 1, .resample = 1}};
   for (const std::int64_t n : {0, 12, 30}) {
     const EvaluationOptions options{.samples = n, .sampling = sample_settings(config)};
     SamplerBench before = bench_samplers(model, data, options, list);
@@ -202,7 +203,7 @@ TEST_CASE(
     before.reference.how = how.dump();
     CHECK(bench_samplers(model, data, options, list, {}, {}, before).results.size() == 1);
     std::vector<SamplerOptions> more = list;
-    more.push_back({.method = SamplerMethod::heun, .schedule = {2, 1, 1}});
+    more.push_back({.method = SamplerMethod::heun, .steps = 2, .jump = 1, .resample = 1});
     const auto go_on = [&] { return bench_samplers(model, data, options, more, {}, {}, before); };
     if (n == 0)
       CHECK(go_on().results.size() == 2);

@@ -1,0 +1,47 @@
+#include "mld/config/hashes.h"
+
+#include "mld/config/config_json.h"
+
+namespace mld {
+
+using config::Keys;
+using config::OrderedJson;
+using config::value_json;
+
+namespace {
+
+OrderedJson autoencoder_json(const ModalityConfig& modality) {
+  OrderedJson object = value_json(modality, Keys::fingerprint);
+  for (const char* other : {"weight", "classifier", "classifier_training"}) object.erase(other);
+  return object;
+}
+
+}  // namespace
+
+std::string stage1_hash(const ModalityConfig& modality) {
+  return config::fingerprint(autoencoder_json(modality));
+}
+
+std::string classifier_hash(const ModalityConfig& modality) {
+  OrderedJson object;
+  const OrderedJson whole = value_json(modality, Keys::fingerprint);
+  for (const char* key : {"name", "units", "classifier", "classifier_training"})
+    if (whole.contains(key)) object[key] = whole[key];
+  return config::fingerprint(object);
+}
+
+std::string classifiers_hash(const Config& config) {
+  std::string all;
+  for (const ModalityConfig& modality : config.modalities) all += classifier_hash(modality);
+  return hex(fnv1a(all), 16);
+}
+
+std::string score_hash(const Config& config) {
+  OrderedJson object = {{"model", value_json(config.model, Keys::fingerprint)},
+                        {"score", value_json(config.score, Keys::fingerprint)}};
+  for (const ModalityConfig& modality : config.modalities)
+    object["modalities"].push_back({autoencoder_json(modality), modality.weight});
+  return config::fingerprint(object);
+}
+
+}  // namespace mld

@@ -1,0 +1,28 @@
+// The networks behind networks.h, one file for each benchmark (method.md has their layers) and one of those that fit
+// any data. They take the shape that networks see and do not check it. Internal to mld/modality/.
+#pragma once
+
+#include "mld/modality/networks.h"
+
+namespace mld::networks {
+
+// networks_generic.cpp. Autoencoders expect values in [0,1] or standardised; their outputs are unbounded.
+Autoencoder mlp(const Shape& shape, std::int64_t latent);
+Autoencoder conv(const Shape& shape, std::int64_t latent);
+Classifier mlp_classifier(const Shape& shape, std::int64_t classes);
+Classifier conv_classifier(const Shape& shape, std::int64_t classes);
+
+// networks_mnist_svhn.cpp
+Autoencoder mnist_mlp(const Shape& shape, std::int64_t latent);
+Autoencoder svhn_conv(const Shape& shape, std::int64_t latent);
+Classifier digit_classifier(const Shape& shape, std::int64_t classes);
+
+// networks_mhd.cpp
+Autoencoder mhd_image(const Shape& shape, std::int64_t latent);
+Autoencoder mhd_trajectory(const Shape& shape, std::int64_t latent);
+Autoencoder mhd_sound(const Shape& shape, std::int64_t latent);
+Classifier mhd_image_classifier(const Shape& shape, std::int64_t classes);
+Classifier mhd_trajectory_classifier(const Shape& shape, std::int64_t classes);
+Classifier mhd_sound_classifier(const Shape& shape, std::int64_t classes);
+
+}  // namespace mld::networks
