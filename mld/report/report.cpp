@@ -36,15 +36,13 @@ constexpr std::int64_t kCeilingItems = 500;  // at most, to measure the ceilings
 
 // n samples of the first pairing that have modality `column`, or every one of them where it is negative: a
 // stratified draw.
-std::vector<std::int64_t> chosen_rows(const data::Split& split, std::int64_t width, int column,
-                                      std::int64_t n) {
+std::vector<std::int64_t> chosen_rows(const data::Split& split, int column, std::int64_t n) {
   std::vector<std::int64_t> rows;
   std::vector<std::int32_t> labels;
   for (std::int64_t row = 0; row < split.num_distinct(); ++row) {
-    const auto items =
-        split.samples().subspan(static_cast<std::size_t>(row * width), static_cast<std::size_t>(width));
-    const bool there = column < 0 ? std::ranges::none_of(items, [](std::int32_t item) { return item < 0; })
-                                  : items[static_cast<std::size_t>(column)] >= 0;
+    const bool there =
+        column < 0 ? std::ranges::none_of(split.sample(row), [](std::int32_t item) { return item < 0; })
+                   : split.item(row, column) >= 0;
     if (!there) continue;
     rows.push_back(row);
     labels.push_back(split.labels()[static_cast<std::size_t>(row)]);
@@ -120,17 +118,15 @@ class Reporter {
 
   // Modality i of rows of the split, as networks take it.
   Tensor load(int i, const std::vector<std::int64_t>& rows) const {
-    const std::int64_t width = store_->num_modalities();
     std::vector<std::int32_t> items;
-    for (const std::int64_t row : rows)
-      items.push_back(split_->samples()[static_cast<std::size_t>(row * width + column(i))]);
+    for (const std::int64_t row : rows) items.push_back(split_->item(row, column(i)));
     const ItemBatch batch = make_item_batch(model_.info(i), static_cast<std::int64_t>(rows.size()));
     fill_items(*split_, column(i), store_->modality(column(i)), items, batch);
     return batch.x;
   }
 
   void load_real() {
-    rows_ = chosen_rows(*split_, store_->num_modalities(), -1, request_.samples);
+    rows_ = chosen_rows(*split_, -1, request_.samples);
     if (rows_.empty()) return;
     for (int i = 0; i < model_.modalities(); ++i)
       real_[model_.info(i).name] = from_network(model_.info(i), load(i, rows_));
@@ -213,8 +209,7 @@ class Reporter {
 
   // What no sample can exceed: how well classes survive the autoencoder.
   std::string ceiling(int i) const {
-    const std::vector<std::int64_t> rows =
-        chosen_rows(*split_, store_->num_modalities(), column(i), kCeilingItems);
+    const std::vector<std::int64_t> rows = chosen_rows(*split_, column(i), kCeilingItems);
     if (rows.empty()) return "";
     std::vector<std::int32_t> labels;
     for (const std::int64_t row : rows) labels.push_back(split_->labels()[static_cast<std::size_t>(row)]);

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "engine/base/hash.h"
 #include "engine/io/crc32.h"
 #include "engine/io/files.h"
 #include "engine/io/safetensors.h"
@@ -320,7 +319,7 @@ Tensor Model::features(int i, const Tensor& x) const {
 
 std::int64_t Model::feature_size(int i) const { return classifier(i).model.features.output().numel(); }
 
-std::string Model::classifier_hash(int i) const { return hex(content(classifier(i).store, 0), 8); }
+std::string Model::classifier_hash(int i) const { return crc_text(content(classifier(i).store, 0)); }
 
 std::string Model::weights_hash() const {
   std::uint32_t crc = 0;
@@ -328,7 +327,7 @@ std::string Model::weights_hash() const {
     if (nets.autoencoder) crc = content(nets.autoencoder->store, crc);
     if (nets.classifier) crc = content(nets.classifier->store, crc);
   }
-  return hex(score_ ? content(score_->store, crc) : crc, 8);
+  return crc_text(score_ ? content(score_->store, crc) : crc);
 }
 
 Tensor Model::noise_prediction(const Tensor& r, const Tensor& tau) const {

@@ -66,8 +66,7 @@ void check_statistics(const Config& config, const data::Store& store) {
   for (const ModalityConfig& m : config.modalities) {
     const int index = store.description().modality(m.name);
     std::int64_t present = 0;
-    for (const std::int32_t row : rows)
-      present += train.samples()[static_cast<std::size_t>(row * store.num_modalities() + index)] >= 0;
+    for (const std::int32_t row : rows) present += train.item(row, index) >= 0;
     MLD_CHECK_AS(
         ErrorKind::data, present >= 2, "modality '", m.name, "': is in ", present, " of the ", rows.size(),
         " samples of split 'train' that its latents are standardised over; 2 are needed: import more, or "
