@@ -10,6 +10,8 @@ elseif(MLD_CUDA)
     set(CMAKE_CUDA_ARCHITECTURES ${MLD_CUDA_ARCHS})
   endif()
   find_package(CUDAToolkit 12.8 REQUIRED)
+  find_package(CUDNN REQUIRED)
+  set(MLD_HAVE_CUDA ON)  # for the installed package's own look-up
   enable_language(CUDA)
   set(CMAKE_CUDA_FLAGS_RELEASE "-O3")
   # One runtime in a process: each shared library with a static one would have its own.
@@ -24,16 +26,6 @@ elseif(MLD_CUDA)
     set(CMAKE_CUDA20_STANDARD_COMPILE_OPTION "-std=c++20")
   endif()
   target_compile_definitions(mld_flags INTERFACE MLD_CUDA=1 $<$<BOOL:${MLD_CUDA_F64}>:MLD_CUDA_F64=1>)
-
-  # cuDNN has no CMake package. CUDNN_ROOT may be a folder that holds no more than cudnn.h and libcudnn.so.9.
-  find_path(CUDNN_INCLUDE_DIR cudnn.h HINTS ${CUDNN_ROOT} ENV CUDNN_ROOT ${CUDAToolkit_INCLUDE_DIRS}
-    PATH_SUFFIXES include REQUIRED)
-  find_library(CUDNN_LIBRARY NAMES cudnn libcudnn.so.9 HINTS ${CUDNN_ROOT} ENV CUDNN_ROOT ${CUDAToolkit_LIBRARY_DIR}
-    PATH_SUFFIXES lib lib64 REQUIRED)
-  add_library(mld_cudnn INTERFACE)
-  target_include_directories(mld_cudnn SYSTEM INTERFACE $<BUILD_INTERFACE:${CUDNN_INCLUDE_DIR}>)
-  target_link_libraries(mld_cudnn INTERFACE ${CUDNN_LIBRARY})
-  install(TARGETS mld_cudnn EXPORT mld)
 
   string(REPLACE ";" "," host_options "${MLD_HOST_OPTIONS}")
   target_compile_options(mld_build INTERFACE $<$<COMPILE_LANGUAGE:CUDA>:

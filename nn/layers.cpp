@@ -47,12 +47,6 @@ Parameter conv_weight(std::int64_t first, const ConvShape& s, std::int64_t last,
           conv_layout(first, s.kernel[0], s.kernel[1], last, rank)};
 }
 
-Shape with_batch(const Var& x, const Shape& sample) {
-  Shape shape{x.shape()[0]};
-  for (std::int64_t extent : sample.extents()) shape.push_back(extent);
-  return shape;
-}
-
 }  // namespace
 
 Linear::Linear(std::int64_t in, std::int64_t out, LinearOptions options)
@@ -257,26 +251,7 @@ Var Dropout::operator()(const Var& x, const Context& context) const {
   return dropout(x, p, key, channels);
 }
 
-Var Activate::operator()(const Var& x, const Context&) const {
-  switch (act.kind) {
-    case Act::none:
-      return x;
-    case Act::relu:
-      return relu(x);
-    case Act::leaky_relu:
-      return mld::leaky_relu(x, static_cast<double>(act.slope));
-    case Act::silu:
-      return silu(x);
-    case Act::gelu:
-      return gelu(x);
-    case Act::sigmoid:
-      return sigmoid(x);
-    case Act::tanh:
-      return mld::tanh(x);
-  }
-  return x;
-}
-
+Var Activate::operator()(const Var& x, const Context&) const { return apply(act, x); }
 Var Softmax::operator()(const Var& x, const Context&) const { return softmax(x); }
 
 MaxPool2d::MaxPool2d(Size2 kernel, Size2 stride, Size2 padding)
@@ -301,7 +276,9 @@ Var Flatten::operator()(const Var& x, const Context&) const {
   return reshape(x, {x.shape()[0], x.shape().product(1, x.shape().rank())});
 }
 
-Var Reshape::operator()(const Var& x, const Context&) const { return reshape(x, with_batch(x, shape)); }
+Var Reshape::operator()(const Var& x, const Context&) const {
+  return reshape(x, batch_shape(x.shape()[0], shape));
+}
 
 Shape Reshape::output_shape(const Shape& in) const {
   MLD_CHECK(in.numel() == shape.numel(), "Reshape: ", in, " does not fit ", shape);

@@ -13,11 +13,12 @@
 
 namespace mld::nn {
 
-inline constexpr Activation kRelu{Act::relu, 0};
-inline constexpr Activation kSilu{Act::silu, 0};
-inline constexpr Activation kGelu{Act::gelu, 0};
-inline constexpr Activation kSigmoid{Act::sigmoid, 0};
-inline constexpr Activation kTanh{Act::tanh, 0};
+// kRelu, kSilu, kGelu, kSigmoid, kTanh, ...: the activations without a parameter.
+#define X(name, Functor) inline constexpr Activation k##Functor{Act::name, 0};
+#define P(name, Functor)
+MLD_ACTIVATIONS(X, P)
+#undef X
+#undef P
 constexpr Activation leaky_relu(double slope) { return {Act::leaky_relu, static_cast<float>(slope)}; }
 
 // What a call needs to know beyond its input. The default is inference. For training, `key` says where

@@ -1,5 +1,5 @@
 // The devices that test bodies run on: cpu, sim, and cuda where the build has it and the machine a GPU (or
-// the build emulates one). A run without cuda says so; with MLD_REQUIRE_CUDA=1 in the environment it fails.
+// the build emulates one). A run without cuda says so; with MLDTEST_REQUIRE_CUDA=1 in the environment it fails.
 #pragma once
 
 #include <vector>

@@ -4,7 +4,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-namespace mld_test {
+namespace mld::test {
 
 // Runs `f` in a child process and returns how it ended (waitpid's status); `f` returns the exit status.
 template <class F>
@@ -16,4 +16,4 @@ int in_child(F&& f) {
   return status;
 }
 
-}  // namespace mld_test
+}  // namespace mld::test

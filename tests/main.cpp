@@ -9,11 +9,11 @@
 #include "tests/devices.h"
 
 int main(int argc, char** argv) {
-  const char* required = std::getenv("MLD_REQUIRE_CUDA");
+  const char* required = std::getenv("MLDTEST_REQUIRE_CUDA");
   if (!mld::test::has_cuda()) {
     std::fprintf(stderr, "tests: no cuda device, its cases are skipped\n");
     if (required && std::strcmp(required, "1") == 0) {
-      std::fprintf(stderr, "tests: MLD_REQUIRE_CUDA=1 asks for one\n");
+      std::fprintf(stderr, "tests: MLDTEST_REQUIRE_CUDA=1 asks for one\n");
       return 1;
     }
   }

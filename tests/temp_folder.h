@@ -3,14 +3,16 @@
 
 #include <unistd.h>
 
+#include <cstdint>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <set>
+#include <span>
 #include <string>
 #include <string_view>
 
-namespace mld_test {
+namespace mld::test {
 
 class TempFolder {
  public:
@@ -45,13 +47,21 @@ class TempFolder {
 
 inline std::string read_bytes(const std::filesystem::path& path) {
   std::ifstream in(path, std::ios::binary);
+  if (!in) throw std::filesystem::filesystem_error("read", path, {});
   return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
 }
 
-// A new file, since some file systems flush one that is shortened and rewritten.
+// A new file, since some file systems flush one that is shortened and rewritten; its folder is made as well.
 inline void write_bytes(const std::filesystem::path& path, std::string_view bytes) {
+  std::filesystem::create_directories(path.parent_path());
   std::filesystem::remove(path);
-  std::ofstream(path, std::ios::binary) << bytes;
+  std::ofstream out(path, std::ios::binary);
+  out.write(bytes.data(), static_cast<std::streamsize>(bytes.size())).flush();
+  if (!out) throw std::filesystem::filesystem_error("write", path, {});
 }
 
-}  // namespace mld_test
+inline void write_bytes(const std::filesystem::path& path, std::span<const std::uint8_t> bytes) {
+  write_bytes(path, std::string_view(reinterpret_cast<const char*>(bytes.data()), bytes.size()));
+}
+
+}  // namespace mld::test

@@ -13,7 +13,7 @@ command -v nvcc > /dev/null || [ -n "${CUDACXX:-}" ] || { echo "check_cuda: nvcc
 echo "== kernels on the host"
 cmake -S . -B build/emulated -G Ninja -DCMAKE_BUILD_TYPE=Release -DMLD_CUDA=emulated
 cmake --build build/emulated
-MLD_REQUIRE_CUDA=1 ctest --test-dir build/emulated -j 2 --output-on-failure -E '^(data|report_browser|kill|cli_.*)$'
+MLDTEST_REQUIRE_CUDA=1 ctest --test-dir build/emulated -j 2 --output-on-failure -E '^(data|report_browser|kill|cli_.*)$'
 
 echo "== nvcc"
 cmake -S . -B build/cuda -G Ninja -DCMAKE_BUILD_TYPE=Release -DMLD_CUDA=ON
@@ -32,4 +32,6 @@ done
 for file in "$work"/cuda/*.safetensors; do
   cmp "$file" "$work/emulated/$(basename "$file")"
 done
+echo "== the installed package"
+tools/check_install.sh package build/cuda build/cuda-prefix
 echo "check_cuda: all passed"

@@ -62,7 +62,7 @@ compile() {  # compile FOLDER ARCHITECTURE BIN [CMAKE ARGUMENT...]
     -DCMAKE_RUNTIME_OUTPUT_DIRECTORY="$bin" -DCMAKE_LIBRARY_OUTPUT_DIRECTORY="$bin" \
     -DMLD_CUDA="$mode" -DMLD_CUDA_ARCHS="$arch" -DMLD_CUDA_F64=ON -DMLD_BENCH=ON -DMLD_WERROR=OFF \
     -DMLD_ARCH="$host_arch" -DMLD_TEST_DATA=tests -DCMAKE_CUDA_FLAGS=--compress-mode=size \
-    -DCMAKE_DISABLE_FIND_PACKAGE_PNG=ON -DCMAKE_DISABLE_FIND_PACKAGE_JPEG=ON -DSNDFILE_LIBRARY=OFF "$@"
+    -DCMAKE_DISABLE_FIND_PACKAGE_PNG=ON -DCMAKE_DISABLE_FIND_PACKAGE_JPEG=ON -DCMAKE_DISABLE_FIND_PACKAGE_SndFile=ON "$@"
   cmake --build "$folder" ${jobs:+-j "$jobs"} --target "${programs[@]}"
 }
 
@@ -236,7 +236,7 @@ doctor() {
 tests() {
   local room status=0 jobs=() job cases pieces piece log
   run_tests() {  # run_tests LOG ROOM [FIRST LAST]; doctest counts the cases out of the range as passed
-    MLD_REQUIRE_CUDA=1 OMP_NUM_THREADS=$pieces ours "$bin/test_$2" ${3:+--first="$3" --last="$4"} > "$results/test_$1.log" 2>&1 &
+    MLDTEST_REQUIRE_CUDA=1 OMP_NUM_THREADS=$pieces ours "$bin/test_$2" ${3:+--first="$3" --last="$4"} > "$results/test_$1.log" 2>&1 &
     jobs+=($!)
   }
   rm -f "$results"/test_*.log
@@ -311,7 +311,7 @@ suite='drivers:*,convolutions by patches*,gradients agree*,a captured step equal
 sanitizer() {  # sanitizer TOOL
   local program help status=0 filter=()
   if emulated; then  # the emulation's way of looking for missing barriers
-    MLD_REQUIRE_CUDA=1 MLD_EMULATION_ORDER=reverse ours "$bin/test_engine" "-tc=$suite"
+    MLDTEST_REQUIRE_CUDA=1 MLDTEST_EMULATION_ORDER=reverse ours "$bin/test_engine" "-tc=$suite"
     return
   fi
   program=$(command -v compute-sanitizer || compgen -G '/usr/local/cuda*/bin/compute-sanitizer' | head -n 1 ||
@@ -323,7 +323,7 @@ sanitizer() {  # sanitizer TOOL
     *--kernel-regex*) filter=(--kernel-regex kns=mld) ;;
     *--kernel-name*) filter=(--kernel-name kns=mld) ;;
   esac
-  MLD_REQUIRE_CUDA=1 ours "$program" --tool "$1" "${filter[@]}" --report-api-errors no --error-exitcode 9 \
+  MLDTEST_REQUIRE_CUDA=1 ours "$program" --tool "$1" "${filter[@]}" --report-api-errors no --error-exitcode 9 \
     "$bin/test_engine" "-tc=$suite" || status=$?
   if [ "$status" -ne 0 ] && grep -aq 'Device not supported' "$results"/*"$1".log; then
     echo "compute-sanitizer does not support this machine's device"

@@ -77,11 +77,11 @@ std::string to_json(std::span<const FileChecksums> checksums) {
   Json files = Json::object();
   for (const FileChecksums& sums : checksums) {
     Json entry{{"header_bytes", sums.header_bytes},
-               {"header", hex(sums.header, 8)},
+               {"header", crc_text(sums.header)},
                {"data_bytes", sums.data_bytes},
-               {"data", hex(sums.data, 8)},
+               {"data", crc_text(sums.data)},
                {"blocks", Json::array()}};
-    for (const std::uint32_t block : sums.blocks) entry["blocks"].push_back(hex(block, 8));
+    for (const std::uint32_t block : sums.blocks) entry["blocks"].push_back(crc_text(block));
     files[sums.file] = std::move(entry);
   }
   return sealed_text({{"format", kFormat}, {"block_bytes", kChecksumBlock}, {"files", std::move(files)}});
@@ -115,7 +115,7 @@ std::string fingerprint(const Description& d, std::span<const FileChecksums> che
     const auto owner = std::find_if(d.modalities.begin(), d.modalities.end(),
                                     [&](const Modality& m) { return m.vocabulary == sums.file; });
     const std::string name = owner == d.modalities.end() ? sums.file : owner->name + " vocabulary";
-    hash = fnv1a(cat('\n', name, ' ', sums.data_bytes, ' ', hex(sums.data, 8)), hash);
+    hash = fnv1a(cat('\n', name, ' ', sums.data_bytes, ' ', crc_text(sums.data)), hash);
   }
   return hex(hash, 16);
 }
@@ -128,7 +128,7 @@ CheckedBytes::CheckedBytes(std::span<const std::uint8_t> file, FileChecksums che
                expected, kDamaged);
   const std::uint32_t found = crc32(std::as_bytes(file.first(header)));
   MLD_CHECK_AS(ErrorKind::data, found == checksums_.header, name_, ": the header (bytes 0 to ", header,
-               ") has checksum ", hex(found, 8), ", expected ", hex(checksums_.header, 8), kDamaged);
+               ") has checksum ", crc_text(found), ", expected ", crc_text(checksums_.header), kDamaged);
   data_ = file.subspan(header);
   good_ = std::make_unique<std::atomic<bool>[]>(checksums_.blocks.size());
 }
@@ -142,7 +142,7 @@ void CheckedBytes::check(std::span<const std::int64_t> blocks) const {
     const std::uint32_t found = crc32(std::as_bytes(bytes));
     MLD_CHECK_AS(ErrorKind::data, found == expected, name_, ": block ", block, " (bytes ",
                  checksums_.header_bytes + start, " to ", checksums_.header_bytes + start + size,
-                 ") has checksum ", hex(found, 8), ", expected ", hex(expected, 8), kDamaged);
+                 ") has checksum ", crc_text(found), ", expected ", crc_text(expected), kDamaged);
     good_[static_cast<std::size_t>(block)] = true;
   };
   parallel_for(std::ssize(blocks), check_block, blocks.size() > 4 ? max_threads() : 1);

@@ -7,7 +7,6 @@
 #include "data/store/json_fields.h"
 #include "data/store/modality_json.h"
 #include "engine/base/error.h"
-#include "engine/base/hash.h"
 #include "engine/io/crc32.h"
 #include "engine/io/file_error.h"
 
@@ -255,7 +254,7 @@ std::string to_json(const Description& d) {
 SourceFile describe_source(const std::filesystem::path& path) {
   const MmapFile file(path);
   return {path.filename().string(), std::ssize(file.bytes()),
-          hex(mld::crc32(std::as_bytes(file.bytes())), 8)};
+          crc_text(mld::crc32(std::as_bytes(file.bytes())))};
 }
 
 }  // namespace mld::data

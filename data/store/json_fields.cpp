@@ -7,35 +7,14 @@
 #include <optional>
 
 #include "engine/base/error.h"
-#include "engine/base/hash.h"
 #include "engine/io/crc32.h"
+#include "engine/io/strict_json.h"
 
 namespace mld::data {
 namespace {
 
 constexpr std::size_t kMaxText = std::size_t{64} << 20;
 constexpr int kMaxDepth = 64;
-
-// Called by the parser at every event; keeps the keys of the objects that are open.
-class DuplicateCheck {
- public:
-  explicit DuplicateCheck(const std::string& file) : file_(file) {}
-  bool operator()(int depth, Json::parse_event_t event, const Json& value) {
-    MLD_CHECK_AS(ErrorKind::data, depth < kMaxDepth, file_, ": nested deeper than ", kMaxDepth, " levels");
-    if (event == Json::parse_event_t::object_start) open_.emplace_back();
-    if (event == Json::parse_event_t::object_end) open_.pop_back();
-    if (event == Json::parse_event_t::key) {
-      const auto& key = value.get_ref<const std::string&>();
-      MLD_CHECK_AS(ErrorKind::data, open_.back().insert(key).second, file_, ": key \"", key,
-                   "\" occurs twice");
-    }
-    return true;
-  }
-
- private:
-  const std::string& file_;
-  std::vector<std::set<std::string>> open_;
-};
 
 std::string shown(const Json& value) {
   std::string text = value.dump(-1, ' ', false, Json::error_handler_t::replace);
@@ -45,13 +24,12 @@ std::string shown(const Json& value) {
 
 // What a sealed text ends with: these around eight digits.
 constexpr std::string_view kSealStart = "\"crc32\": \"", kSealEnd = "\"\n}\n";
-constexpr std::size_t kCrcDigits = 8;
 
 // The number of eight lower-case hexadecimal digits, or nothing.
 std::optional<std::uint32_t> parse_crc(std::string_view digits) {
   std::uint32_t value = 0;
   const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value, 16);
-  const bool good = error == std::errc() && digits == hex(value, kCrcDigits);
+  const bool good = error == std::errc() && digits == crc_text(value);
   return good ? std::optional(value) : std::nullopt;
 }
 
@@ -66,18 +44,18 @@ std::string sealed_text(Json object) {
   object["crc32"] = std::string(kCrcDigits, '0');
   std::string text = object.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
   const std::size_t at = text.size() - kSealEnd.size() - kCrcDigits;
-  return text.replace(at, kCrcDigits, hex(seal_of(std::string_view(text).substr(0, at)), kCrcDigits));
+  return text.replace(at, kCrcDigits, crc_text(seal_of(std::string_view(text).substr(0, at))));
 }
 
 Json parse_json(std::string_view text, const std::string& file) {
   MLD_CHECK_AS(ErrorKind::data, text.size() <= kMaxText, file, ": ", text.size(), " bytes of JSON, at most ",
                kMaxText, " are read");
   try {
-    DuplicateCheck check(file);
-    const Json::parser_callback_t callback = [&](int depth, Json::parse_event_t event, Json& value) {
-      return check(depth, event, value);
-    };
-    return Json::parse(text, callback, /*allow_exceptions=*/true, /*ignore_comments=*/true);
+    return parse_strict_json<Json>(text, kMaxDepth);
+  } catch (const RepeatedKey& error) {
+    fail(ErrorKind::data, file, ": key \"", error.key, "\" occurs twice");
+  } catch (const NestedTooDeep& error) {
+    fail(ErrorKind::data, file, ": ", error.what());
   } catch (const Json::exception& error) {
     fail(ErrorKind::data, file, ": not valid JSON: ", error.what());
   }
@@ -230,7 +208,7 @@ void JsonFields::check_seal(std::string_view text) {
   const std::uint32_t written = crc32("crc32");
   const std::size_t tail = kCrcDigits + kSealEnd.size();
   const std::string_view before = text.substr(0, text.size() - std::min(tail, text.size()));
-  const std::string end = std::string(kSealStart) + hex(written, kCrcDigits) + std::string(kSealEnd);
+  const std::string end = std::string(kSealStart) + crc_text(written) + std::string(kSealEnd);
   MLD_CHECK_AS(ErrorKind::data, text.ends_with(end) && seal_of(before) == written, file_,
                ": is not as it was written: its checksum differs; it was damaged or edited, make it again");
 }

@@ -14,15 +14,9 @@
 namespace mld::data {
 namespace {
 
-constexpr std::size_t kParallelFrom = std::size_t{1}
-                                      << 16;  // values; below, starting threads costs more than it saves
+// In values; below, starting threads costs more than it saves.
+constexpr std::size_t kParallelFrom = std::size_t{1} << 16;
 constexpr const char* kRemedy = "; import the data again";
-
-Shape with_count(std::int64_t count, const Shape& item) {
-  Shape shape{count};
-  for (std::int64_t extent : item.extents()) shape.push_back(extent);
-  return shape;
-}
 
 void check_values(const NpyArray& array, std::int64_t lowest, std::int64_t highest, const char* what) {
   const std::span<const std::int32_t> values = array.view<std::int32_t>();
@@ -74,11 +68,18 @@ std::int64_t first_outside(std::span<const std::int32_t> values, std::int64_t lo
   return -1;
 }
 
-const Split::Array& Split::array(int modality) const {
+std::size_t Split::number(int modality) const {
   MLD_CHECK(modality >= 0 && static_cast<std::size_t>(modality) < arrays_.size(), "split ", name_,
             ": modality ", modality, " of ", arrays_.size());
-  return arrays_[static_cast<std::size_t>(modality)];
+  return static_cast<std::size_t>(modality);
 }
+
+std::span<const std::int32_t> Split::sample(std::int64_t row) const {
+  MLD_CHECK(row >= 0 && row < num_samples_, "split ", name_, ": row ", row, " of ", num_samples_);
+  return samples().subspan(static_cast<std::size_t>(row) * arrays_.size(), arrays_.size());
+}
+
+std::int32_t Split::item(std::int64_t row, int modality) const { return sample(row)[number(modality)]; }
 
 std::span<const std::int32_t> Split::item_labels(int modality) const {
   return array(modality).labels.view<std::int32_t>();
@@ -187,7 +188,7 @@ Split Store::open_split(const SplitSize& size) const {
   for (std::size_t m = 0; m < d.modalities.size(); ++m) {
     const Modality& modality = d.modalities[m];
     const std::string file = at + modality.name + ".npy";
-    Split::Array array{open_array(file, modality.dtype, with_count(size.items[m], modality.shape)),
+    Split::Array array{open_array(file, modality.dtype, batch_shape(size.items[m], modality.shape)),
                        open_checked(at + modality.name + ".labels.npy", {size.items[m]}), modality,
                        size.items[m], modality.shape.numel()};
     check_values(array.labels, -1, d.classes - 1, "label");

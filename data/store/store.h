@@ -85,8 +85,10 @@ class Split {
   std::int64_t num_items(int modality) const { return array(modality).items; }
 
   std::span<const std::int32_t> samples() const { return samples_.view<std::int32_t>(); }  // [S, M]
-  std::span<const std::int32_t> labels() const { return labels_.view<std::int32_t>(); }    // [S]
-  std::span<const std::int32_t> item_labels(int modality) const;                           // [N]
+  std::span<const std::int32_t> sample(std::int64_t row) const;  // [M] the items of one; -1 is a hole
+  std::int32_t item(std::int64_t row, int modality) const;
+  std::span<const std::int32_t> labels() const { return labels_.view<std::int32_t>(); }  // [S]
+  std::span<const std::int32_t> item_labels(int modality) const;                         // [N]
 
   // out [B, shape of one item...] = the items as floats, channels last, bytes mapped to the modality's range;
   // a hole (-1) yields zeros. Needs a real-valued kind. Safe to call from several threads, and parallel
@@ -105,7 +107,8 @@ class Split {
     std::int64_t items = 0, size = 0;  // number of items, values of one item
     CheckedBytes checked{};            // the values
   };
-  const Array& array(int modality) const;
+  std::size_t number(int modality) const;
+  const Array& array(int modality) const { return arrays_[number(modality)]; }
   void check_request(const Array& array, std::span<const std::int32_t> items, std::size_t out_size) const;
   void validate() const;
 

@@ -31,11 +31,11 @@ SplitInfo inspect_split(const Split& split, const Description& d) {
         {split.num_items(number), 0, 0, count_classes(split.item_labels(number), d.classes)});
     used[m].resize(static_cast<std::size_t>(split.num_items(number)));
   }
-  const std::span<const std::int32_t> index = split.samples();
-  for (std::size_t row = 0; row < index.size(); row += modalities) {
+  for (std::int64_t row = 0; row < split.num_samples(); ++row) {
+    const std::span<const std::int32_t> items = split.sample(row);
     std::size_t present = 0;
     for (std::size_t m = 0; m < modalities; ++m) {
-      const std::int32_t item = index[row + m];
+      const std::int32_t item = items[m];
       present += item >= 0;
       info.modalities[m].holes += item < 0;
       if (item >= 0) used[m][static_cast<std::size_t>(item)] = true;

@@ -11,15 +11,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-Shape items_shape(std::int64_t count, const Modality& m) {
-  Shape shape{count};
-  for (std::int64_t extent : m.shape.extents()) shape.push_back(extent);
-  return shape;
-}
-
 // Room for the header of any number of items, so that it can be written last without moving the data.
 std::size_t header_room(const Modality& m) {
-  return npy_header(npy_type(m.dtype), items_shape(INT64_MAX, m)).size();
+  return npy_header(npy_type(m.dtype), batch_shape(INT64_MAX, m.shape)).size();
 }
 
 }  // namespace
@@ -174,7 +168,7 @@ void StoreWriter::write_split(SplitData& from) {
                  place(from, m), ": ", items.labels.size(), " labels for ", items.count, " items");
     const Modality& mod = modality(m);
     const std::string header =
-        npy_header(npy_type(mod.dtype), items_shape(items.count, mod), header_room(mod));
+        npy_header(npy_type(mod.dtype), batch_shape(items.count, mod.shape), header_room(mod));
     items.file->write_at(0, std::as_bytes(std::span(header)));
     items.file->commit();
     const std::string file = at + mod.name + ".npy";

@@ -73,6 +73,13 @@ class Shape {
   int rank_ = 0;
 };
 
+// [count, extents of one sample...]
+inline Shape batch_shape(std::int64_t count, const Shape& sample) {
+  Shape shape{count};
+  for (std::int64_t extent : sample.extents()) shape.push_back(extent);
+  return shape;
+}
+
 inline std::ostream& operator<<(std::ostream& out, const Shape& shape) { return out << shape.str(); }
 
 }  // namespace mld

@@ -141,7 +141,7 @@ void verify_checksums(const std::filesystem::path& path, int fd, std::span<const
     const auto found = crcs.find(tensor.name);
     complete = complete && found != crcs.end();
     if (found == crcs.end()) continue;
-    const std::string actual = safetensors::crc_text(file_crc(path, fd, tensor));
+    const std::string actual = crc_text(file_crc(path, fd, tensor));
     if (found->second != actual)
       problems.add("tensor ", quote(tensor.name), ": checksum of the data is ", actual, ", the header says ",
                    quote(found->second));
@@ -151,7 +151,7 @@ void verify_checksums(const std::filesystem::path& path, int fd, std::span<const
     problems.add("header: the checksums and the tensors are not the same set");
     return;
   }
-  const std::string actual = safetensors::crc_text(safetensors::content_crc(tensors, crcs, metadata));
+  const std::string actual = crc_text(safetensors::content_crc(tensors, crcs, metadata));
   if (content != actual)
     problems.add("header: checksum of the content is ", actual, ", the header says ", quote(content));
 }

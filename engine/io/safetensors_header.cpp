@@ -166,12 +166,6 @@ const char* dtype_code(DType dtype) {
   return "?";
 }
 
-std::string crc_text(std::uint32_t crc) {
-  std::string text(8, '0');
-  for (std::size_t i = 0; i < 8; ++i) text[7 - i] = "0123456789abcdef"[(crc >> (4 * i)) & 15U];
-  return text;
-}
-
 std::uint32_t content_crc(std::span<const TensorInfo> tensors, const std::map<std::string, std::string>& crcs,
                           const Metadata& metadata) {
   std::vector<const TensorInfo*> sorted;

@@ -52,10 +52,8 @@ Header parse_header(std::string_view json, Problems& problems);
 
 const char* dtype_code(DType dtype);  // "F32"
 
-std::string crc_text(std::uint32_t crc);  // 8 lower-case hex digits
-
-// The checksum stored under kCrcKey (its definition: safetensors.h). `crcs` maps tensor names
-// to their crc_text.
+// The checksum stored under kCrcKey (its definition: safetensors.h). `crcs` maps tensor names to their
+// crc_text.
 std::uint32_t content_crc(std::span<const TensorInfo> tensors, const std::map<std::string, std::string>& crcs,
                           const Metadata& metadata);
 

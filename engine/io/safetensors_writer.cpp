@@ -55,7 +55,7 @@ std::string header_text(const std::filesystem::path& path, std::span<const Tenso
   nlohmann::ordered_json header;
   auto& strings = header[std::string(kMetadataName)] = metadata;
   for (const auto& [name, crc] : crcs) strings[std::string(kCrcPrefix) + name] = crc;
-  strings[std::string(kCrcKey)] = safetensors::crc_text(safetensors::content_crc(tensors, crcs, metadata));
+  strings[std::string(kCrcKey)] = crc_text(safetensors::content_crc(tensors, crcs, metadata));
   for (const TensorInfo& tensor : tensors)
     header[tensor.name] = {{"dtype", safetensors::dtype_code(tensor.dtype)},
                            {"shape", tensor.shape.extents()},
@@ -109,7 +109,7 @@ void save_safetensors(const std::filesystem::path& path, std::span<const TensorS
   Crcs crcs;
   for (const auto& [source, info] : layout) {
     infos.push_back(info);
-    crcs[info.name] = safetensors::crc_text(0);
+    crcs[info.name] = crc_text(0);
   }
   AtomicFile file(path);
   file.write(header_text(path, infos, crcs, metadata));
@@ -119,7 +119,7 @@ void save_safetensors(const std::filesystem::path& path, std::span<const TensorS
     const auto bytes = produce(*source, info.bytes(), scratch);
     if (const std::int64_t i = options.refuse_non_finite ? first_non_finite(info.dtype, bytes) : -1; i >= 0)
       problems.add("tensor ", quote(info.name), ": element ", i, " is not finite");
-    crcs[info.name] = safetensors::crc_text(crc32(bytes));
+    crcs[info.name] = crc_text(crc32(bytes));
     file.write(bytes);
   }
   MLD_CHECK_AS(ErrorKind::diverged, problems.empty(), path.string(), ": not saved: ", problems.text(),

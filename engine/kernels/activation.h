@@ -3,27 +3,45 @@
 // engine/math/vecmath.h) or double (gradient checks).
 #pragma once
 
+#include <array>
 #include <cstdint>
 
 #include "engine/base/hd.h"
+#include "engine/core/op_list.h"
 #include "engine/math/vecmath.h"
 
 namespace mld {
 
-enum class Act : std::uint8_t { none, relu, leaky_relu, silu, gelu, sigmoid, tanh };
+enum class Act : std::uint8_t {
+#define X(name, Functor) name,
+  X(none, None) MLD_ACTIVATIONS(X, X)
+#undef X
+};
+
+constexpr auto kAllActs = std::to_array<Act>({
+#define X(name, Functor) Act::name,
+    X(none, None) MLD_ACTIVATIONS(X, X)
+#undef X
+});
 
 struct Activation {
   Act kind = Act::none;
   float slope = 0;  // leaky_relu for x < 0; not negative, so that the sign of y tells the sign of x
 };
 
-// True if the derivative needs the input x; the others are computed from the output y alone.
-constexpr bool activation_needs_input(Act kind) { return kind == Act::silu || kind == Act::gelu; }
+namespace fn {
 
-namespace act {
+// Which of x and y = value(x) a derivative uses, so that nothing else is kept for backward.
+enum class Saved : std::uint8_t { nothing, input, output };
+
+// What a formula is tested on: to where float stops being interesting, without poles.
+struct Domain {
+  double lo = 0, hi = 0;
+};
 
 // Each functor: value(x), and derivative(x, y) = dy/dx at x with y = value(x).
 struct None {
+  static constexpr Saved kSaved = Saved::nothing;
   template <class T>
   MLD_HD T value(T x) const {
     return x;
@@ -35,6 +53,8 @@ struct None {
 };
 
 struct Relu {
+  static constexpr Saved kSaved = Saved::output;
+  static constexpr Domain kDomain{-4, 4};
   template <class T>
   MLD_HD T value(T x) const {
     return x < T(0) ? T(0) : x;  // NaN passes
@@ -46,6 +66,8 @@ struct Relu {
 };
 
 struct LeakyRelu {
+  static constexpr Saved kSaved = Saved::output;
+  static constexpr Domain kDomain{-4, 4};
   float slope = 0;
   template <class T>
   MLD_HD T value(T x) const {
@@ -58,6 +80,8 @@ struct LeakyRelu {
 };
 
 struct Silu {
+  static constexpr Saved kSaved = Saved::input;
+  static constexpr Domain kDomain{-30, 30};
   template <class T>
   MLD_HD T value(T x) const {
     return x * math::sigmoid(x);
@@ -71,6 +95,8 @@ struct Silu {
 
 // The exact form x * Phi(x), Phi the normal distribution function.
 struct Gelu {
+  static constexpr Saved kSaved = Saved::input;
+  static constexpr Domain kDomain{-6, 6};
   template <class T>
   MLD_HD T value(T x) const {
     return T(0.5) * x * (T(1) + math::erf(x * T(0.70710678118654752440)));
@@ -83,6 +109,8 @@ struct Gelu {
 };
 
 struct Sigmoid {
+  static constexpr Saved kSaved = Saved::output;
+  static constexpr Domain kDomain{-20, 20};
   template <class T>
   MLD_HD T value(T x) const {
     return math::sigmoid(x);
@@ -94,6 +122,8 @@ struct Sigmoid {
 };
 
 struct Tanh {
+  static constexpr Saved kSaved = Saved::output;
+  static constexpr Domain kDomain{-6, 6};
   template <class T>
   MLD_HD T value(T x) const {
     return math::tanh(x);
@@ -104,42 +134,43 @@ struct Tanh {
   }
 };
 
-}  // namespace act
+}  // namespace fn
 
 // Calls f with the functor of an activation, so that a loop inside f is compiled once per kind and without a
 // branch per element: with_activation(a, [&](auto g) { for (...) y[i] = g.value(x[i]); }).
 template <class F>
 void with_activation(Activation a, F&& f) {
   switch (a.kind) {
-    case Act::none:
-      return f(act::None{});
-    case Act::relu:
-      return f(act::Relu{});
-    case Act::leaky_relu:
-      return f(act::LeakyRelu{a.slope});
-    case Act::silu:
-      return f(act::Silu{});
-    case Act::gelu:
-      return f(act::Gelu{});
-    case Act::sigmoid:
-      return f(act::Sigmoid{});
-    case Act::tanh:
-      return f(act::Tanh{});
+#define X(name, Functor) \
+  case Act::name:        \
+    return f(fn::Functor{});
+#define P(name, Functor) \
+  case Act::name:        \
+    return f(fn::Functor{a.slope});
+    X(none, None) MLD_ACTIVATIONS(X, P)
+#undef X
+#undef P
   }
 }
 
-// Single values, where the branch does not matter.
+// True if the derivative needs the input x; the others are computed from the output y alone.
+constexpr bool activation_needs_input(Act kind) {
+  switch (kind) {
+#define X(name, Functor) \
+  case Act::name:        \
+    return fn::Functor::kSaved == fn::Saved::input;
+    X(none, None) MLD_ACTIVATIONS(X, X)
+#undef X
+  }
+  return false;
+}
+
+// A single value, where the branch does not matter.
 template <class T>
 T activate(Activation a, T x) {
   T y{};
   with_activation(a, [&](auto f) { y = f.value(x); });
   return y;
-}
-template <class T>
-T activation_derivative(Activation a, T x, T y) {
-  T d{};
-  with_activation(a, [&](auto f) { d = f.derivative(x, y); });
-  return d;
 }
 
 }  // namespace mld

@@ -1,7 +1,6 @@
-// Every pointwise formula with its derivative and the domain it is tested on. The activations' formulas are
-// in activation.h. value(x) and derivative(x, y) with y = value(x); kSaved says which of the two the
-// derivative uses, so that nothing else is kept for backward. The domains reach to where float stops being
-// interesting; they avoid poles, and the tests' central differences avoid the kinks by seed.
+// Every pointwise formula that is no activation (activation.h), with its derivative and the domain it is
+// tested on: value(x), and derivative(x, y) with y = value(x). The tests' central differences avoid the kinks
+// by seed.
 #pragma once
 
 #include <cmath>
@@ -12,42 +11,6 @@
 #include "engine/math/vecmath.h"
 
 namespace mld::fn {
-
-enum class Saved : std::uint8_t { nothing, input, output };
-
-struct Domain {
-  double lo = 0, hi = 0;
-};
-
-struct Relu : act::Relu {
-  static constexpr Saved kSaved = Saved::output;
-  static constexpr Domain kDomain{-4, 4};
-};
-
-struct LeakyRelu : act::LeakyRelu {
-  static constexpr Saved kSaved = Saved::output;
-  static constexpr Domain kDomain{-4, 4};
-};
-
-struct Silu : act::Silu {
-  static constexpr Saved kSaved = Saved::input;
-  static constexpr Domain kDomain{-30, 30};
-};
-
-struct Gelu : act::Gelu {
-  static constexpr Saved kSaved = Saved::input;
-  static constexpr Domain kDomain{-6, 6};
-};
-
-struct Sigmoid : act::Sigmoid {
-  static constexpr Saved kSaved = Saved::output;
-  static constexpr Domain kDomain{-20, 20};
-};
-
-struct Tanh : act::Tanh {
-  static constexpr Saved kSaved = Saved::output;
-  static constexpr Domain kDomain{-6, 6};
-};
 
 // log(1 + e^x), written so that neither end overflows or cancels.
 struct Softplus {
@@ -63,7 +26,7 @@ struct Softplus {
   }
   template <class T>
   MLD_HD T derivative(T x, T) const {
-    return act::Sigmoid{}.value(x);
+    return Sigmoid{}.value(x);
   }
 };
 

@@ -130,9 +130,9 @@ Var binary(Op op, const Var& a, const Var& b, F f) {
 
 }  // namespace
 
-Var add(const Var& a, const Var& b) { return binary(Op::add, a, b, fn::Add{}); }
-Var sub(const Var& a, const Var& b) { return binary(Op::sub, a, b, fn::Sub{}); }
-Var mul(const Var& a, const Var& b) { return binary(Op::mul, a, b, fn::Mul{}); }
-Var div(const Var& a, const Var& b) { return binary(Op::div, a, b, fn::Div{}); }
+#define X(name, Functor) \
+  Var name(const Var& a, const Var& b) { return binary(Op::name, a, b, fn::Functor{}); }
+MLD_BINARY_FUNCTIONS(X)
+#undef X
 
 }  // namespace mld

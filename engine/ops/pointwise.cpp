@@ -58,27 +58,40 @@ Var unary(Op op, const Var& x, F f) {
 
 }  // namespace
 
-Var relu(const Var& x) { return unary(Op::relu, x, fn::Relu{}); }
+#define X(name, Functor) \
+  Var name(const Var& x) { return unary(Op::name, x, fn::Functor{}); }
+#define P(name, Functor)
+MLD_ACTIVATIONS(X, P)
+MLD_FUNCTIONS(X, P)
+#undef X
+#undef P
 Var leaky_relu(const Var& x, double slope) {
   MLD_CHECK(slope >= 0, "leaky_relu: slope ", slope, " must not be negative");
-  return unary(Op::leaky_relu, x, fn::LeakyRelu{{static_cast<float>(slope)}});
+  return unary(Op::leaky_relu, x, fn::LeakyRelu{static_cast<float>(slope)});
 }
-Var silu(const Var& x) { return unary(Op::silu, x, fn::Silu{}); }
-Var gelu(const Var& x) { return unary(Op::gelu, x, fn::Gelu{}); }
-Var sigmoid(const Var& x) { return unary(Op::sigmoid, x, fn::Sigmoid{}); }
-Var tanh(const Var& x) { return unary(Op::tanh, x, fn::Tanh{}); }
-Var softplus(const Var& x) { return unary(Op::softplus, x, fn::Softplus{}); }
-Var exp(const Var& x) { return unary(Op::exp, x, fn::Exp{}); }
-Var log(const Var& x) { return unary(Op::log, x, fn::Log{}); }
-Var sqrt(const Var& x) { return unary(Op::sqrt, x, fn::Sqrt{}); }
-Var square(const Var& x) { return unary(Op::square, x, fn::Square{}); }
-Var abs(const Var& x) { return unary(Op::abs, x, fn::Abs{}); }
 Var clamp(const Var& x, double lo, double hi) {
   MLD_CHECK(lo <= hi, "clamp: lower bound ", lo, " above upper bound ", hi);
   return unary(Op::clamp, x, fn::Clamp{lo, hi});
 }
 Var affine(const Var& x, double scale, double shift) {
   return unary(Op::affine, x, fn::Affine{scale, shift});
+}
+
+Var apply(Activation act, const Var& x) {
+  switch (act.kind) {
+    case Act::none:
+      return x;
+#define X(name, Functor) \
+  case Act::name:        \
+    return name(x);
+#define P(name, Functor) \
+  case Act::name:        \
+    return name(x, double{act.slope});
+      MLD_ACTIVATIONS(X, P)
+#undef X
+#undef P
+  }
+  return x;
 }
 
 }  // namespace mld

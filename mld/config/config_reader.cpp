@@ -2,9 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
-#include <set>
 
 #include "engine/io/file_error.h"
+#include "engine/io/strict_json.h"
 #include "mld/config/seed.h"
 
 namespace mld::config {
@@ -46,20 +46,6 @@ std::string json_error(const std::exception& error) {
   text = text.starts_with('[') && end != std::string::npos ? text.substr(end + 2) : text;
   constexpr std::size_t kMaxShown = 300;
   return text.size() > kMaxShown ? text.substr(0, kMaxShown) + "..." : text;
-}
-
-// Strict: duplicate keys and absurd nesting are errors, comments are not.
-Json parse_json(std::string_view text) {
-  std::vector<std::set<std::string>> keys;
-  const auto check = [&](int depth, Json::parse_event_t event, Json& parsed) {
-    if (depth > kMaxDepth) throw std::runtime_error(cat("nested deeper than ", kMaxDepth, " levels"));
-    if (event == Json::parse_event_t::object_start) keys.emplace_back();
-    if (event == Json::parse_event_t::object_end) keys.pop_back();
-    if (event == Json::parse_event_t::key && !keys.back().insert(parsed.get<std::string>()).second)
-      throw std::runtime_error(cat("key ", quote(parsed.get<std::string>()), " appears twice"));
-    return true;
-  };
-  return Json::parse(text, check, /*allow_exceptions=*/true, /*ignore_comments=*/true);
 }
 
 std::vector<std::string> split(std::string_view text, std::string_view separator) {
@@ -138,7 +124,7 @@ void Reader::apply_json(std::string_view text, const std::string& origin) {
   folded_ = false;
   Json layer;
   try {
-    layer = parse_json(text);
+    layer = parse_strict_json<Json>(text, kMaxDepth);
   } catch (const std::exception& error) {
     return report("", "not valid JSON: ", json_error(error));
   }

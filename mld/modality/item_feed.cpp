@@ -47,12 +47,6 @@ struct CopyItem {
   }
 };
 
-Shape with_batch(std::int64_t batch, const Shape& sample) {
-  Shape shape{batch};
-  for (std::int64_t extent : sample.extents()) shape.push_back(extent);
-  return shape;
-}
-
 }  // namespace
 
 Shape sample_shape(const data::Modality& modality) {
@@ -61,7 +55,7 @@ Shape sample_shape(const data::Modality& modality) {
 }
 
 ItemBatch make_item_batch(const data::Modality& modality, std::int64_t batch) {
-  ItemBatch out{Tensor::empty(with_batch(batch, sample_shape(modality))), {}};
+  ItemBatch out{Tensor::empty(batch_shape(batch, sample_shape(modality))), {}};
   if (data::is_discrete(modality.kind))
     out.tokens = Tensor::empty({batch, modality.shape.numel()}, DType::i32);
   return out;
@@ -111,11 +105,7 @@ std::vector<std::int32_t> items_to_draw(const data::Split& split, int modality, 
   if (sampling == StageSampling::items) {
     for (std::int64_t i = 0; i < split.num_items(modality); ++i) take(static_cast<std::int32_t>(i));
   } else {
-    const auto samples = split.samples();
-    const std::size_t width =
-        samples.size() / static_cast<std::size_t>(std::max<std::int64_t>(1, split.num_samples()));
-    for (std::size_t row = 0; row < samples.size(); row += width)
-      take(samples[row + static_cast<std::size_t>(modality)]);
+    for (std::int64_t row = 0; row < split.num_samples(); ++row) take(split.item(row, modality));
   }
   return pool;
 }

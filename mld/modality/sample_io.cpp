@@ -21,16 +21,10 @@ std::string extension(const fs::path& file) {
   return text;
 }
 
-Shape stacked(std::int64_t n, const Shape& sample) {
-  Shape shape{n};
-  for (std::int64_t extent : sample.extents()) shape.push_back(extent);
-  return shape;
-}
-
 // One sample or a stack of them; like the importer, without the last axis where that is 1.
 bool holds_samples(const Shape& shape, const Shape& sample) {
   const auto fits = [&](const Shape& s) {
-    return shape == s || (shape.rank() == s.rank() + 1 && shape == stacked(shape[0], s));
+    return shape == s || (shape.rank() == s.rank() + 1 && shape == batch_shape(shape[0], s));
   };
   const auto extents = sample.extents();
   const bool flat = !extents.empty() && extents.back() == 1;
@@ -174,10 +168,9 @@ SampleRows open_samples(const data::Modality& info, const data::Store& store, co
                first, ":", last, " of split '", split.name(), "', which has ", split.num_samples());
   const int column = store.description().modality(info.name);
   data::check_same_modality(store.modality(column), info, place);
-  const auto width = static_cast<std::int64_t>(store.num_modalities());
   std::vector<std::int32_t> items;
   for (std::int64_t row = first; row < last; ++row) {
-    items.push_back(split.samples()[static_cast<std::size_t>(row * width + column)]);
+    items.push_back(split.item(row, column));
     MLD_CHECK_AS(ErrorKind::data, items.back() >= 0, place, ": row ", row, " of split '", split.name(),
                  "' has no '", info.name, "'; choose other rows with --index");
   }

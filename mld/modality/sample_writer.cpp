@@ -8,7 +8,7 @@
 #include "data/audio/wav.h"
 #include "data/formats/image_io.h"
 #include "data/formats/npy.h"
-#include "engine/io/file_error.h"
+#include "engine/io/files.h"
 #include "mld/modality/sample_io.h"
 
 namespace mld {
@@ -20,9 +20,8 @@ constexpr std::int64_t kColumns = 16;  // samples side by side in a grid
 constexpr std::int64_t kGridSamples = 64;
 
 std::string array_header(const data::Modality& info, std::int64_t n) {
-  Shape shape{n};
-  for (const std::int64_t extent : info.shape.extents()) shape.push_back(extent);
-  return data::npy_header(data::npy_type(data::is_discrete(info.kind) ? DType::i32 : DType::f32), shape);
+  return data::npy_header(data::npy_type(data::is_discrete(info.kind) ? DType::i32 : DType::f32),
+                          batch_shape(n, info.shape));
 }
 
 std::int64_t array_bytes(const data::Modality& info, std::int64_t n) {
@@ -39,12 +38,6 @@ bool is_drawable(const data::Modality& info) {
   return sample_tile(info, blank).kind != data::TileKind::empty;
 }
 
-void make_folder_in(const fs::path& folder) {
-  std::error_code error;
-  fs::create_directory(folder, error);
-  if (error) fail_io(folder, "make the folder", error.value());
-}
-
 }  // namespace
 
 SampleWriter::SampleWriter(fs::path folder, std::vector<SampleSet> sets, std::int64_t n,
@@ -58,7 +51,7 @@ SampleWriter::SampleWriter(fs::path folder, std::vector<SampleSet> sets, std::in
     output.array->write(array_header(info, n));
     output.drawable = is_drawable(info);
     grid_ = grid_ || output.drawable;
-    if (output.drawable && !output.set.given && options.singles > 0) make_folder_in(folder_ / info.name);
+    if (output.drawable && !output.set.given && options.singles > 0) make_folder(folder_ / info.name);
   }
 }
 

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "engine/base/hash.h"
 #include "engine/io/crc32.h"
 
 namespace mld {
@@ -89,7 +88,7 @@ std::int64_t Model::parameters() const {
 std::string Model::weights_hash() const {
   std::uint32_t crc = 0;
   for (const auto& [stage, store] : parts()) crc = content(*store, crc);
-  return hex(crc, 8);
+  return crc_text(crc);
 }
 
 const Model::LoadedClassifier& Model::classifier(int i) const {
@@ -127,7 +126,7 @@ Tensor Model::features(int i, const Tensor& x) const {
 
 std::int64_t Model::feature_size(int i) const { return classifier(i).model.features.output().numel(); }
 
-std::string Model::classifier_hash(int i) const { return hex(content(classifier(i).store, 0), 8); }
+std::string Model::classifier_hash(int i) const { return crc_text(content(classifier(i).store, 0)); }
 
 Tensor Model::sample(Subset given, const Tensor& z, std::span<const std::int32_t> ids,
                      const SampleSettings& settings, const SamplerProgress& progress) const {

@@ -1,7 +1,7 @@
 // Kernels on the host: the threads of a block are fibers of one thread, run one after the other between
 // barriers, the blocks of a grid likewise. `__shared__` memory is static, so a kernel that forgets to write
 // it reads what the previous block left; a barrier that some threads do not reach stops the program. With
-// MLD_EMULATION_ORDER=reverse the threads of a block run last to first: a missing barrier changes results.
+// MLDTEST_EMULATION_ORDER=reverse the threads of a block run last to first: a missing barrier changes results.
 #pragma once
 
 #include <cstdint>
@@ -29,7 +29,7 @@ void enqueue(cudaStream_t stream, Node node, std::function<void()> work);
 void launch(cudaStream_t stream, const std::type_info& type, unsigned grid, unsigned threads,
             std::function<void()> kernel);
 
-// Of all devices together; 0: what MLD_EMULATION_MEMORY says in bytes, or 16 GiB.
+// Of all devices together; 0: what MLDTEST_EMULATION_MEMORY says in bytes, or 16 GiB.
 void set_memory_limit(std::size_t bytes);
 
 // What the machine pretends to have: GPUs, and a driver for this version of CUDA (0: none).

@@ -80,7 +80,7 @@ class Block {
   }
 
   void run_threads() {
-    static const char* order = std::getenv("MLD_EMULATION_ORDER");
+    static const char* order = std::getenv("MLDTEST_EMULATION_ORDER");
     static const bool reverse = order && std::strcmp(order, "reverse") == 0;
     Fiber& fiber = *current_;
     while (next_ < threads_) {

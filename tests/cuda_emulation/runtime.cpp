@@ -39,7 +39,7 @@ struct CUevent_st {
 namespace {
 
 std::size_t total_bytes() {
-  const char* text = std::getenv("MLD_EMULATION_MEMORY");
+  const char* text = std::getenv("MLDTEST_EMULATION_MEMORY");
   return text ? std::strtoull(text, nullptr, 10) : std::size_t{16} << 30;
 }
 

@@ -10,22 +10,16 @@
 #include "data/store/store.h"
 #include "tests/data/files.h"
 
-namespace arrays_fixture {
+namespace mld::test {
 
-using namespace mld;
-using namespace mld::data;
-namespace fs = std::filesystem;
-
-using Ints = std::vector<std::int32_t>;
-using Reals = std::vector<float>;
-using Bytes = std::vector<std::uint8_t>;
+using namespace data;
 
 template <class T>
 void write_npy(const fs::path& path, NpyType type, const Shape& shape, const std::vector<T>& values) {
   REQUIRE(static_cast<std::size_t>(shape.numel()) == values.size());
   std::string text = npy_header(type, shape);
   text.append(reinterpret_cast<const char*>(values.data()), values.size() * sizeof(T));
-  write_text(path, text);
+  write_bytes(path, text);
 }
 
 inline void write_floats(const fs::path& path, const Shape& shape, const Reals& values) {
@@ -37,7 +31,7 @@ inline void write_ints(const fs::path& path, const Shape& shape, const Ints& val
 }
 
 struct Arrays {
-  TemporaryFolder folder;
+  TempFolder folder;
   fs::path in = folder / "mine", out = folder / "out";
   mutable std::vector<std::string> notes;  // of the last import()
 
@@ -54,4 +48,4 @@ struct Arrays {
   }
 };
 
-}  // namespace arrays_fixture
+}  // namespace mld::test

@@ -14,6 +14,7 @@
 namespace mld::data {
 namespace {
 
+using namespace test;
 using std::numbers::pi;
 
 std::vector<float> tone(double hz, double amplitude, std::int64_t samples, std::int64_t rate = kSampleRate) {
@@ -270,7 +271,7 @@ TEST_CASE("a wave is cut or padded around its middle") {
 }
 
 TEST_CASE("sound files") {
-  const TemporaryFolder folder;
+  const TempFolder folder;
   const auto path = folder / "tone.wav";
   if (!have_sndfile()) {
     check_error(ErrorKind::usage, {"libsndfile"}, [&] { read_wave(path, Conform::strict); });
@@ -295,16 +296,16 @@ TEST_CASE("sound files") {
   CHECK(read_wave(slow, Conform::convert).size() == 4000);
   CHECK(read_wave_any(slow).rate == 8000);
 
-  std::string bytes = read_text(path);
-  write_text(folder / "short.wav", bytes.substr(0, 2000));
+  std::string bytes = read_bytes(path);
+  write_bytes(folder / "short.wav", bytes.substr(0, 2000));
   check_error(ErrorKind::data, {"short.wav", "truncated"},
               [&] { read_wave(folder / "short.wav", Conform::strict); });
-  write_text(folder / "header.wav", bytes.substr(0, 20));
+  write_bytes(folder / "header.wav", bytes.substr(0, 20));
   check_error(ErrorKind::data, {"header.wav"}, [&] { read_wave(folder / "header.wav", Conform::strict); });
-  write_text(folder / "text.wav", "not a sound");
+  write_bytes(folder / "text.wav", "not a sound");
   check_error(ErrorKind::data, {"text.wav", "not a readable sound file"},
               [&] { read_wave(folder / "text.wav", Conform::strict); });
-  write_text(folder / "nothing.wav", "");
+  write_bytes(folder / "nothing.wav", "");
   check_error(ErrorKind::data, {"nothing.wav"}, [&] { read_wave(folder / "nothing.wav", Conform::strict); });
   check_error(ErrorKind::data, {"absent.wav", "no such file"},
               [&] { read_wave(folder / "absent.wav", Conform::strict); });
@@ -324,7 +325,7 @@ TEST_CASE("sound files") {
   two[32] = 4;  // bytes of a frame
   const std::int16_t frames[4] = {16384, 0, -16384, -16384};
   std::copy_n(reinterpret_cast<const char*>(frames), 8, two.begin() + 44);
-  write_text(stereo, two);
+  write_bytes(stereo, two);
   check_error(ErrorKind::data, {"stereo.wav", "2 channel"}, [&] { read_wave(stereo, Conform::strict); });
   CHECK(read_wave(stereo, Conform::convert) == std::vector<float>{0.25F, -0.5F});
 }

@@ -13,14 +13,16 @@
 #include "tests/data/files.h"
 #include "tests/data/store_fixture.h"
 
-using namespace store_fixture;
+using namespace mld;
+using namespace mld::data;
+using namespace mld::test;
 
 namespace {
 
 // 4 MiB of items of 1000 bytes, so that some items lie in two blocks.
 constexpr std::int64_t kItems = 4194, kItemBytes = 1000;
 
-fs::path make_large(const TemporaryFolder& folder) {
+fs::path make_large(const TempFolder& folder) {
   Description d;
   d.name = "large";
   d.modalities = {modality("m", ModalityKind::vector, {kItemBytes}, DType::u8)};
@@ -44,7 +46,7 @@ void read_item(const Split& split, std::int32_t item) {
 // `fill` of the data.
 std::string fingerprint_of(const std::function<void(Description&)>& change,
                            const std::function<void(StoreWriter&)>& fill = {}) {
-  const TemporaryFolder folder;
+  const TempFolder folder;
   Description d = describe();
   change(d);
   StoreWriter writer(folder / "other", d);
@@ -77,13 +79,13 @@ TEST_CASE("checksums: pieces of any size give what the whole gives") {
 }
 
 TEST_CASE("checksums: validate finds every flipped bit in every file of a store") {
-  const TemporaryFolder folder;
+  const TempFolder folder;
   const fs::path out = make_store(folder);
   Store::open(out).validate();
   std::size_t tried = 0, missed = 0;
   for (const auto& entry : fs::recursive_directory_iterator(out)) {
     if (!entry.is_regular_file()) continue;
-    const std::string whole = read_text(entry.path());
+    const std::string whole = read_bytes(entry.path());
     const std::size_t bits = 8 * whole.size(), step = std::max<std::size_t>(bits / 240, 1) | 1U;
     for (std::size_t bit = 0; bit < bits; bit += step, ++tried) {
       flip_bit(entry.path(), bit);
@@ -96,7 +98,7 @@ TEST_CASE("checksums: validate finds every flipped bit in every file of a store"
       }
       if (!found) MESSAGE("missed: ", entry.path().string(), " bit ", bit);
       missed += !found;
-      write_text(entry.path(), whole);
+      write_bytes(entry.path(), whole);
     }
   }
   CHECK(tried > 27 * 200);
@@ -104,7 +106,7 @@ TEST_CASE("checksums: validate finds every flipped bit in every file of a store"
 }
 
 TEST_CASE("checksums: an item is compared when it is first read, and only its block") {
-  const TemporaryFolder folder;
+  const TempFolder folder;
   const fs::path out = make_large(folder);
   const std::size_t header = fs::file_size(out / "train/m.npy") - kItems * kItemBytes;
   flip_bit(out / "train/m.npy", 8 * (header + 2 * kChecksumBlock + 17) + 3);
@@ -125,7 +127,7 @@ TEST_CASE("checksums: an item is compared when it is first read, and only its bl
 }
 
 TEST_CASE("checksums: several threads may read for the first time at once") {
-  const TemporaryFolder folder;
+  const TempFolder folder;
   const Store store = Store::open(make_large(folder));
   std::vector<std::thread> threads;
   std::atomic<int> failures = 0;
@@ -143,7 +145,7 @@ TEST_CASE("checksums: several threads may read for the first time at once") {
 
 TEST_CASE("checksums: files exchanged between splits, stores and versions, or missing") {
   const auto refused = [](std::initializer_list<std::string> words, auto change) {
-    const TemporaryFolder folder, other;
+    const TempFolder folder, other;
     const fs::path out = make_store(folder);
     Description d = describe();
     d.classes = 4;
@@ -164,10 +166,10 @@ TEST_CASE("checksums: files exchanged between splits, stores and versions, or mi
     fs::copy_file(out / "test/pic.npy", out / "train/pic.npy", fs::copy_options::overwrite_existing);
   });
   refused({"words.txt", "block 0"}, [](const fs::path& out, const fs::path&) {
-    write_text(out / "words.txt", "<exc>\n<pad>\n<eos>\nbirb\n");
+    write_bytes(out / "words.txt", "<exc>\n<pad>\n<eos>\nbirb\n");
   });
   refused({"words.txt", "bytes, expected"},
-          [](const fs::path& out, const fs::path&) { write_text(out / "words.txt", "a\nb\nc\nd\n"); });
+          [](const fs::path& out, const fs::path&) { write_bytes(out / "words.txt", "a\nb\nc\nd\n"); });
   for (const char* file : {"dataset.json", "checksums.json"})
     refused({"dataset.json", "fingerprint", "different stores"},
             [&](const fs::path& out, const fs::path& other) {
@@ -178,7 +180,7 @@ TEST_CASE("checksums: files exchanged between splits, stores and versions, or mi
   refused({"checksums.json", "JSON"},
           [](const fs::path& out, const fs::path&) { fs::resize_file(out / "checksums.json", 300); });
   refused({"dataset.json", "not as it was written"}, [](const fs::path& out, const fs::path&) {
-    write_text(out / "dataset.json", replaced(read_text(out / "dataset.json"), "small", "smart"));
+    write_bytes(out / "dataset.json", replaced(read_bytes(out / "dataset.json"), "small", "smart"));
   });
 }
 
@@ -235,12 +237,12 @@ TEST_CASE("fingerprint: whatever is different makes it different") {
 }
 
 TEST_CASE("store of version 1: opens, says that nothing can be checked, and keeps its text") {
-  const TemporaryFolder folder;
+  const TempFolder folder;
   const fs::path out = make_store(folder);
   CHECK(Store::open(out).checked());
   CHECK(Store::open(out).unchecked_note().empty());
   make_version_1(out);
-  const std::string text = read_text(out / "dataset.json");
+  const std::string text = read_bytes(out / "dataset.json");
   CHECK(text.find("\"version\": 1") != std::string::npos);
   CHECK(text.find("fingerprint") == std::string::npos);
   CHECK(text.find("crc32\": \"0123abcd\"") != std::string::npos);  // of a source

@@ -18,6 +18,8 @@
 namespace mld::data {
 namespace {
 
+using namespace test;
+
 const Digits& digits() {
   static const Digits made = make_digits({1, 3000, 1000});
   return made;

@@ -14,6 +14,8 @@
 namespace mld::data {
 namespace {
 
+using namespace test;
+
 std::uint32_t big(const std::vector<std::uint8_t>& bytes, std::size_t at) {
   return std::uint32_t{bytes[at]} << 24U | std::uint32_t{bytes[at + 1]} << 16U |
          std::uint32_t{bytes[at + 2]} << 8U | bytes[at + 3];
@@ -64,7 +66,7 @@ TEST_CASE("encode_png: chunks as the standard has them, rows restored by the Up 
 
 TEST_CASE("encode_png: libpng reads what was written") {
   if (!have_png()) return;
-  const mld_test::TempFolder folder;
+  const test::TempFolder folder;
   for (const std::int64_t channels : {1, 3})
     for (const auto& [height, width] : {std::pair{1, 1}, {1, 300}, {200, 1}, {64, 65}}) {
       const Picture picture = noise(height, width, channels);
@@ -73,8 +75,8 @@ TEST_CASE("encode_png: libpng reads what was written") {
       CHECK(back.size == picture.size);
       CHECK(back.bytes == picture.bytes);
     }
-  mld_test::error_of(ErrorKind::internal, [] { encode_png({{2, 2, 1}, {1, 2, 3}}); });
-  mld_test::error_of(ErrorKind::internal, [] { encode_png({{1, 1, 2}, {1, 2}}); });
+  test::error_of(ErrorKind::internal, [] { encode_png({{2, 2, 1}, {1, 2, 3}}); });
+  test::error_of(ErrorKind::internal, [] { encode_png({{1, 1, 2}, {1, 2}}); });
 }
 
 TEST_CASE("encode_wave: header and samples, little-endian") {

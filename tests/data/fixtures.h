@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-namespace fixture {
+namespace mld::test {
 
 inline std::vector<std::uint8_t> from_hex(std::string_view hex) {
   const auto digit = [](char c) { return c <= '9' ? c - '0' : c - 'a' + 10; };
@@ -120,4 +120,4 @@ inline const std::vector<std::uint8_t> kMatSvhn = from_hex(
     "789ce36360603000623620e600624e06086085f2998098118c19192ac17c26062e6606060018cb00f2");
 // clang-format on
 
-}  // namespace fixture
+}  // namespace mld::test

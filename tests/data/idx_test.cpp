@@ -8,10 +8,9 @@
 
 using namespace mld;
 using namespace mld::data;
+using namespace mld::test;
 
 namespace {
-
-using Bytes = std::vector<std::uint8_t>;
 
 const Bytes kPlain{0, 0, 8, 2, 0, 0, 0, 2, 0, 0, 0, 3, 1, 2, 3, 4, 5, 255};
 
@@ -28,21 +27,21 @@ TEST_CASE("idx: plain bytes") {
 }
 
 TEST_CASE("idx: gzip, and several members one after the other") {
-  const IdxArray array = parse_idx(fixture::kIdxGzip, "f");
+  const IdxArray array = parse_idx(kIdxGzip, "f");
   CHECK(array.shape == Shape{2, 2, 3});
   CHECK(array.values == Bytes{10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21});
 
-  Bytes twice = fixture::kIdxGzip;
-  twice.insert(twice.end(), fixture::kIdxGzip.begin(), fixture::kIdxGzip.end());
-  const Bytes once = gunzip(fixture::kIdxGzip, 1000, "f"), both = gunzip(twice, 1000, "f");
+  Bytes twice = kIdxGzip;
+  twice.insert(twice.end(), kIdxGzip.begin(), kIdxGzip.end());
+  const Bytes once = gunzip(kIdxGzip, 1000, "f"), both = gunzip(twice, 1000, "f");
   REQUIRE(both.size() == 2 * once.size());
   CHECK(Bytes(both.begin(), both.begin() + static_cast<std::ptrdiff_t>(once.size())) == once);
   CHECK(Bytes(both.begin() + static_cast<std::ptrdiff_t>(once.size()), both.end()) == once);
 }
 
 TEST_CASE("idx: from a file") {
-  const TemporaryFolder folder;
-  write_bytes(folder / "x.gz", fixture::kIdxGzip);
+  const TempFolder folder;
+  write_bytes(folder / "x.gz", kIdxGzip);
   CHECK(read_idx(folder / "x.gz").shape == Shape{2, 2, 3});
   check_error(ErrorKind::data, {"none.gz", "no such file"}, [&] { read_idx(folder / "none.gz"); });
 }
@@ -72,7 +71,7 @@ TEST_CASE("idx: wrong magic, type, rank and extents") {
 }
 
 TEST_CASE("gzip: truncated, corrupt, and larger than allowed") {
-  const Bytes good = fixture::kIdxGzip;
+  const Bytes good = kIdxGzip;
   for (std::size_t size = 2; size < good.size(); ++size)
     check_rejected(Bytes(good.begin(), good.begin() + static_cast<std::ptrdiff_t>(size)), {"digits-idx"});
   Bytes bad = good;

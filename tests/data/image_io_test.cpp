@@ -9,16 +9,12 @@
 
 #include "data/pictures/sample_grid.h"
 #include "tests/data/files.h"
+#include "tests/data/fixtures.h"
 
 namespace mld::data {
 namespace {
 
-std::vector<std::uint8_t> from_hex(const std::string& hex) {
-  std::vector<std::uint8_t> bytes;
-  for (std::size_t i = 0; i + 1 < hex.size(); i += 2)
-    bytes.push_back(static_cast<std::uint8_t>(std::stoi(hex.substr(i, 2), nullptr, 16)));
-  return bytes;
-}
+using namespace test;
 
 // Written by Pillow 12: 8 x 16 pixels, left half (200, 100, 55), right half (40, 20, 215), no subsampling.
 const char* const kJpeg =
@@ -59,7 +55,7 @@ void check_close(const std::vector<float>& got, const std::vector<float>& want, 
 }
 
 TEST_CASE("a PNG comes back as it was written") {
-  const TemporaryFolder folder;
+  const TempFolder folder;
   if (!have_png()) {
     write_png(folder / "a.png", gradient(1));
     check_error(ErrorKind::usage, {"libpng"}, [&] { read_picture(folder / "a.png"); });
@@ -82,7 +78,7 @@ TEST_CASE("a PNG comes back as it was written") {
 
 TEST_CASE("grey and colour are converted as asked") {
   if (!have_png()) return;
-  const TemporaryFolder folder;
+  const TempFolder folder;
   write_png(folder / "grey.png", Picture{{1, 2, 1}, {10, 200}});
   check_close(read_image(folder / "grey.png", {1, 2, 3}, Fit::strict),
               {10 / 255.F, 10 / 255.F, 10 / 255.F, 200 / 255.F, 200 / 255.F, 200 / 255.F}, 1e-6F);
@@ -104,7 +100,7 @@ TEST_CASE("floats are clamped and rounded to bytes") {
 }
 
 TEST_CASE("a JPEG is read") {
-  const TemporaryFolder folder;
+  const TempFolder folder;
   const auto colour = folder / "colour.jpg", grey = folder / "grey.jpg";
   write_bytes(colour, from_hex(kJpeg));
   write_bytes(grey, from_hex(kGreyJpeg));
@@ -125,10 +121,10 @@ TEST_CASE("a JPEG is read") {
 }
 
 TEST_CASE("damaged pictures are refused with the file's name and the remedy") {
-  const TemporaryFolder folder;
+  const TempFolder folder;
   const auto refused = [&](const std::string& name, const std::string& bytes) {
     CAPTURE(name);
-    write_text(folder / name, bytes);
+    write_bytes(folder / name, bytes);
     check_error(ErrorKind::data, {name, "again"}, [&] { read_picture(folder / name); });
   };
   if (have_png()) {
@@ -136,7 +132,7 @@ TEST_CASE("damaged pictures are refused with the file's name and the remedy") {
     for (unsigned i = 0, v = 1; i < 40 * 40 * 3; ++i)
       noise.bytes.push_back(static_cast<std::uint8_t>((v = v * 1664525 + 1013904223) >> 24));
     write_png(folder / "good.png", noise);
-    const std::string good = read_text(folder / "good.png");
+    const std::string good = read_bytes(folder / "good.png");
     refused("signature.png", good.substr(0, 8));
     refused("header.png", good.substr(0, 25));
     refused("half.png", good.substr(0, good.size() / 2));
@@ -156,28 +152,28 @@ TEST_CASE("damaged pictures are refused with the file's name and the remedy") {
     refused("colours.jpg",
             replaced(good, std::string("\xFF\xC0\x00\x11\x08", 5), std::string("\xFF\xC0\x00\x11\x09", 5)));
   }
-  write_text(folder / "text.png", "just text");
+  write_bytes(folder / "text.png", "just text");
   check_error(ErrorKind::data, {"text.png", "neither a PNG nor a JPEG"},
               [&] { read_picture(folder / "text.png"); });
-  write_text(folder / "empty.png", "");
+  write_bytes(folder / "empty.png", "");
   check_error(ErrorKind::data, {"empty.png"}, [&] { read_picture(folder / "empty.png"); });
   check_error(ErrorKind::data, {"absent.png", "no such file"}, [&] { read_picture(folder / "absent.png"); });
 }
 
 TEST_CASE("a picture that promises too many pixels is refused before memory is asked for") {
   if (!have_jpeg()) return;
-  const TemporaryFolder folder;
+  const TempFolder folder;
   const std::vector<std::uint8_t> jpeg = from_hex(kJpeg);
   const std::string good(jpeg.begin(), jpeg.end());
-  write_text(folder / "huge.jpg",
-             replaced(good, std::string("\x08\x00\x08\x00\x10", 5), "\x08\xFF\xDC\xFF\xDC"));
+  write_bytes(folder / "huge.jpg",
+              replaced(good, std::string("\x08\x00\x08\x00\x10", 5), "\x08\xFF\xDC\xFF\xDC"));
   check_error(ErrorKind::data, {"huge.jpg", "65500 x 65500", "100 million"},
               [&] { read_picture(folder / "huge.jpg"); });
 }
 
 TEST_CASE("the size must fit or be asked to be made to fit") {
   if (!have_png()) return;
-  const TemporaryFolder folder;
+  const TempFolder folder;
   write_png(folder / "a.png", pattern(), {5, 7, 1});
   check_error(ErrorKind::data, {"a.png", "5 x 7", "7 x 5", "resiz"}, [&] {
     read_image(folder / "a.png", {7, 5, 1}, Fit::strict);

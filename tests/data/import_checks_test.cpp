@@ -17,7 +17,9 @@
 #include "tests/data/fixtures.h"
 #include "tests/in_child.h"
 
-using namespace arrays_fixture;
+using namespace mld;
+using namespace mld::data;
+using namespace mld::test;
 
 namespace {
 
@@ -47,10 +49,10 @@ void check_test_array(std::initializer_list<std::string> words, F change) {
 struct Words : Arrays {
   explicit Words(const std::string& text) {
     write_ints(in / "train/t.npy", {2, 2}, {0, 3, 2, 1});
-    write_text(
+    write_bytes(
         in / "modalities.json",
         R"({"modalities": [{"name": "t", "kind": "tokens", "categories": 4, "vocabulary": "v.txt"}]})");
-    write_text(in / "v.txt", text);
+    write_bytes(in / "v.txt", text);
   }
 };
 
@@ -129,8 +131,8 @@ TEST_CASE("import npy: test values are in the units of the training values") {
     vectors(a, lo, hi);
     a.check_rejected(ErrorKind::data,
                      {"test/v.npy", "training values lie in 0 to 1", "\"range\" in modalities.json"});
-    write_text(a.in / "modalities.json",
-               R"({"modalities": [{"name": "v", "kind": "vector", "range": [-100, 2000000]}]})");
+    write_bytes(a.in / "modalities.json",
+                R"({"modalities": [{"name": "v", "kind": "vector", "range": [-100, 2000000]}]})");
     CHECK(a.import().modality(0).range == ValueRange{-100, 2e6F});
   }
   for (const auto& [lo, hi] : {std::pair{0.0F, 1.0F}, {-3.0F, 4.0F}, {0.5F, 0.7F}}) {
@@ -192,31 +194,32 @@ TEST_CASE("import npy: masks and labels that belong to nothing are refused") {
   write_floats(a.in / "train/v.npy", {2, 2}, {1, 2, 3, 4});
   write_floats(a.in / "train/w.npy", {2, 2}, {1, 2, 3, 4});
   write_ints(a.in / "train/w.mask.npy", {2}, {0, 1});
-  write_text(a.in / "modalities.json", R"({"modalities": [{"name": "v"}]})");
+  write_bytes(a.in / "modalities.json", R"({"modalities": [{"name": "v"}]})");
   a.import();
   CHECK(mentions(a.notes, "not read: train/w.mask.npy, train/w.npy"));
   write_ints(a.in / "train/v_mask.npy", {2}, {0, 1});
   fs::remove_all(a.out);
   a.check_rejected(ErrorKind::data, {"v_mask.npy", "NAME.mask.npy"});
-  write_text(a.in / "modalities.json", R"({"modalities": [{"name": "vv"}]})");
+  write_bytes(a.in / "modalities.json", R"({"modalities": [{"name": "vv"}]})");
   a.check_rejected(ErrorKind::data, {"v_mask.npy"});
   fs::remove(a.in / "train/v_mask.npy");
   write_floats(a.in / "train/voice.npy", {2, 2}, {1, 2, 3, 4});
-  write_text(a.in / "modalities.json", R"({"modalities": [{"name": "voices"}]})");
+  write_bytes(a.in / "modalities.json", R"({"modalities": [{"name": "voices"}]})");
   a.check_rejected(ErrorKind::data, {"voices.npy", "did you mean voice.npy?"});
 }
 
 TEST_CASE("import npy: other files are named, hidden ones are not seen") {
   const Arrays a;
   write_floats(a.in / "train/v.npy", {2, 2}, {1, 2, 3, 4});
-  for (const char* hidden : {"._v.npy", ".DS_Store", ".v.mask.npy"}) write_text(a.in / "train" / hidden, "x");
-  write_text(a.in / "._labels.npy", "x");
+  for (const char* hidden : {"._v.npy", ".DS_Store", ".v.mask.npy"})
+    write_bytes(a.in / "train" / hidden, "x");
+  write_bytes(a.in / "._labels.npy", "x");
   a.import();
   CHECK(a.notes == std::vector<std::string>{});
-  write_text(a.in / "README.txt", "x");
-  write_text(a.in / "modality.json", "{}");
-  write_text(a.in / "train/v.npy.bak", "x");
-  write_text(a.in / "pictures/1.png", "x");
+  write_bytes(a.in / "README.txt", "x");
+  write_bytes(a.in / "modality.json", "{}");
+  write_bytes(a.in / "train/v.npy.bak", "x");
+  write_bytes(a.in / "pictures/1.png", "x");
   fs::remove_all(a.out);
   a.import();
   REQUIRE(a.notes.size() == 1);
@@ -332,11 +335,11 @@ TEST_CASE("import npy: what is no file or no folder is said, and nothing waits")
   };
   rejected({"mine: is a file"}, [](const fs::path& in) {
     fs::remove_all(in);
-    write_text(in, "x");
+    write_bytes(in, "x");
   });
   rejected({"train: no such folder"}, [](const fs::path& in) {
     fs::remove_all(in / "train");
-    write_text(in / "train", "x");
+    write_bytes(in / "train", "x");
   });
   rejected({"train/w.npy", "regular file"},
            [](const fs::path& in) { fs::create_directory(in / "train/w.npy"); });
@@ -349,10 +352,10 @@ TEST_CASE("import npy: what is no file or no folder is said, and nothing waits")
 }
 
 TEST_CASE("imports: a destination that cannot be written is noticed before anything is read") {
-  const TemporaryFolder folder;
-  write_text(folder / "file", "x");
-  write_text(folder / "full/x", "x");
-  write_text(folder / "in/train/a.npy", "no array");
+  const TempFolder folder;
+  write_bytes(folder / "file", "x");
+  write_bytes(folder / "full/x", "x");
+  write_bytes(folder / "in/train/a.npy", "no array");
   for (const auto& [out, kind] :
        {std::pair{"full", ErrorKind::busy}, {"file", ErrorKind::busy}, {"file/s", ErrorKind::io}}) {
     check_error(kind, {folder.path().string()},
@@ -379,9 +382,9 @@ TEST_CASE("imports: the second of two to one store is refused, a killed one does
   };
   CHECK(left() == 1);
   for (int times = 0; times < 3; ++times) {
-    const int status = mld_test::in_child([&] {
+    const int status = mld::test::in_child([&] {
       StoreWriter writer(a.out);
-      write_text(a.folder / ".out.partial/train/v.npy", "half");
+      write_bytes(a.folder / ".out.partial/train/v.npy", "half");
       ::raise(SIGKILL);
       return 0;
     });
@@ -398,7 +401,7 @@ TEST_CASE("imports: the second of two to one store is refused, a killed one does
 
 TEST_CASE("gzip: no more is decompressed than the header inside promises") {
   const std::string bomb(20'000'000, '\0');
-  const TemporaryFolder folder;
+  const TempFolder folder;
   const std::string idx("\0\0\x08\x01\0\0\0\x05", 8);
   check_error(ErrorKind::data, {"f: decompresses to more than 13 bytes"},
               [&] { parse_idx(packed(idx + bomb), "f"); });
@@ -420,7 +423,7 @@ TEST_CASE("gzip: no more is decompressed than the header inside promises") {
 }
 
 TEST_CASE("import mnist-svhn: files that are not read are named") {
-  const TemporaryFolder folder;
+  const TempFolder folder;
   const auto idx = [](std::uint8_t count, std::size_t item, std::uint8_t value) {
     Bytes bytes{0, 0, 8, static_cast<std::uint8_t>(item > 1 ? 3 : 1), 0, 0, 0, count};
     if (item > 1) bytes.insert(bytes.end(), {0, 0, 0, 28, 0, 0, 0, 28});
@@ -432,7 +435,7 @@ TEST_CASE("import mnist-svhn: files that are not read are named") {
     write_bytes(folder / (std::string(split) + "-labels-idx1-ubyte"), idx(2, 1, 3));
   }
   for (const char* name : {"train_32x32.mat", "test_32x32.mat", "extra_32x32.mat"})
-    write_bytes(folder / name, fixture::kMatSvhn);
+    write_bytes(folder / name, kMatSvhn);
   const std::vector<std::string> notes =
       import_mnist_svhn(folder.path(), folder.path(), folder / "out", 0, 2);
   REQUIRE(notes.size() == 1);

@@ -14,7 +14,9 @@
 #include "tests/data/files.h"
 #include "tests/data/fixtures.h"
 
-using namespace arrays_fixture;
+using namespace mld;
+using namespace mld::data;
+using namespace mld::test;
 
 namespace {
 
@@ -40,7 +42,7 @@ Bytes mnist_images(std::uint8_t count) {
 }
 
 struct Sources {
-  TemporaryFolder folder;
+  TempFolder folder;
   fs::path mnist = folder / "mnist", svhn = folder / "svhn", out = folder / "out";
 
   Sources() {
@@ -48,8 +50,8 @@ struct Sources {
     write_bytes(mnist / "train-labels-idx1-ubyte", idx({6}, {3, 0, 0, 5, 3, 3}));
     write_bytes(mnist / "t10k-images.idx3-ubyte", mnist_images(2));
     write_bytes(mnist / "t10k-labels.idx1-ubyte", idx({2}, {3, 0}));
-    write_bytes(svhn / "train_32x32.mat", fixture::kMatSvhn);  // labels 0, 3
-    write_bytes(svhn / "test_32x32.mat", fixture::kMatSvhn);
+    write_bytes(svhn / "train_32x32.mat", kMatSvhn);  // labels 0, 3
+    write_bytes(svhn / "test_32x32.mat", kMatSvhn);
   }
   void import(std::uint64_t seed = 0, std::int64_t repetitions = 20) const {
     import_mnist_svhn(mnist, svhn, out, seed, repetitions);
@@ -71,7 +73,7 @@ TEST_CASE("import mnist-svhn: all items are kept, pairs use the first n of each 
   CHECK(d.provenance.seed == 5);
   REQUIRE(d.provenance.sources.size() == 6);
   CHECK(d.provenance.sources[2].file == "train_32x32.mat");
-  CHECK(d.provenance.sources[2].bytes == static_cast<std::int64_t>(fixture::kMatSvhn.size()));
+  CHECK(d.provenance.sources[2].bytes == static_cast<std::int64_t>(kMatSvhn.size()));
 
   const Split& train = store.split("train");
   CHECK(train.num_items(0) == 6);
@@ -96,7 +98,7 @@ TEST_CASE("import mnist-svhn: the seed decides, and the number of repetitions is
   const Sources a, b;
   a.import(1, 3);
   b.import(1, 3);
-  CHECK(read_text(a.out / "train/samples.npy") == read_text(b.out / "train/samples.npy"));
+  CHECK(read_bytes(a.out / "train/samples.npy") == read_bytes(b.out / "train/samples.npy"));
   CHECK(Store::open(a.out).split("train").num_samples() == 6);
 }
 
@@ -126,10 +128,9 @@ TEST_CASE("import mnist-svhn: bad sources leave nothing behind") {
 }
 
 TEST_CASE("import mnist-svhn: SVHN labels out of range and crops of another size") {
-  Bytes file = gunzip(fixture::kIdxGzip, 1000, "f");
+  Bytes file = gunzip(kIdxGzip, 1000, "f");
   check_error(ErrorKind::data, {"crops.mat"}, [&] { parse_svhn(file, "crops.mat"); });
-  check_error(ErrorKind::data, {"no numeric array 'X'"},
-              [] { parse_svhn(fixture::kMatPacked, "crops.mat"); });
+  check_error(ErrorKind::data, {"no numeric array 'X'"}, [] { parse_svhn(kMatPacked, "crops.mat"); });
 }
 
 TEST_CASE("import npy: kinds are inferred, samples are rows") {
@@ -188,8 +189,8 @@ TEST_CASE("import npy: the spec orders, describes and selects; tokens carry a vo
     write_ints(a.in / split / "tag.npy", {2}, {1, 0});
     write_floats(a.in / split / "unused.npy", {7, 1}, Reals(7));
   }
-  write_text(a.in / "words.txt", "a\nb\nc\n");
-  write_text(a.in / "modalities.json", R"({
+  write_bytes(a.in / "words.txt", "a\nb\nc\n");
+  write_bytes(a.in / "modalities.json", R"({
     // order of the latents
     "name": "my set", "classes": 2, "modalities": [
       {"name": "tag", "kind": "categorical", "categories": 2},
@@ -302,7 +303,7 @@ TEST_CASE("import npy: mistakes in the spec and in the options") {
   const auto rejected = [](const std::string& spec, std::initializer_list<std::string> words) {
     const Arrays a;
     write_floats(a.in / "train/a.npy", {2, 2}, {1, 2, 3, 4});
-    write_text(a.in / "modalities.json", spec);
+    write_bytes(a.in / "modalities.json", spec);
     a.check_rejected(ErrorKind::data, words);
   };
   rejected("{", {"modalities.json", "JSON"});
@@ -341,7 +342,7 @@ TEST_CASE("import digits: the three modalities in MHD's order with their constan
   digits.train.label = {0, 7};
   digits.trajectory_range = {-1, 29};
   digits.sound_range = {-80, 12};
-  const TemporaryFolder folder;
+  const TempFolder folder;
   write_digits(digits, folder / "d", 42);
   const Store store = Store::open(folder / "d");
   const Description& d = store.description();

@@ -8,10 +8,10 @@
 
 using namespace mld;
 using namespace mld::data;
+using namespace mld::test;
 
 namespace {
 
-using Bytes = std::vector<std::uint8_t>;
 const std::vector<std::string> kKeys{"B", "A"};
 
 void check_arrays(const Bytes& file) {
@@ -63,10 +63,10 @@ MatArray read_a(const Bytes& bytes) {
 }  // namespace
 
 TEST_CASE("matlab: numeric arrays among others, as SciPy writes them, plain and compressed") {
-  check_arrays(fixture::kMatPlain);
-  check_arrays(fixture::kMatPacked);
-  const TemporaryFolder folder;
-  write_bytes(folder / "x.mat", fixture::kMatPacked);
+  check_arrays(kMatPlain);
+  check_arrays(kMatPacked);
+  const TempFolder folder;
+  write_bytes(folder / "x.mat", kMatPacked);
   CHECK(read_mat(folder / "x.mat", kKeys).size() == 2);
 }
 
@@ -78,7 +78,7 @@ TEST_CASE("matlab: a double array stored as small integers, the way MATLAB itsel
 }
 
 TEST_CASE("matlab: SVHN crops are turned from column-major [32,32,3,N] to [N,32,32,3], label 10 to 0") {
-  const SvhnCrops crops = parse_svhn(fixture::kMatSvhn, "train_32x32.mat");
+  const SvhnCrops crops = parse_svhn(kMatSvhn, "train_32x32.mat");
   CHECK(crops.labels == std::vector<std::int32_t>{0, 3});
   REQUIRE(crops.images.size() == 2 * 32 * 32 * 3);
   std::size_t i = 0, wrong = 0;
@@ -92,38 +92,38 @@ TEST_CASE("matlab: SVHN crops are turned from column-major [32,32,3,N] to [N,32,
 
 TEST_CASE("matlab: files that hold something else than crops") {
   check_error(ErrorKind::data, {"no numeric array 'X'", "found: A, B"},
-              [] { parse_svhn(fixture::kMatPlain, "f.mat"); });
+              [] { parse_svhn(kMatPlain, "f.mat"); });
   check_error(ErrorKind::data, {"no numeric array 'A'", "found: X, y"}, [] {
     const std::vector<std::string> key{"A"};
-    parse_mat(fixture::kMatSvhn, "f.mat", key);
+    parse_mat(kMatSvhn, "f.mat", key);
   });
 }
 
 TEST_CASE("matlab: truncated at any byte") {
-  for (const Bytes& whole : {fixture::kMatPlain, fixture::kMatPacked})
+  for (const Bytes& whole : {kMatPlain, kMatPacked})
     for (std::size_t size = 0; size < whole.size(); ++size)
       check_rejected(Bytes(whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(size)), {"f.mat"});
 }
 
 TEST_CASE("matlab: a flipped bit in compressed data is found by its checksum") {
   const std::vector<std::string> keys{"X", "y"};
-  CHECK_NOTHROW(parse_mat(fixture::kMatSvhn, "f.mat", keys));
-  for (std::size_t at = 140; at < fixture::kMatSvhn.size(); at += 7) {
-    Bytes bad = fixture::kMatSvhn;
+  CHECK_NOTHROW(parse_mat(kMatSvhn, "f.mat", keys));
+  for (std::size_t at = 140; at < kMatSvhn.size(); at += 7) {
+    Bytes bad = kMatSvhn;
     bad[at] ^= 0x10;
     check_error(ErrorKind::data, {"f.mat"}, [&] { parse_mat(bad, "f.mat", keys); });
   }
 }
 
 TEST_CASE("matlab: foreign formats are named") {
-  Bytes file = fixture::kMatPlain;
+  Bytes file = kMatPlain;
   const std::string v73 = "MATLAB 7.3 MAT-file";
   std::copy(v73.begin(), v73.end(), file.begin());
   check_rejected(file, {"7.3", "-v7"});
-  file = fixture::kMatPlain;
+  file = kMatPlain;
   std::swap(file[126], file[127]);
   check_rejected(file, {"big-endian"});
-  file = fixture::kMatPlain;
+  file = kMatPlain;
   file[126] = 'x';
   check_rejected(file, {"no MATLAB level 5 file"});
   check_rejected(Bytes(20, 0), {"only 20 bytes"});

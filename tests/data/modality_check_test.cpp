@@ -13,6 +13,8 @@
 namespace mld::data {
 namespace {
 
+using namespace test;
+
 Modality of_kind(ModalityKind kind, Shape shape, ValueRange range = {0, 1}) {
   Modality m;
   m.name = "m";
@@ -43,9 +45,9 @@ void refused(const Modality& expected, const std::vector<std::string>& parts, co
   Modality found = expected;
   change(found);
   const std::string message =
-      mld_test::error_of(ErrorKind::data, [&] { check_same_modality(found, expected, "store"); });
-  CHECK_MESSAGE(mld_test::contains(message, "store: modality 'm' has "), message);
-  for (const std::string& part : parts) CHECK_MESSAGE(mld_test::contains(message, part), message);
+      test::error_of(ErrorKind::data, [&] { check_same_modality(found, expected, "store"); });
+  CHECK_MESSAGE(test::contains(message, "store: modality 'm' has "), message);
+  for (const std::string& part : parts) CHECK_MESSAGE(test::contains(message, part), message);
 }
 
 void accepted(const Modality& expected, const Change& change) {
@@ -101,7 +103,7 @@ TEST_CASE("types of arrays that samples can come in") {
     } catch (const Error& error) {
       CHECK(error.kind() == ErrorKind::data);
       CHECK_MESSAGE(
-          mld_test::contains(error.what(), "x.npy: holds " + type.str() + ", but modality 'm' is of kind "),
+          test::contains(error.what(), "x.npy: holds " + type.str() + ", but modality 'm' is of kind "),
           error.what());
       return false;
     }
@@ -133,7 +135,7 @@ TEST_CASE("values that are no samples of a modality") {
   path.pen_path = true;
   const auto problem = [](const Modality& m, std::vector<float> values, const std::string& part) {
     const std::string found = value_problem(m, values);
-    CHECK_MESSAGE((part.empty() ? found.empty() : mld_test::contains(found, part)), found);
+    CHECK_MESSAGE((part.empty() ? found.empty() : test::contains(found, part)), found);
   };
   problem(image, {0, 1}, "");
   problem(image, {0.2F, 255.0F * (1.0F / 255)}, "");

@@ -10,10 +10,9 @@
 
 using namespace mld;
 using namespace mld::data;
+using namespace mld::test;
 
 namespace {
-
-using Bytes = std::vector<std::uint8_t>;
 
 template <class T>
 std::vector<T> read_all(const std::filesystem::path& path) {
@@ -37,13 +36,13 @@ void check_rejected(const Bytes& bytes, std::initializer_list<std::string> words
 }  // namespace
 
 TEST_CASE("npy: arrays written by NumPy in versions 1, 2 and 3") {
-  const TemporaryFolder folder;
-  write_bytes(folder / "a.npy", fixture::kNpyFloatV1);
-  write_bytes(folder / "b.npy", fixture::kNpyDoubleV2);
-  write_bytes(folder / "c.npy", fixture::kNpyInt64V3);
-  write_bytes(folder / "d.npy", fixture::kNpyUint16);
-  write_bytes(folder / "e.npy", fixture::kNpyBool);
-  write_bytes(folder / "f.npy", fixture::kNpyScalar);
+  const TempFolder folder;
+  write_bytes(folder / "a.npy", kNpyFloatV1);
+  write_bytes(folder / "b.npy", kNpyDoubleV2);
+  write_bytes(folder / "c.npy", kNpyInt64V3);
+  write_bytes(folder / "d.npy", kNpyUint16);
+  write_bytes(folder / "e.npy", kNpyBool);
+  write_bytes(folder / "f.npy", kNpyScalar);
 
   const NpyArray a(folder / "a.npy");
   CHECK(a.shape() == Shape{2, 3});
@@ -67,29 +66,29 @@ TEST_CASE("npy: the header we write is NumPy's, byte for byte") {
   const auto header_of = [](const Bytes& file, std::size_t data) {
     return std::string(file.begin(), file.end() - data);
   };
-  CHECK(npy_header({'f', 4}, {2, 3}) == header_of(fixture::kNpyFloatV1, 24));
-  CHECK(npy_header({'u', 2}, {2}) == header_of(fixture::kNpyUint16, 4));
-  CHECK(npy_header({'b', 1}, {3}) == header_of(fixture::kNpyBool, 3));
-  CHECK(npy_header({'f', 4}, {}) == header_of(fixture::kNpyScalar, 4));
+  CHECK(npy_header({'f', 4}, {2, 3}) == header_of(kNpyFloatV1, 24));
+  CHECK(npy_header({'u', 2}, {2}) == header_of(kNpyUint16, 4));
+  CHECK(npy_header({'b', 1}, {3}) == header_of(kNpyBool, 3));
+  CHECK(npy_header({'f', 4}, {}) == header_of(kNpyScalar, 4));
 }
 
 TEST_CASE("npy: a padded header is aligned and read back") {
   std::string file = npy_header({'i', 4}, {2}, 300);
   CHECK(file.size() == 320);
   file += std::string("\x01\0\0\0\xff\xff\xff\xff", 8);
-  const TemporaryFolder folder;
-  write_text(folder / "x.npy", file);
+  const TempFolder folder;
+  write_bytes(folder / "x.npy", file);
   CHECK(read_all<std::int32_t>(folder / "x.npy") == std::vector<std::int32_t>{1, -1});
 }
 
 TEST_CASE("npy: values that do not fit are refused, not wrapped") {
-  const TemporaryFolder folder;
-  write_bytes(folder / "c.npy", fixture::kNpyInt64V3);
-  write_bytes(folder / "a.npy", fixture::kNpyFloatV1);
+  const TempFolder folder;
+  write_bytes(folder / "c.npy", kNpyInt64V3);
+  write_bytes(folder / "a.npy", kNpyFloatV1);
   std::string big = npy_header({'f', 8}, {1});
   const double value = 1e39;
   big.append(reinterpret_cast<const char*>(&value), 8);
-  write_text(folder / "big.npy", big);
+  write_bytes(folder / "big.npy", big);
   check_error(ErrorKind::data, {"c.npy", "element 2", "2147483648"},
               [&] { read_all<std::int32_t>(folder / "c.npy"); });
   check_error(ErrorKind::data, {"c.npy", "element 1", "-7"},
@@ -102,24 +101,24 @@ TEST_CASE("npy: values that do not fit are refused, not wrapped") {
 }
 
 TEST_CASE("npy: infinities and NaN pass from double to float") {
-  const TemporaryFolder folder;
+  const TempFolder folder;
   std::string text = npy_header({'f', 8}, {2});
   const double values[2] = {std::numeric_limits<double>::infinity(), std::nan("")};
   text.append(reinterpret_cast<const char*>(values), 16);
-  write_text(folder / "x.npy", text);
+  write_bytes(folder / "x.npy", text);
   const std::vector<float> read = read_all<float>(folder / "x.npy");
   CHECK(std::isinf(read[0]));
   CHECK(std::isnan(read[1]));
 }
 
 TEST_CASE("npy: what other programs write and we do not read is named with a remedy") {
-  check_rejected(fixture::kNpyFortran, {"Fortran", "ascontiguousarray"});
-  check_rejected(fixture::kNpyBigEndian, {">f4", "astype"});
-  check_rejected(fixture::kNpyStructured, {"structured"});
+  check_rejected(kNpyFortran, {"Fortran", "ascontiguousarray"});
+  check_rejected(kNpyBigEndian, {">f4", "astype"});
+  check_rejected(kNpyStructured, {"structured"});
 }
 
 TEST_CASE("npy: truncated at any byte, or with one byte too many") {
-  Bytes file = fixture::kNpyFloatV1;
+  Bytes file = kNpyFloatV1;
   for (std::size_t size = 0; size < file.size(); ++size)
     check_rejected(Bytes(file.begin(), file.begin() + static_cast<std::ptrdiff_t>(size)), {"file.npy"});
   file.push_back(0);
@@ -127,10 +126,10 @@ TEST_CASE("npy: truncated at any byte, or with one byte too many") {
 }
 
 TEST_CASE("npy: malformed headers") {
-  Bytes file = fixture::kNpyFloatV1;
+  Bytes file = kNpyFloatV1;
   file[1] = 'M';
   check_rejected(file, {"magic"});
-  file = fixture::kNpyFloatV1;
+  file = kNpyFloatV1;
   file[6] = 9;
   check_rejected(file, {"version 9"});
 
@@ -159,9 +158,9 @@ TEST_CASE("npy: huge declared sizes are refused before anything is allocated") {
 }
 
 TEST_CASE("npy: missing file, folder, and gzip") {
-  const TemporaryFolder folder;
+  const TempFolder folder;
   check_error(ErrorKind::data, {"none.npy", "no such file"}, [&] { NpyArray(folder / "none.npy"); });
   check_error(ErrorKind::data, {"not a regular file"}, [&] { NpyArray(folder.path()); });
-  write_text(folder / "empty.npy", "");
+  write_bytes(folder / "empty.npy", "");
   check_error(ErrorKind::data, {"empty.npy", "magic"}, [&] { NpyArray(folder / "empty.npy"); });
 }

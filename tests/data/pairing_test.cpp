@@ -10,10 +10,9 @@
 
 using namespace mld;
 using namespace mld::data;
+using namespace mld::test;
 
 namespace {
-
-using Ints = std::vector<std::int32_t>;
 
 PairingOptions options(std::int64_t repetitions, std::int64_t cap = 10000, std::uint64_t seed = 1,
                        std::uint32_t stream = 0) {

@@ -20,7 +20,7 @@
 namespace mld::data {
 namespace {
 
-using Bytes = std::vector<std::uint8_t>;
+using namespace test;
 
 // --- PNG files of any kind, which the product itself does not write ----------------------------------------
 
@@ -91,11 +91,11 @@ void write(const std::filesystem::path& path, const Png& png) {
   packed.resize(size);
   const std::string header = big_endian(png.width) + big_endian(png.height) + static_cast<char>(png.depth) +
                              static_cast<char>(png.colour) + '\0' + '\0' + (png.interlaced ? '\1' : '\0');
-  write_text(path, "\x89PNG\r\n\x1A\n" + chunk("IHDR", header) + png.chunks + chunk("IDAT", packed) +
-                       chunk("IEND", ""));
+  write_bytes(path, "\x89PNG\r\n\x1A\n" + chunk("IHDR", header) + png.chunks + chunk("IDAT", packed) +
+                        chunk("IEND", ""));
 }
 
-Picture read(const TemporaryFolder& folder, const Png& png) {
+Picture read(const TempFolder& folder, const Png& png) {
   write(folder / "a.png", png);
   return read_picture(folder / "a.png");
 }
@@ -106,7 +106,7 @@ using Words = std::vector<std::string>;
 
 TEST_CASE("pictures: soft edges are blended in the encoded values, onto what the ink stands out from") {
   if (!have_png()) return;
-  const TemporaryFolder folder;
+  const TempFolder folder;
   const Words on_black{"transparency blended onto black"}, on_white{"transparency blended onto white"};
   const auto check = [&](const Png& png, const Bytes& want, const Words& done) {
     const Picture picture = read(folder, png);
@@ -144,7 +144,7 @@ TEST_CASE("pictures: soft edges are blended in the encoded values, onto what the
 
 TEST_CASE("pictures: 1 bit, 16 bits, palettes and interlaced ones are what they show") {
   if (!have_png()) return;
-  const TemporaryFolder folder;
+  const TempFolder folder;
   CHECK(read(folder, {3, 2, 1, kGrey, {0xA0, 0x40}}).bytes == Bytes{255, 0, 255, 0, 255, 0});
   CHECK(read(folder, {2, 1, 2, kGrey, {0x60}}).bytes == Bytes{85, 170});
   CHECK(read(folder, {3, 1, 16, kGrey, {128, 128, 0, 127, 255, 255}}).bytes == Bytes{128, 0, 255});
@@ -161,7 +161,7 @@ TEST_CASE("pictures: 1 bit, 16 bits, palettes and interlaced ones are what they 
 
 TEST_CASE("pictures: a gamma that is not sRGB's is undone, and said") {
   if (!have_png()) return;
-  const TemporaryFolder folder;
+  const TempFolder folder;
   const std::string linear = chunk("gAMA", big_endian(100'000)), half = chunk("gAMA", big_endian(45'455)),
                     srgb = chunk("sRGB", std::string(1, '\0'));
   const auto grey = [&](const std::string& chunks) {
@@ -228,7 +228,7 @@ Words turned(int orientation) {
 }  // namespace
 
 TEST_CASE("pictures: all eight orientations, in both byte orders") {
-  const TemporaryFolder folder;
+  const TempFolder folder;
   for (int o = 1; o <= 8; ++o) {
     CAPTURE(o);
     const auto [height, width, digits] = kShown.at(static_cast<std::size_t>(o));
@@ -287,7 +287,7 @@ TEST_CASE("pictures: EXIF data that are damaged or mean nothing leave a picture 
     REQUIRE(o <= 8);
   }
   if (!have_png()) return;
-  const TemporaryFolder folder;
+  const TempFolder folder;
   std::string wrong = chunk("eXIf", tiff(6, true));
   wrong.back() = static_cast<char>(wrong.back() + 1);  // the checksum
   for (const std::string& exif :
@@ -361,7 +361,7 @@ const std::string kExif("Exif\0\0", 6);
 }  // namespace
 
 TEST_CASE("pictures: a JPEG is turned as its EXIF data say") {
-  const TemporaryFolder folder;
+  const TempFolder folder;
   const auto path = folder / "a.jpg";
   const Bytes blocks{40, 80, 120, 160, 200, 240};
   for (int o = 1; o <= 8; ++o)
@@ -388,7 +388,7 @@ TEST_CASE("pictures: a JPEG is turned as its EXIF data say") {
 }
 
 TEST_CASE("pictures: CMYK and YCCK become RGB, with Adobe's inversion and without") {
-  const TemporaryFolder folder;
+  const TempFolder folder;
   const auto path = folder / "cmyk.jpg";
   // Ink: none, all cyan, half magenta, yellow under half black, all black.
   const Bytes inks{0, 0, 0, 0, 255, 0, 0, 0, 0, 128, 0, 0, 0, 0, 255, 128, 0, 0, 0, 255};
@@ -415,7 +415,7 @@ TEST_CASE("pictures: CMYK and YCCK become RGB, with Adobe's inversion and withou
 
 TEST_CASE("pictures: reading as asked says all that was done, in order") {
   if (!have_png()) return;
-  const TemporaryFolder folder;
+  const TempFolder folder;
   write(folder / "a.png",
         {2, 1, 8, kRgba, {255, 255, 255, 128, 255, 255, 255, 255}, chunk("eXIf", tiff(8, true))});
   Words done{"old"};

@@ -9,15 +9,9 @@
 #include "data/store/store_writer.h"
 #include "tests/data/files.h"
 
-namespace store_fixture {
+namespace mld::test {
 
-using namespace mld;
-using namespace mld::data;
-namespace fs = std::filesystem;
-
-using Ints = std::vector<std::int32_t>;
-using Reals = std::vector<float>;
-using Bytes = std::vector<std::uint8_t>;
+using namespace data;
 
 inline Modality modality(const std::string& name, ModalityKind kind, const Shape& shape, DType dtype) {
   Modality m;
@@ -77,7 +71,7 @@ inline void fill_test(StoreWriter& writer) {
                      Ints{0, 1, 0, 1}, 2);
 }
 
-inline fs::path make_store(const TemporaryFolder& folder) {
+inline fs::path make_store(const TempFolder& folder) {
   const fs::path out = folder / "set";
   StoreWriter writer(out, describe());
   fill_train(writer);
@@ -90,15 +84,15 @@ inline fs::path make_store(const TemporaryFolder& folder) {
 inline void make_version_1(const fs::path& store) {
   Description d = Store::open(store).description();
   d.fingerprint.clear();
-  write_text(store / "dataset.json", to_json(d));
+  write_bytes(store / "dataset.json", to_json(d));
   fs::remove(store / "checksums.json");
 }
 
 inline void flip_bit(const fs::path& file, std::size_t bit) {
-  std::string text = read_text(file);
+  std::string text = read_bytes(file);
   REQUIRE(bit / 8 < text.size());
   text[bit / 8] = static_cast<char>(text[bit / 8] ^ (1 << bit % 8));
-  write_text(file, text);
+  write_bytes(file, text);
 }
 
-}  // namespace store_fixture
+}  // namespace mld::test

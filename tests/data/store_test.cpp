@@ -15,7 +15,9 @@
 #include "tests/data/files.h"
 #include "tests/data/store_fixture.h"
 
-using namespace store_fixture;
+using namespace mld;
+using namespace mld::data;
+using namespace mld::test;
 
 namespace {
 
@@ -29,18 +31,18 @@ std::vector<std::string> names_in(const fs::path& folder) {
 // The store must not open once `file` has been changed by `change`, whether there are checksums or not.
 template <class F>
 void check_broken(const std::string& file, std::initializer_list<std::string> words, F change) {
-  const TemporaryFolder folder;
+  const TempFolder folder;
   const fs::path out = make_store(folder);
   {
-    const std::string whole = read_text(out / file);
-    write_text(out / file, change(whole));
+    const std::string whole = read_bytes(out / file);
+    write_bytes(out / file, change(whole));
     check_error(ErrorKind::data, {out.string()}, [&] { Store::open(out); });
-    write_text(out / file, whole);
+    write_bytes(out / file, whole);
   }
   make_version_1(out);
   const fs::path path = out / file;
-  const std::string text = fs::exists(path) ? read_text(path) : "";
-  write_text(path, change(text));
+  const std::string text = fs::exists(path) ? read_bytes(path) : "";
+  write_bytes(path, change(text));
   check_error(ErrorKind::data, words, [&] { Store::open(out); });
 }
 
@@ -56,7 +58,7 @@ void check_json(const std::string& from, const std::string& to, std::initializer
 }  // namespace
 
 TEST_CASE("store: what was written is read back") {
-  const TemporaryFolder folder;
+  const TempFolder folder;
   const Store store = Store::open(make_store(folder));
   store.validate();
   Description expected = describe();
@@ -73,6 +75,15 @@ TEST_CASE("store: what was written is read back") {
   CHECK(train.num_samples() == 4);
   CHECK(train.num_items(1) == 3);
   CHECK(Ints(train.samples().begin(), train.samples().end()) == kIndex);
+  for (std::int64_t row = 0; row < 4; ++row)
+    for (int m = 0; m < store.num_modalities(); ++m) {
+      const std::int32_t item = kIndex[static_cast<std::size_t>(row * store.num_modalities() + m)];
+      CHECK(train.item(row, m) == item);
+      CHECK(train.sample(row)[static_cast<std::size_t>(m)] == item);
+    }
+  CHECK(std::ssize(train.sample(0)) == store.num_modalities());
+  check_error(ErrorKind::internal, {"row 4 of 4"}, [&] { (void)train.item(4, 0); });
+  check_error(ErrorKind::internal, {"modality -1 of 5"}, [&] { (void)train.item(0, -1); });
   CHECK(Ints(train.labels().begin(), train.labels().end()) == Ints{2, 1, -1, 2});
   CHECK(Ints(train.item_labels(0).begin(), train.item_labels(0).end()) == Ints{2, -1});
   CHECK(Ints(train.item_labels(1).begin(), train.item_labels(1).end()) == Ints{-1, -1, -1});
@@ -82,7 +93,7 @@ TEST_CASE("store: what was written is read back") {
 }
 
 TEST_CASE("store: gather maps bytes to the range, copies floats and tokens, and clears holes") {
-  const TemporaryFolder folder;
+  const TempFolder folder;
   const Store store = Store::open(make_store(folder));
   const Split& train = store.split("train");
   Reals pictures(18, 99.0F);
@@ -100,7 +111,7 @@ TEST_CASE("store: gather maps bytes to the range, copies floats and tokens, and 
 }
 
 TEST_CASE("store: bytes with range [0, 1] are exactly byte / 255, for large batches too") {
-  const TemporaryFolder folder;
+  const TempFolder folder;
   Description d;
   d.name = "bytes";
   d.modalities = {modality("m", ModalityKind::vector, {256}, DType::u8)};
@@ -118,7 +129,7 @@ TEST_CASE("store: bytes with range [0, 1] are exactly byte / 255, for large batc
 }
 
 TEST_CASE("store: misuse of gather is an internal error, unknown names are usage errors") {
-  const TemporaryFolder folder;
+  const TempFolder folder;
   const Store store = Store::open(make_store(folder));
   const Split& train = store.split("train");
   Reals out(6);
@@ -134,11 +145,11 @@ TEST_CASE("store: misuse of gather is an internal error, unknown names are usage
 }
 
 TEST_CASE("store: missing and damaged files") {
-  const TemporaryFolder folder;
+  const TempFolder folder;
   check_error(ErrorKind::data, {"none", "mldctl data import"}, [&] { Store::open(folder / "none"); });
   check_error(ErrorKind::data, {"no dataset.json"}, [&] { Store::open(folder.path()); });
   for (const char* file : {"train/pic.npy", "train/pic.labels.npy", "test/samples.npy", "test/labels.npy"}) {
-    const TemporaryFolder other;
+    const TempFolder other;
     const fs::path out = make_store(other);
     fs::remove(out / file);
     check_error(ErrorKind::data, {file, "missing", "import"}, [&] { Store::open(out); });
@@ -175,14 +186,14 @@ TEST_CASE("store: arrays that contradict dataset.json, indices and labels out of
 }
 
 TEST_CASE("store: validate finds values that are not finite, gather_tokens and validate bad tokens") {
-  const TemporaryFolder folder;
+  const TempFolder folder;
   const fs::path out = make_store(folder);
   make_version_1(out);
   const auto poke = [&](const char* file, std::size_t from_end, auto value) {
-    std::string text = read_text(out / file);
+    std::string text = read_bytes(out / file);
     std::copy_n(reinterpret_cast<const char*>(&value), sizeof value,
                 text.end() - static_cast<std::ptrdiff_t>(from_end));
-    write_text(out / file, text);
+    write_bytes(out / file, text);
   };
   poke("train/sound.npy", 8, std::numeric_limits<float>::infinity());
   check_error(ErrorKind::data, {"train/sound.npy", "item 2", "value 2"},
@@ -263,7 +274,9 @@ TEST_CASE("dataset.json: ranges, shapes and structure") {
   rejected("", {"JSON"});
   rejected("[]", {"expected an object"});
   rejected("{\"format\": \"mld-store\"} x", {"JSON"});
-  rejected(std::string(100, '['), {"nested"});
+  rejected(std::string(100, '['), {"nested deeper than 64 levels"});
+  rejected("{\"name\": 1, /* a comment */ \"name\": 2}", {"key \"name\" occurs twice"});
+  rejected("{\"a\": {\"name\": 1}, \"name\": 2}", {"dataset.json: format: missing"});
   const auto with = [](const std::string& shape, const std::string& range) {
     return cat(
         R"({"format": "mld-store", "version": 1, "name": "n", "classes": 0, "modalities": [{"name": "a",)",
@@ -284,7 +297,7 @@ TEST_CASE("dataset.json: ranges, shapes and structure") {
 }
 
 TEST_CASE("writer: refuses bad values where they come in") {
-  const TemporaryFolder folder;
+  const TempFolder folder;
   StoreWriter writer(folder / "s", describe());
   const float nan = std::nanf("");
   check_error(ErrorKind::data, {"train/sound", "item 1, value 2", "finite"}, [&] {
@@ -304,7 +317,7 @@ TEST_CASE("writer: refuses bad values where they come in") {
 }
 
 TEST_CASE("writer: a store that does not fit together is not committed and leaves nothing") {
-  const TemporaryFolder folder;
+  const TempFolder folder;
   {
     StoreWriter writer(folder / "s", describe());
     fill_train(writer);
@@ -335,9 +348,9 @@ TEST_CASE("writer: a store that does not fit together is not committed and leave
 }
 
 TEST_CASE("writer: never overwrites, but takes an empty folder and makes missing parents") {
-  const TemporaryFolder folder;
-  write_text(folder / "full/file", "x");
-  write_text(folder / "file", "x");
+  const TempFolder folder;
+  write_bytes(folder / "full/file", "x");
+  write_bytes(folder / "file", "x");
   check_error(ErrorKind::busy, {"full", "not empty"}, [&] { StoreWriter(folder / "full", describe()); });
   check_error(ErrorKind::busy, {"file"}, [&] { StoreWriter(folder / "file", describe()); });
   fs::create_directory(folder / "empty");
@@ -350,13 +363,13 @@ TEST_CASE("writer: never overwrites, but takes an empty folder and makes missing
   // Something appears while the store is being written.
   StoreWriter writer(folder / "late", describe());
   fill_train(writer);
-  write_text(folder / "late/other", "x");
+  write_bytes(folder / "late/other", "x");
   check_error(ErrorKind::busy, {"late"}, [&] { writer.commit(); });
-  CHECK(read_text(folder / "late/other") == "x");
+  CHECK(read_bytes(folder / "late/other") == "x");
 }
 
 TEST_CASE("writer: a disk that is full leaves no trace") {
-  const TemporaryFolder folder;
+  const TempFolder folder;
   rlimit old{};
   REQUIRE(::getrlimit(RLIMIT_FSIZE, &old) == 0);
   const auto old_handler = std::signal(SIGXFSZ, SIG_IGN);
@@ -379,19 +392,19 @@ TEST_CASE("writer: a disk that is full leaves no trace") {
 }
 
 TEST_CASE("writer: the same input gives the same bytes") {
-  const TemporaryFolder a, b;
+  const TempFolder a, b;
   const fs::path first = make_store(a), second = make_store(b);
   std::size_t files = 0;
   for (const auto& entry : fs::recursive_directory_iterator(first)) {
     if (!entry.is_regular_file()) continue;
     ++files;
-    CHECK(read_text(entry.path()) == read_text(second / fs::relative(entry.path(), first)));
+    CHECK(read_bytes(entry.path()) == read_bytes(second / fs::relative(entry.path(), first)));
   }
   CHECK(files == 2 * 12 + 3);
 }
 
 TEST_CASE("info: items, samples, holes and classes are counted") {
-  const TemporaryFolder folder;
+  const TempFolder folder;
   const StoreInfo info = inspect(Store::open(make_store(folder)));
   REQUIRE(info.splits.size() == 2);
   const SplitInfo& train = info.splits[0];

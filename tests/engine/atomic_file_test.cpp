@@ -23,13 +23,13 @@ using mld::AtomicFile;
 using mld::ErrorKind;
 using mld::JsonlWriter;
 using mld::LockFile;
-using mld_test::contains;
-using mld_test::error_of;
-using mld_test::FullDisk;
-using mld_test::in_child;
-using mld_test::read_bytes;
-using mld_test::TempFolder;
-using mld_test::write_bytes;
+using mld::test::contains;
+using mld::test::error_of;
+using mld::test::FullDisk;
+using mld::test::in_child;
+using mld::test::read_bytes;
+using mld::test::TempFolder;
+using mld::test::write_bytes;
 
 mode_t mode_of(const std::filesystem::path& path) {
   struct stat status {};
@@ -45,6 +45,8 @@ TEST_CASE("crc32: the check value, and continuation") {
   CHECK(mld::crc32(bytes) == 0xcbf43926U);
   CHECK(mld::crc32(bytes.subspan(4), mld::crc32(bytes.first(4))) == 0xcbf43926U);
   CHECK(mld::crc32({}) == 0);
+  CHECK(mld::crc_text(0xcbf43926U) == "cbf43926");
+  CHECK(mld::crc_text(0xaU) == "0000000a");
 }
 
 TEST_CASE("atomic file: creates and replaces") {

@@ -22,12 +22,12 @@ namespace {
 using mld::AtomicFolder;
 using mld::ErrorKind;
 using mld::IfExists;
-using mld_test::contains;
-using mld_test::error_of;
-using mld_test::in_child;
-using mld_test::read_bytes;
-using mld_test::TempFolder;
-using mld_test::write_bytes;
+using mld::test::contains;
+using mld::test::error_of;
+using mld::test::in_child;
+using mld::test::read_bytes;
+using mld::test::TempFolder;
+using mld::test::write_bytes;
 
 bool can_exchange = true;      // otherwise as on a file system that cannot
 int killed_before_rename = 0;  // counts down the renames of folders that are still to succeed; 0: all do
@@ -243,7 +243,7 @@ TEST_CASE("atomic folder: full disk") {
   const TempFolder at;
   fill(at / "out", "old");
   {
-    const mld_test::FullDisk full(1000);
+    const mld::test::FullDisk full(1000);
     error_of(ErrorKind::io, [&] {
       AtomicFolder folder(at / "out", IfExists::replace);
       mld::write_file_atomically(folder.path() / "a", std::string(2000, 'x'));

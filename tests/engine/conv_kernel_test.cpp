@@ -25,6 +25,7 @@ using i64 = std::int64_t;
 using test::Floats;
 using test::integers;
 using test::reals;
+using test::same_bits;
 
 i64 x_size(const ConvDims& s) { return s.n * s.h * s.w * s.in; }
 i64 w_size(const ConvDims& s) { return s.out * s.kh * s.kw * s.in; }
@@ -77,10 +78,6 @@ Results run_all(const ConvDims& s, const Floats& x, const Floats& w, const Float
   return r;
 }
 
-bool same_bits(const Floats& a, const Floats& b) {
-  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
-}
-
 Floats sample(const Floats& v, i64 n, i64 index) {
   const auto size = static_cast<std::ptrdiff_t>(v.size()) / n;
   return {v.begin() + size * index, v.begin() + size * (index + 1)};
@@ -116,8 +113,7 @@ TEST_CASE("conv kernels: odd shapes, biases, activations, accumulation") {
 TEST_CASE("conv kernels: all activations reach the result") {
   const ConvDims s{2, 9, 7, 5, 6, 3, 2, 2, 1, 1, 1};
   const Floats x = reals(x_size(s), 1), w = reals(w_size(s), 2), dy = reals(y_size(s), 3), bias = reals(6, 4);
-  for (const Act kind :
-       {Act::none, Act::relu, Act::leaky_relu, Act::silu, Act::gelu, Act::sigmoid, Act::tanh}) {
+  for (const Act kind : kAllActs) {
     const Activation activation{kind, 0.1f};
     Floats y(dy.size()), want_y(dy.size()), dx(x.size()), want_dx(x.size());
     cpu::conv_forward(s, x.data(), w.data(), bias.data(), activation, y.data());

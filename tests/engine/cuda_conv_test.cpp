@@ -25,8 +25,8 @@ namespace mld {
 namespace {
 
 using i64 = std::int64_t;
-using mld_test::contains;
-using mld_test::error_of;
+using test::contains;
+using test::error_of;
 
 // One of the two callers, on all three kernels.
 // `tolerance` 0: sums of integers are exact. Winograd and FFT algorithms round even on integers.

@@ -29,8 +29,8 @@ namespace mld {
 namespace {
 
 using i64 = std::int64_t;
-using mld_test::contains;
-using mld_test::error_of;
+using test::contains;
+using test::error_of;
 
 TEST_CASE("devices are chosen by name; what is missing is said in one sentence") {
   CHECK(choose_device("cpu") == kCpu);

@@ -15,10 +15,10 @@
 namespace {
 
 using mld::ErrorKind;
-using mld_test::contains;
-using mld_test::error_of;
-using mld_test::TempFolder;
-using mld_test::write_bytes;
+using mld::test::contains;
+using mld::test::error_of;
+using mld::test::TempFolder;
+using mld::test::write_bytes;
 
 void make_socket(const std::filesystem::path& path) {
   const mld::Descriptor fd(::socket(AF_UNIX, SOCK_STREAM, 0));

@@ -6,7 +6,7 @@
 
 #include <csignal>
 
-namespace mld_test {
+namespace mld::test {
 
 class FullDisk {
  public:
@@ -28,4 +28,4 @@ class FullDisk {
   void (*handler_)(int);
 };
 
-}  // namespace mld_test
+}  // namespace mld::test

@@ -11,7 +11,6 @@
 #include <atomic>
 #include <cmath>
 #include <cstdint>
-#include <cstring>
 #include <limits>
 #include <random>
 #include <vector>
@@ -19,6 +18,7 @@
 #include "engine/kernels/gemm_naive.h"
 #include "engine/threads/threads.h"
 #include "tests/engine/kernel_operands.h"
+#include "tests/threads_scope.h"
 
 namespace {
 
@@ -27,27 +27,13 @@ using i64 = std::int64_t;
 using test::Floats;
 using test::integers;
 using test::reals;
+using test::same_bits;
+using test::Threads;
 
 template <class T>
 std::vector<T> cast(const Floats& v) {
   return {v.begin(), v.end()};
 }
-
-bool same_bits(const Floats& a, const Floats& b) {
-  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
-}
-
-// Sets the number of threads for a scope.
-class Threads {
- public:
-  explicit Threads(int count) : before_(max_threads()) { set_threads(count); }
-  ~Threads() { set_threads(before_); }
-  Threads(const Threads&) = delete;
-  Threads& operator=(const Threads&) = delete;
-
- private:
-  int before_;
-};
 
 // Stored shape of op(A) [rows, columns] with `slack` extra floats in a row.
 struct Stored {
@@ -166,8 +152,7 @@ TEST_CASE("gemm: error of real operands stays within the bound of the sum") {
     const auto a64 = cast<double>(a), b64 = cast<double>(b), abs_a64 = cast<double>(abs_a),
                abs_b64 = cast<double>(abs_b);
     const auto bias64 = cast<double>(bias);
-    for (const Act kind :
-         {Act::none, Act::relu, Act::leaky_relu, Act::silu, Act::gelu, Act::sigmoid, Act::tanh}) {
+    for (const Act kind : kAllActs) {
       const Activation activation{kind, 0.01f};
       Floats got(static_cast<std::size_t>(m * n));
       std::vector<double> want(got.size()), sum(got.size());

@@ -19,10 +19,10 @@ struct NamedActivation {
   Activation act;
 };
 
-constexpr NamedActivation kActivations[] = {
-    {"no activation", {}}, {"relu", {Act::relu}}, {"leaky relu", {Act::leaky_relu, 0.2f}},
-    {"silu", {Act::silu}}, {"gelu", {Act::gelu}}, {"sigmoid", {Act::sigmoid}},
-    {"tanh", {Act::tanh}},
+constexpr NamedActivation kActivations[] = {{"no activation", {}},
+#define X(name, Functor) {#name, {Act::name, 0.2f}},
+                                            MLD_ACTIVATIONS(X, X)
+#undef X
 };
 
 std::string label(const char* what, const char* activation) { return cat(what, ", ", activation); }

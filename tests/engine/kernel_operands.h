@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <cstring>
 #include <random>
 #include <vector>
 
@@ -23,6 +24,10 @@ inline Floats reals(std::int64_t count, std::uint32_t seed) {
   Floats v(static_cast<std::size_t>(count));
   for (float& x : v) x = static_cast<float>(bits()) * 0x1p-31f - 1;
   return v;
+}
+
+inline bool same_bits(const Floats& a, const Floats& b) {
+  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
 }
 
 }  // namespace mld::test

@@ -13,8 +13,8 @@
 namespace mld {
 namespace {
 
-using mld_test::contains;
-using mld_test::error_of;
+using test::contains;
+using test::error_of;
 
 Tensor iota(const Shape& shape, DType dtype = DType::f32) {
   std::vector<double> values(static_cast<std::size_t>(shape.numel()));

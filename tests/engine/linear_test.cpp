@@ -14,25 +14,20 @@ using test::check_near;
 using test::ramp;
 using test::random;
 
-double reference_activation(Act kind, double slope, double x) {
-  switch (kind) {
-    case Act::none:
-      return x;
-    case Act::relu:
-      return std::max(x, 0.0);
-    case Act::leaky_relu:
-      return x < 0 ? slope * x : x;
-    case Act::silu:
-      return x / (1 + std::exp(-x));
-    case Act::gelu:
-      return 0.5 * x * std::erfc(-x / std::sqrt(2.0));
-    case Act::sigmoid:
-      return 1 / (1 + std::exp(-x));
-    case Act::tanh:
-      return std::tanh(x);
-  }
-  return 0;
-}
+struct Reference {
+  Act kind;
+  double (*value)(double x);
+};
+constexpr double kSlope = 0.25;
+constexpr Reference kReferences[] = {
+    {Act::none, [](double x) { return x; }},
+    {Act::relu, [](double x) { return std::max(x, 0.0); }},
+    {Act::leaky_relu, [](double x) { return x < 0 ? kSlope * x : x; }},
+    {Act::silu, [](double x) { return x / (1 + std::exp(-x)); }},
+    {Act::gelu, [](double x) { return 0.5 * x * std::erfc(-x / std::sqrt(2.0)); }},
+    {Act::sigmoid, [](double x) { return 1 / (1 + std::exp(-x)); }},
+    {Act::tanh, [](double x) { return std::tanh(x); }},
+};
 
 std::int64_t allocations() {
   const PoolStats stats = active_pool(kCpu)->stats();
@@ -70,27 +65,24 @@ TEST_CASE("batched_matmul: each matrix as by itself") {
   }
 }
 
-TEST_CASE("linear: act(x W' + b) by hand, for every activation and both precisions") {
+TEST_CASE("linear: act(x W' + b) by hand, with activations and in both precisions") {
   const Tensor x = ramp({3, 4}), w = ramp({2, 4}, 13), b = ramp({2}, 5);
-  for (const Act kind :
-       {Act::none, Act::relu, Act::leaky_relu, Act::silu, Act::gelu, Act::sigmoid, Act::tanh}) {
+  for (const auto& [kind, value] : kReferences) {
     CAPTURE(static_cast<int>(kind));
+    const Activation act{kind, static_cast<float>(kSlope)};
     std::vector<double> want;
     for (std::int64_t i = 0; i < 3; ++i)
       for (std::int64_t o = 0; o < 2; ++o) {
         double sum = b.data<double>()[o];
         for (std::int64_t k = 0; k < 4; ++k) sum += x.data<double>()[i * 4 + k] * w.data<double>()[o * 4 + k];
-        want.push_back(reference_activation(kind, 0.25, sum));
+        want.push_back(value(sum));
       }
-    const auto run = [&](DType dtype) {
-      return linear(x.to(dtype), w.to(dtype), b.to(dtype), {kind, 0.25f}).value;
-    };
+    const auto run = [&](DType dtype) { return linear(x.to(dtype), w.to(dtype), b.to(dtype), act).value; };
     check_near(run(DType::f64), test::values(want), 1e-14);
     check_near(run(DType::f32), test::values(want), 1e-6);
     // With gradients the activation may run apart from the product: same bits.
     Tape tape;
-    const Var recorded =
-        linear(tape.watch(x.to(DType::f32)), w.to(DType::f32), b.to(DType::f32), {kind, 0.25f});
+    const Var recorded = linear(tape.watch(x.to(DType::f32)), w.to(DType::f32), b.to(DType::f32), act);
     CHECK(test::same_bits(recorded.value, run(DType::f32)));
   }
 }

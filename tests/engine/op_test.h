@@ -13,6 +13,7 @@
 #include "engine/core/tape.h"
 #include "engine/threads/threads.h"
 #include "tests/engine/gradcheck.h"
+#include "tests/expect_error.h"
 
 namespace mld::test {
 
@@ -111,24 +112,10 @@ inline void check_rows_independent(const std::function<Tensor(const Tensor&)>& p
     }
 }
 
-// The message of the Error that f throws; fails if there is none.
-inline std::string message_of(const std::function<void()>& f) {
-  try {
-    f();
-  } catch (const Error& e) {
-    return e.what();
-  }
-  FAIL_CHECK("no error was thrown");
-  return {};
-}
-
-inline void check_error(const std::function<void()>& f, const std::vector<std::string>& parts) {
-  const std::string message = message_of(f);
-  CAPTURE(message);
-  for (const std::string& part : parts) {
-    CAPTURE(part);
-    CHECK(message.find(part) != std::string::npos);
-  }
+// Of an operator that is misused.
+template <class F>
+void check_error(F&& f, std::initializer_list<std::string> words) {
+  check_error(ErrorKind::internal, words, f);
 }
 
 }  // namespace mld::test

@@ -3,7 +3,6 @@
 #include <doctest/doctest.h>
 
 #include <cmath>
-#include <cstring>
 #include <functional>
 #include <limits>
 #include <vector>
@@ -11,14 +10,13 @@
 #include "engine/kernels/broadcast.h"
 #include "engine/kernels/pointwise_functors.h"
 #include "engine/threads/threads.h"
-#include "tests/engine/gradcheck.h"
-#include "tests/expect_error.h"
+#include "tests/engine/op_test.h"
 
 namespace mld {
 namespace {
 
-using mld_test::contains;
-using mld_test::error_of;
+using test::contains;
+using test::error_of;
 using Binary = Var (*)(const Var&, const Var&);
 
 void add_unary(test::CaseList& list, Op op, fn::Domain domain, std::function<Var(const Var&)> f,
@@ -31,25 +29,20 @@ void add_unary(test::CaseList& list, Op op, fn::Domain domain, std::function<Var
 }
 
 const test::GradCases unary_cases([](test::CaseList& list) {
-  add_unary(list, Op::relu, fn::Relu::kDomain, relu);
-  add_unary(list, Op::leaky_relu, fn::LeakyRelu::kDomain, [](const Var& x) { return leaky_relu(x, 0.2); });
+#define X(name, Functor) add_unary(list, Op::name, fn::Functor::kDomain, name);
+#define P(name, Functor)
+  MLD_ACTIVATIONS(X, P)
+  MLD_FUNCTIONS(X, P)
+#undef X
+#undef P
+  const fn::Domain kinks = fn::LeakyRelu::kDomain;
+  add_unary(list, Op::leaky_relu, kinks, [](const Var& x) { return leaky_relu(x, 0.2); });
   add_unary(
-      list, Op::leaky_relu, fn::LeakyRelu::kDomain, [](const Var& x) { return leaky_relu(x, 0); }, "slope 0");
-  add_unary(list, Op::silu, fn::Silu::kDomain, silu);
-  add_unary(list, Op::gelu, fn::Gelu::kDomain, gelu);
-  add_unary(list, Op::sigmoid, fn::Sigmoid::kDomain, sigmoid);
-  add_unary(list, Op::tanh, fn::Tanh::kDomain, tanh);
-  add_unary(list, Op::softplus, fn::Softplus::kDomain, softplus);
-  add_unary(list, Op::exp, fn::Exp::kDomain, exp);
-  add_unary(list, Op::log, fn::Log::kDomain, log);
-  add_unary(list, Op::sqrt, fn::Sqrt::kDomain, sqrt);
-  add_unary(list, Op::square, fn::Square::kDomain, square);
-  add_unary(list, Op::abs, fn::Abs::kDomain, abs);
+      list, Op::leaky_relu, kinks, [](const Var& x) { return leaky_relu(x, 0); }, "slope 0");
   add_unary(list, Op::clamp, fn::Clamp::kDomain, [](const Var& x) { return clamp(x, -1.5, 2); });
   add_unary(list, Op::affine, fn::Affine::kDomain, [](const Var& x) { return affine(x, -1.75, 0.5); });
-  add_unary(
-      list, Op::square, fn::Square::kDomain, [](const Var& x) { return square(tanh(affine(x, 0.5, 0))); },
-      "chain");
+  const auto chain = [](const Var& x) { return square(tanh(affine(x, 0.5, 0))); };
+  add_unary(list, Op::square, fn::Square::kDomain, chain, "chain");
 });
 
 struct ShapePair {
@@ -94,10 +87,9 @@ void add_binary(test::CaseList& list, Op op, fn::Domain domain, Binary f) {
 }
 
 const test::GradCases binary_cases([](test::CaseList& list) {
-  add_binary(list, Op::add, fn::Add::kDomain, add);
-  add_binary(list, Op::sub, fn::Sub::kDomain, sub);
-  add_binary(list, Op::mul, fn::Mul::kDomain, mul);
-  add_binary(list, Op::div, fn::Div::kDomain, div);
+#define X(name, Functor) add_binary(list, Op::name, fn::Functor::kDomain, name);
+  MLD_BINARY_FUNCTIONS(X)
+#undef X
 });
 
 // Index into an operand of the element at `place` of the result, by the definition of broadcasting.
@@ -158,6 +150,30 @@ TEST_CASE("values of the formulas at points known in closed form") {
   CHECK(std::isnan(clamp(Var(Tensor::full({1}, std::nan(""))), -1, 2).value.item()));
 }
 
+TEST_CASE("apply runs the operator of the activation's name, with its slope") {
+  const Var x(test::random({3, 5}, 7, -2, 2));
+  const auto same = [](const Var& a, const Var& b) { return test::same_bits(a.value, b.value); };
+  CHECK(apply({}, x).value.raw() == x.value.raw());
+#define X(name, Functor) CHECK(same(apply({Act::name}, x), name(x)));
+#define P(name, Functor) CHECK(same(apply({Act::name, 0.25f}, x), name(x, 0.25)));
+  MLD_ACTIVATIONS(X, P)
+#undef X
+#undef P
+  for (const Act kind : kAllActs) {  // an operator of its own in the tape, but for none
+    Tape tape;
+    (void)apply({kind}, tape.watch(x.value));
+    CHECK(tape.recorded().size() == (kind == Act::none ? 1 : 2));
+  }
+}
+
+TEST_CASE("what backward keeps: the input where the derivative needs it, else the output") {
+  const auto needs_input = [](Act kind) { return activation_needs_input(kind); };
+  CHECK(needs_input(Act::silu));
+  CHECK(needs_input(Act::gelu));
+  for (const Act kind : {Act::none, Act::relu, Act::leaky_relu, Act::sigmoid, Act::tanh})
+    CHECK_FALSE(needs_input(kind));
+}
+
 TEST_CASE("derivatives at kinks are those that the header names") {
   const auto slope = [](const std::function<Var(const Var&)>& f, double x) {
     Tape tape;
@@ -190,8 +206,8 @@ TEST_CASE("large arrays: float against double, any number of threads, sim and cp
   const auto three = run(DType::f32, kCpu), sim = run(DType::f32, kSim);
   set_threads(threads);
   for (std::size_t k = 0; k < f64.size(); ++k) {
-    CHECK(std::memcmp(one[k].raw(), three[k].raw(), static_cast<std::size_t>(one[k].bytes())) == 0);
-    CHECK(std::memcmp(one[k].raw(), sim[k].raw(), static_cast<std::size_t>(one[k].bytes())) == 0);
+    CHECK(test::same_bits(one[k], three[k]));
+    CHECK(test::same_bits(one[k], sim[k]));
     double worst = 0;
     for (std::int64_t i = 0; i < f64[k].numel(); ++i)
       worst =
@@ -216,7 +232,10 @@ TEST_CASE("errors name the operator and both shapes") {
   const Var a(Tensor::zeros({4, 5})), b(Tensor::zeros({4})), c(Tensor::zeros({4, 5}, DType::f64)),
       d(Tensor::zeros({4, 5}, DType::f32, kSim)), i(Tensor::zeros({4, 5}, DType::i32));
   const std::vector<std::pair<std::string, Binary>> all{
-      {"add", add}, {"sub", sub}, {"mul", mul}, {"div", div}};
+#define X(name, Functor) {#name, name},
+      MLD_BINARY_FUNCTIONS(X)
+#undef X
+  };
   for (const auto& [name, f] : all) {
     const std::string shapes = error_of(ErrorKind::internal, [&, f = f] { f(a, b); });
     CHECK(contains(shapes, name + ":"));

@@ -57,8 +57,8 @@ TEST_CASE("size classes and alignment") {
 TEST_CASE("running out of memory is an error that says so, and leaves the pool usable") {
   const auto pool = std::make_shared<Pool>(kCpu);
   const std::string message =
-      mld_test::error_of(ErrorKind::device, [&] { pool->allocate(std::size_t{1} << 62); });
-  CHECK(mld_test::contains(message, "smaller batch"));
+      test::error_of(ErrorKind::device, [&] { pool->allocate(std::size_t{1} << 62); });
+  CHECK(test::contains(message, "smaller batch"));
   CHECK(pool->stats().bytes_in_use == 0);
   CHECK(pool->stats().peak_in_use == 0);  // of what was had, not of what was asked for
   void* block = pool->allocate(1);

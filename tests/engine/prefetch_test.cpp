@@ -13,8 +13,8 @@
 namespace mld {
 namespace {
 
-using mld_test::contains;
-using mld_test::error_of;
+using test::contains;
+using test::error_of;
 
 constexpr std::int64_t kSize = 1000;
 

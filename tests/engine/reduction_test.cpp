@@ -3,7 +3,6 @@
 #include <doctest/doctest.h>
 
 #include <cmath>
-#include <cstring>
 #include <functional>
 #include <vector>
 
@@ -11,14 +10,13 @@
 #include "engine/ops/layout.h"
 #include "engine/ops/pointwise.h"
 #include "engine/threads/threads.h"
-#include "tests/engine/gradcheck.h"
-#include "tests/expect_error.h"
+#include "tests/engine/op_test.h"
 
 namespace mld {
 namespace {
 
-using mld_test::contains;
-using mld_test::error_of;
+using test::contains;
+using test::error_of;
 
 void add_case(test::CaseList& list, Op op, std::string name, Tensor x,
               std::function<Var(const test::Args&)> program, std::vector<Tensor> constants = {}) {
@@ -252,8 +250,8 @@ TEST_CASE("float sums are as good as their order promises, and do not depend on 
   set_threads(threads);
   for (std::size_t k = 0; k < exact.size(); ++k) {
     CAPTURE(k);
-    CHECK(std::memcmp(one[k].raw(), three[k].raw(), static_cast<std::size_t>(one[k].bytes())) == 0);
-    CHECK(std::memcmp(one[k].raw(), sim[k].raw(), static_cast<std::size_t>(one[k].bytes())) == 0);
+    CHECK(test::same_bits(one[k], three[k]));
+    CHECK(test::same_bits(one[k], sim[k]));
     double worst = 0;
     for (std::int64_t i = 0; i < exact[k].numel(); ++i) {
       const double want = exact[k].data<double>()[i];

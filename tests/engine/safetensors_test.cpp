@@ -19,11 +19,11 @@ using mld::ErrorKind;
 using mld::SafetensorsFile;
 using mld::Shape;
 using mld::TensorSource;
-using mld_test::contains;
-using mld_test::error_of;
-using mld_test::read_bytes;
-using mld_test::TempFolder;
-using mld_test::write_bytes;
+using mld::test::contains;
+using mld::test::error_of;
+using mld::test::read_bytes;
+using mld::test::TempFolder;
+using mld::test::write_bytes;
 
 std::string with_length(std::uint64_t length, const std::string& rest) {
   std::string bytes(8, '\0');
@@ -339,7 +339,7 @@ TEST_CASE("safetensors: a full disk leaves the previous file and nothing else") 
   mld::save_safetensors(folder / "s", sources, {{"which", "old"}});
   const std::string before = read_bytes(folder / "s");
   {
-    const mld_test::FullDisk full(100'000);
+    const mld::test::FullDisk full(100'000);
     const std::string message = error_of(ErrorKind::io, [&] {
       mld::save_safetensors(folder / "s", sources, {{"which", "new"}});
     });

@@ -19,8 +19,8 @@
 namespace mld {
 namespace {
 
-using mld_test::contains;
-using mld_test::error_of;
+using test::contains;
+using test::error_of;
 
 TEST_CASE("work runs at a synchronisation, in order; host reads before it are refused") {
   const Tensor t = Tensor::full({2}, 1, DType::f32, kSim);

@@ -14,8 +14,8 @@
 namespace mld {
 namespace {
 
-using mld_test::contains;
-using mld_test::error_of;
+using test::contains;
+using test::error_of;
 
 Tensor vec(std::vector<float> values, Device device = kCpu) {
   const auto n = static_cast<std::int64_t>(values.size());

@@ -12,8 +12,8 @@
 namespace mld {
 namespace {
 
-using mld_test::contains;
-using mld_test::error_of;
+using test::contains;
+using test::error_of;
 
 TEST_CASE("shape: extents, negative axes, products, limits") {
   const Shape s{2, 3, 4};
@@ -26,6 +26,8 @@ TEST_CASE("shape: extents, negative axes, products, limits") {
   CHECK(Shape().numel() == 1);
   CHECK(s == Shape{2, 3, 4});
   CHECK_FALSE(s == Shape{2, 3});
+  CHECK(batch_shape(5, s) == Shape{5, 2, 3, 4});
+  CHECK(batch_shape(5, {}) == Shape{5});
   CHECK(contains(error_of(ErrorKind::internal, [&] { s.axis(3); }), "[2,3,4]"));
   CHECK(contains(error_of(ErrorKind::internal, [] { Shape{1, -1}; }), "negative"));
   CHECK(contains(error_of(ErrorKind::internal, [] { Shape{1, 1, 1, 1, 1, 1, 1}; }), "axes"));

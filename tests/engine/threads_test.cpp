@@ -22,23 +22,14 @@
 #include "tests/expect_error.h"
 #include "tests/in_child.h"
 #include "tests/temp_folder.h"
+#include "tests/threads_scope.h"
 
 namespace mld {
 namespace {
 
 using i64 = std::int64_t;
 namespace fs = std::filesystem;
-
-class Threads {
- public:
-  explicit Threads(int count) { set_threads(count); }
-  ~Threads() { set_threads(before_); }
-  Threads(const Threads&) = delete;
-  Threads& operator=(const Threads&) = delete;
-
- private:
-  int before_ = max_threads();
-};
+using test::Threads;
 
 // An environment variable for a scope; null: not set.
 class Environment {
@@ -79,7 +70,7 @@ i64 sum_of(i64 n) {
 // Whether f returned true in a child process, which is ended after a minute.
 template <class F>
 bool holds_in_child(const F& f) {
-  return mld_test::in_child([&] {
+  return test::in_child([&] {
            alarm(60);
            return f() ? 0 : 1;
          }) == 0;
@@ -181,7 +172,7 @@ TEST_CASE("threads: their number may change between loops, up to a limit") {
     CHECK(sum_of(1000) == 499'500);
   }
   for (const int threads : {-1, kMaxThreads + 1, 1 << 30})
-    CHECK(mld_test::error_of(ErrorKind::usage, [&] { set_threads(threads); }) ==
+    CHECK(test::error_of(ErrorKind::usage, [&] { set_threads(threads); }) ==
           "threads: expected 0 to 1024, found " + std::to_string(threads));
   CHECK(max_threads() == 3);
 }
@@ -269,14 +260,14 @@ TEST_CASE("threads: by default no more than the affinity mask has") {
 
 // A root with /proc/self/cgroup, /proc/self/mountinfo and control files.
 struct FakeRoot {
-  mld_test::TempFolder folder;
+  test::TempFolder folder;
   FakeRoot(const std::string& cgroup, const std::string& mounts) {
     write("proc/self/cgroup", cgroup);
     write("proc/self/mountinfo", mounts);
   }
   FakeRoot& write(const std::string& file, const std::string& text) {
     fs::create_directories((folder.path() / file).parent_path());
-    mld_test::write_bytes(folder.path() / file, text);
+    test::write_bytes(folder.path() / file, text);
     return *this;
   }
   std::optional<double> quota() const { return cpu_quota(folder.path()); }

@@ -1,5 +1,5 @@
 // Accuracy of engine/math/vecmath.h against the C library in double, over a stride through all bit patterns
-// of a float. MLD_EXHAUSTIVE=1 takes every pattern instead (a few minutes) and prints the largest error of
+// of a float. MLDTEST_EXHAUSTIVE=1 takes every pattern instead (a few minutes) and prints the largest error of
 // each function.
 #include "engine/math/vecmath.h"
 
@@ -28,7 +28,7 @@ constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
 constexpr double kWrong = 1e30;  // a wrong special value
 
 bool exhaustive() {
-  const char* value = std::getenv("MLD_EXHAUSTIVE");
+  const char* value = std::getenv("MLDTEST_EXHAUSTIVE");
   return value != nullptr && std::string_view(value) == "1";
 }
 

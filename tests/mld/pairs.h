@@ -11,7 +11,7 @@
 #include "data/store/store_writer.h"
 #include "mld/config/config.h"
 
-namespace mld_test {
+namespace mld::test {
 
 struct Pairs {
   std::int32_t classes = 3, per_class = 20;
@@ -78,4 +78,4 @@ inline mld::Config pairs_config(const std::filesystem::path& store, std::vector<
   return mld::resolve_config(sources);
 }
 
-}  // namespace mld_test
+}  // namespace mld::test

@@ -15,7 +15,7 @@
 #include "tests/mld/vector_data.h"
 #include "tests/temp_folder.h"
 
-namespace mld_test {
+namespace mld::test {
 
 namespace fs = std::filesystem;
 
@@ -89,4 +89,4 @@ inline std::string everything(const fs::path& run) {
   return all;
 }
 
-}  // namespace mld_test
+}  // namespace mld::test

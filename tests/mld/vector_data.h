@@ -14,7 +14,7 @@
 #include "data/store/store.h"
 #include "mld/config/config.h"
 
-namespace mld_test {
+namespace mld::test {
 
 struct VectorData {
   std::int64_t n = 24;
@@ -84,4 +84,4 @@ inline mld::Config vector_config(const std::filesystem::path& store, std::vector
   return mld::resolve_config(sources);
 }
 
-}  // namespace mld_test
+}  // namespace mld::test

@@ -10,7 +10,7 @@
 #include "mld/config/config.h"
 #include "tests/nn/helpers.h"
 
-namespace mld_test {
+namespace mld::test {
 
 inline mld::Config tiny_config(const std::filesystem::path& store, std::vector<std::string> more = {}) {
   mld::ConfigSources sources;
@@ -35,11 +35,11 @@ inline mld::Config tiny_config(const std::filesystem::path& store, std::vector<s
 
 // A store of 48 + 24 digits and a folder for runs.
 struct Workshop {
-  mld::test::TemporaryFolder folder;
+  mld::test::TempFolder folder;
   std::filesystem::path store;
-  explicit Workshop(const std::string& name) : folder(name), store(folder / "store") {
+  Workshop() : store(folder / "store") {
     mld::data::write_digits(mld::data::make_digits({.seed = 3, .train = 48, .test = 24}), store, 3);
   }
 };
 
-}  // namespace mld_test
+}  // namespace mld::test

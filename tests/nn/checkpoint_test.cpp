@@ -12,7 +12,7 @@
 namespace mld::nn {
 namespace {
 
-using test::contains, test::error_of, test::TemporaryFolder;
+using test::contains, test::error_of, test::TempFolder;
 
 Sequential small_net(std::int64_t width = 5) {
   return Sequential({2, 2, 3}, Conv2d(3, 4, 2, 1, 1), BatchNorm(4), Flatten{}, Linear(36, width));
@@ -57,7 +57,7 @@ FileNotes notes() {
 }
 
 TEST_CASE("a checkpoint brings everything back") {
-  const TemporaryFolder folder("checkpoint");
+  const TempFolder folder;
   const auto file = folder / "a.safetensors";
   for (Device device : test::test_devices()) {
     Model saved(small_net(), {.device = device, .ema = true}),
@@ -79,7 +79,7 @@ TEST_CASE("a checkpoint brings everything back") {
 }
 
 TEST_CASE("tensors have the documented names and PyTorch's shapes") {
-  const TemporaryFolder folder("names");
+  const TempFolder folder;
   const auto file = folder / "a.safetensors";
   Model model(small_net(), {.ema = true});
   save_checkpoint(file, model.stored("net."), notes());
@@ -96,7 +96,7 @@ TEST_CASE("tensors have the documented names and PyTorch's shapes") {
 }
 
 TEST_CASE("weights for inference: the EMA if there is one, from checkpoints and from exported files") {
-  const TemporaryFolder folder("weights");
+  const TempFolder folder;
   Model with(small_net(), {.ema = true}), without(small_net());
   save_checkpoint(folder / "with", with.stored(), notes());
   save_weights(folder / "export", with.stored(), {.config = "c", .training = {}, .extra = {}});
@@ -122,7 +122,7 @@ TEST_CASE("weights for inference: the EMA if there is one, from checkpoints and 
 }
 
 TEST_CASE("several models share a file") {
-  const TemporaryFolder folder("several");
+  const TempFolder folder;
   const auto file = folder / "a.safetensors";
   Model a(small_net(), {}, 1), b(small_net(7), {.ema = true}, 2), c(small_net(), {}, 3),
       d(small_net(7), {}, 4);
@@ -137,7 +137,7 @@ TEST_CASE("several models share a file") {
 }
 
 TEST_CASE("all that does not fit is listed in one error") {
-  const TemporaryFolder folder("misfit");
+  const TempFolder folder;
   const auto file = folder / "misfit.safetensors";
   Model saved(small_net());
   save_checkpoint(file, saved.stored(), notes());
@@ -160,7 +160,7 @@ TEST_CASE("all that does not fit is listed in one error") {
 }
 
 TEST_CASE("a tensor that is not finite is not saved, and the previous file stays") {
-  const TemporaryFolder folder("finite");
+  const TempFolder folder;
   const auto file = folder / "a.safetensors";
   Model model(small_net());
   save_checkpoint(file, model.stored(), notes());
@@ -178,7 +178,7 @@ TEST_CASE("a tensor that is not finite is not saved, and the previous file stays
 }
 
 TEST_CASE("damaged and foreign files are refused, and unfilled models are not saved") {
-  const TemporaryFolder folder("damaged");
+  const TempFolder folder;
   const auto file = folder / "a.safetensors";
   Model model(small_net());
   save_checkpoint(file, model.stored(), notes());

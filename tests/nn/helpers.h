@@ -3,17 +3,17 @@
 
 #include <doctest/doctest.h>
 
-#include <unistd.h>
 #include <cmath>
 #include <cstdint>
 
-#include <filesystem>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "engine/core/tensor.h"
 #include "tests/devices.h"
+#include "tests/expect_error.h"
+#include "tests/temp_folder.h"
 
 namespace mld::test {
 
@@ -51,43 +51,5 @@ inline void check_near(const std::vector<double>& found, const std::vector<doubl
     CHECK(near(found[i], expected[i], tolerance));
   }
 }
-
-// The message of the mld::Error that f throws; fails if it does not or if its kind is another.
-template <class F>
-std::string error_of(ErrorKind kind, F&& f) {
-  try {
-    f();
-  } catch (const Error& e) {
-    CHECK(static_cast<int>(e.kind()) == static_cast<int>(kind));
-    return e.what();
-  }
-  FAIL("no error");
-  return {};
-}
-
-inline bool contains(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
-
-// A folder that is removed at the end.
-class TemporaryFolder {
- public:
-  explicit TemporaryFolder(const std::string& name)
-      : path_(std::filesystem::temp_directory_path() /
-              ("mld-test-" + std::to_string(::getpid()) + "-" + name)) {
-    std::filesystem::remove_all(path_);
-    std::filesystem::create_directories(path_);
-  }
-  ~TemporaryFolder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-  std::filesystem::path operator/(const std::string& name) const { return path_ / name; }
-
- private:
-  std::filesystem::path path_;
-};
 
 }  // namespace mld::test

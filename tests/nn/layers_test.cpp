@@ -72,13 +72,8 @@ void check_layer(L layer, const Shape& sample) {
   ParameterStore store(layer, {.dtype = DType::f64});
   store.initialize(1);
   randomize(store);
-  Shape shape{3};
-  for (std::int64_t e : sample.extents()) shape.push_back(e);
-  const Tensor x = test::random(shape, 5);
-  const Shape output = layer.output_shape(sample);
-  Shape promised{3};
-  for (std::int64_t e : output.extents()) promised.push_back(e);
-  CHECK(layer(x, Context{}).shape() == promised);
+  const Tensor x = test::random(batch_shape(3, sample), 5);
+  CHECK(layer(x, Context{}).shape() == batch_shape(3, layer.output_shape(sample)));
   for (bool training : {false, true}) {
     INFO("training " << training);
     const Context context{.training = training, .key = {.seed = 9, .step = 4, .site = 64}};
@@ -110,8 +105,7 @@ TEST_CASE("normalisations") {
 }
 
 TEST_CASE("layers without parameters") {
-  for (Activation act : {Activation{}, kRelu, kSilu, kGelu, kSigmoid, kTanh, leaky_relu(0.2)})
-    check_layer(Activate{act}, {7});
+  for (const Act kind : kAllActs) check_layer(Activate{{kind, 0.2f}}, {7});
   check_layer(Softmax{}, {2, 5});
   check_layer(Dropout(0.4), {4, 3});
   check_layer(Dropout(0.4, true), {3, 2, 4});

@@ -130,7 +130,7 @@ TEST_CASE("training goes down") {
 }
 
 TEST_CASE("train 10, save, train 10 more equals load, train 10") {
-  const test::TemporaryFolder folder("resume");
+  const test::TempFolder folder;
   for (Device device : test::test_devices()) {
     const auto file = folder / "checkpoint.safetensors";
     Training straight(device);

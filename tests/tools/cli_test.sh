@@ -369,13 +369,13 @@ else
   if [ "$built" = "emulated on the host" ]; then
     # Memory runs out while a run is continued: the checkpoint stays.
     cp gpu-stopped/score.safetensors before
-    export MLD_EMULATION_MEMORY=100000
+    export MLDTEST_EMULATION_MEMORY=100000
     run train --resume --out gpu-stopped --set score.steps=$steps "${cuda[@]}"
     ended 6 "memory: cuda:0 cannot provide "
     run sample gpu --out x "${cuda[@]}"
     ended 6 "memory: cuda:0 cannot provide "
     check "a sampling without memory made its folder" [ ! -e x ]
-    unset MLD_EMULATION_MEMORY
+    unset MLDTEST_EMULATION_MEMORY
     same gpu-stopped/score.safetensors before
   fi
   works train --resume --out gpu-stopped --set score.steps=$steps "${cuda[@]}"

@@ -217,9 +217,7 @@ Case train_autoencoder(const Config& config, std::size_t modality, const Shape& 
                        const std::vector<i64>& uses, Device device) {
   const ModalityConfig m = config.modalities[modality];
   const i64 batch = m.stage1.batch;
-  std::vector<i64> batch_shape{batch};
-  for (int i = 0; i < shape.rank(); ++i) batch_shape.push_back(shape[i]);
-  const ItemBatch items{random_values(Shape(batch_shape), 1, false, device), {}};
+  const ItemBatch items{random_values(batch_shape(batch, shape), 1, false, device), {}};
   const auto loss = [m, items](const Autoencoder& net, const StepState* state) {
     const nn::Context context{.training = true, .key = {.state = state, .site = kFirstLayerSite}};
     return reconstruction_loss(m, net, items, items.x.shape()[0], context);

@@ -10,6 +10,7 @@
 
 #include "engine/base/notes.h"
 #include "engine/base/precision.h"
+#include "engine/kernels/cuda/channel_bias.h"
 #include "engine/kernels/cuda/conv_cudnn.h"
 #include "engine/kernels/cuda/conv_gemm.h"
 #include "engine/loops/add_into.h"
@@ -79,13 +80,6 @@ bool ask_cudnn(Device device, ConvKind kind, const ConvDims& s) {
   return !all.keys.contains(key_of(device, kind, s));
 }
 
-struct AddBias {
-  std::int64_t channels;
-  const float* bias;
-  float* to;
-  MLD_HD void operator()(std::int64_t i) const { to[i] += bias[i % channels]; }
-};
-
 // True if cuDNN did it.
 bool cudnn_did(Device device, ConvKind kind, const ConvDims& s, const float* first, const float* second,
                const float* bias, std::int64_t channels, bool add, float* out) {
@@ -98,7 +92,7 @@ bool cudnn_did(Device device, ConvKind kind, const ConvDims& s, const float* fir
     return false;
   }
   if (add) cuda::for_each(device, n, AddInto<float>{out, to});
-  if (bias) cuda::for_each(device, n, AddBias{channels, bias, out});
+  if (bias) cuda::for_each(device, n, AddChannelBias<float>{channels, bias, out});
   return true;
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "engine/kernels/cuda/channel_bias.h"
 #include "engine/kernels/cuda/gemm.h"
 #include "engine/loops/cuda_drivers.h"
 
@@ -91,14 +92,6 @@ struct GatherPatches {
     }
     dx[i] = bias ? sum + bias[c] : sum;
   }
-};
-
-template <class T>
-struct AddChannelBias {
-  std::int64_t channels;
-  const T* bias;
-  T* to;
-  MLD_HD void operator()(std::int64_t i) const { to[i] += bias[i % channels]; }
 };
 
 std::int64_t positions(const ConvDims& s) { return s.out_h() * s.out_w(); }

@@ -31,15 +31,13 @@ std::vector<std::int64_t> first_of_each(const Labels& items) {
 
 EvaluationRows::EvaluationRows(const data::Split& split, std::span<const int> columns, std::int64_t samples) {
   const std::vector<std::int64_t> rows = draw_rows(split, samples);
-  const std::int64_t all = split.num_samples(), width = all > 0 ? std::ssize(split.samples()) / all : 0;
   for (const std::int64_t row : rows) {
     ids_.push_back(static_cast<std::int32_t>(row));
     labels_.push_back(split.labels()[static_cast<std::size_t>(row)]);
   }
   for (const int column : columns) {
     Labels items;
-    for (const std::int64_t row : rows)
-      items.push_back(split.samples()[static_cast<std::size_t>(row * width + column)]);
+    for (const std::int64_t row : rows) items.push_back(split.item(row, column));
     first_rows_.push_back(first_of_each(items));
     distinct_.push_back(count_different(items));
     items_.push_back(std::move(items));

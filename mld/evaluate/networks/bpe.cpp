@@ -8,7 +8,6 @@
 #include "data/formats/mmap_file.h"
 #include "engine/base/error.h"
 #include "engine/io/crc32.h"
-#include "engine/io/safetensors_header.h"
 #include "mld/evaluate/networks/unicode.h"
 
 namespace mld {
@@ -130,7 +129,7 @@ BpeTokenizer::BpeTokenizer(const std::filesystem::path& merges) {
   ++number;
   check(!merges_.empty(), "", "is missing: the file holds no merges");
   vocabulary_ = static_cast<std::int32_t>(known.size()) + 2;
-  hash_ = safetensors::crc_text(crc);
+  hash_ = crc_text(crc);
 }
 
 // Joins the neighbours that make the symbol of the lowest rank, wherever they stand, until none make any.

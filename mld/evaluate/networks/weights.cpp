@@ -1,7 +1,5 @@
 #include "mld/evaluate/networks/weights.h"
 
-#include <array>
-#include <cstdio>
 #include <cstdlib>
 #include <map>
 #include <utility>
@@ -42,9 +40,7 @@ std::string fill(const SafetensorsFile& file, const std::vector<Item>& items) {
     const std::string heading = cat(name, item->info.shape);
     crc = crc32(bytes, crc32(std::as_bytes(std::span(heading)), crc));
   }
-  std::array<char, 9> text{};
-  std::snprintf(text.data(), text.size(), "%08x", static_cast<unsigned>(crc));
-  return text.data();
+  return crc_text(crc);
 }
 
 std::string load(const std::filesystem::path& path, const std::string& network, nn::ParameterStore& store) {

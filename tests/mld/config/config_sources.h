@@ -7,7 +7,7 @@
 
 #include "mld/config/config.h"
 
-namespace mld_test {
+namespace mld::test {
 
 inline mld::Config with(std::vector<std::string> settings, const std::string& preset = "mnist-svhn") {
   mld::ConfigSources sources;
@@ -34,4 +34,4 @@ inline mld::data::Description description() {
   return d;
 }
 
-}  // namespace mld_test
+}  // namespace mld::test

@@ -17,10 +17,10 @@ namespace {
 using mld::Config;
 using mld::ConfigSources;
 using mld::ErrorKind;
-using mld_test::contains;
-using mld_test::description;
-using mld_test::error_of;
-using mld_test::with;
+using mld::test::contains;
+using mld::test::description;
+using mld::test::error_of;
+using mld::test::with;
 
 std::string error_with(std::vector<std::string> settings) {
   return error_of(ErrorKind::usage, [&] { with(std::move(settings)); });
@@ -133,13 +133,13 @@ TEST_CASE("config: every key of the reference can be set, saved and told apart")
 }
 
 TEST_CASE("config: defaults < preset < file < environment < settings") {
-  const mld_test::TempFolder folder;
+  const mld::test::TempFolder folder;
   ConfigSources sources;
   CHECK(Config().score.width == 512);
   sources.preset = "digits";
   CHECK(mld::resolve_config(sources).score.width == 256);
   sources.file = (folder / "c.json").string();
-  mld_test::write_bytes(folder / "c.json", R"({ // comments are fine
+  mld::test::write_bytes(folder / "c.json", R"({ // comments are fine
     "preset": "mnist-svhn", /* the command line's preset wins */
     "score": {"width": 352, "d": 0.9}})");
   CHECK(mld::resolve_config(sources).score.width == 352);
@@ -212,8 +212,8 @@ TEST_CASE("config: a key for all modalities, and for one") {
   // A saved configuration names every key of every modality, and still gives way to a setting.
   const Config saved = mld::parse_config(mld::to_json(one), "saved");
   CHECK(saved == one);
-  const mld_test::TempFolder folder;
-  mld_test::write_bytes(folder / "config.json", mld::to_json(one));
+  const mld::test::TempFolder folder;
+  mld::test::write_bytes(folder / "config.json", mld::to_json(one));
   ConfigSources sources;
   sources.file = (folder / "config.json").string();
   sources.settings = {"stage1.steps=11"};
@@ -334,12 +334,12 @@ TEST_CASE("config: files that are no configuration") {
   for (int i = 0; i < 17; ++i) many += (i ? ",{\"name\":\"m" : "{\"name\":\"m") + std::to_string(i) + "\"}";
   CHECK(contains(error_of_json(many + "]}"), "17, at most 16 are possible"));
 
-  const mld_test::TempFolder folder;
+  const mld::test::TempFolder folder;
   ConfigSources sources;
   sources.file = (folder / "none.json").string();
   CHECK(
       contains(error_of(ErrorKind::usage, [&] { mld::resolve_config(sources); }), "none.json: no such file"));
-  mld_test::write_bytes(folder / "none.json", std::string(2 << 20, ' '));
+  mld::test::write_bytes(folder / "none.json", std::string(2 << 20, ' '));
   CHECK(contains(error_of(ErrorKind::usage, [&] { mld::resolve_config(sources); }),
                  "expected at most 1048576"));
 }
@@ -361,9 +361,9 @@ TEST_CASE("config: values that contradict each other") {
 }
 
 TEST_CASE("config: all problems of all layers at once") {
-  const mld_test::TempFolder folder;
-  mld_test::write_bytes(folder / "c.json",
-                        R"({"scroe": {}, "sampler": {"steps": -1, "jump": "x"}, "stage1": {"lr": 99}})");
+  const mld::test::TempFolder folder;
+  mld::test::write_bytes(folder / "c.json",
+                         R"({"scroe": {}, "sampler": {"steps": -1, "jump": "x"}, "stage1": {"lr": 99}})");
   ConfigSources sources;
   sources.preset = "digits";
   sources.file = (folder / "c.json").string();

@@ -87,10 +87,10 @@ namespace {
 using mld::Config;
 using mld::ConfigSources;
 using mld::ErrorKind;
-using mld_test::contains;
-using mld_test::description;
-using mld_test::error_of;
-using mld_test::with;
+using mld::test::contains;
+using mld::test::description;
+using mld::test::error_of;
+using mld::test::with;
 
 }  // namespace
 
@@ -293,10 +293,10 @@ TEST_CASE("config: a file that an earlier version saved means what it meant then
   sources.describe = [](const std::string&) { return description(); };
   const Config now = mld::resolve_config(sources);
   REQUIRE(now.modalities[2].units == mld::Units::standard);
-  const mld_test::TempFolder folder;
+  const mld::test::TempFolder folder;
   sources.file = folder / "config.json";
   const auto units_with = [&](const std::string& file, std::vector<std::string> settings = {}) {
-    mld_test::write_bytes(folder / "config.json", file);
+    mld::test::write_bytes(folder / "config.json", file);
     sources.settings = {"data.store=somewhere"};
     sources.settings.insert(sources.settings.end(), settings.begin(), settings.end());
     return mld::resolve_config(sources).modalities.back().units;

@@ -62,10 +62,10 @@ TEST_CASE("log-mel patches agree with torchvggish's") {
   for (std::int64_t i = 0; i < 3; ++i)
     CHECK(golden.error("log_mel/" + std::to_string(i), patches.rows(i, 1)) < 1e-4);
   CHECK(golden.compared() == golden.entries("log_mel/"));
-  const std::string message = mld_test::error_of(ErrorKind::internal, [] {
+  const std::string message = test::error_of(ErrorKind::internal, [] {
     log_mel_patches(Tensor::zeros({1, 15872}));
   });
-  CHECK(mld_test::contains(message, "[1,15872]"));
+  CHECK(test::contains(message, "[1,15872]"));
 }
 
 TEST_CASE("mel inversion at the paper's loudness ends where librosa's does") {
@@ -125,8 +125,8 @@ TEST_CASE("spectrograms become waves, each from phases of its own, however they 
   for (const float bad : {std::nanf(""), 10.0F}) {
     beyond.data<float>()[40] = bad;
     const std::string message =
-        mld_test::error_of(ErrorKind::data, [&] { spectrogram_waves(beyond, kMhdDecibels, 5, 12); });
-    CHECK(mld_test::contains(message, "spectrogram 12"));
+        test::error_of(ErrorKind::data, [&] { spectrogram_waves(beyond, kMhdDecibels, 5, 12); });
+    CHECK(test::contains(message, "spectrogram 12"));
   }
 }
 

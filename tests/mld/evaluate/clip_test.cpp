@@ -7,6 +7,7 @@
 #include <fstream>
 #include <map>
 
+#include "engine/base/hash.h"
 #include "engine/io/crc32.h"
 #include "engine/io/safetensors.h"
 #include "engine/ops/ops.h"
@@ -38,9 +39,7 @@ const std::vector<std::string> kCaptions{"a small yellow bird with a black crown
 // make_clip.py's uniform().
 class Uniform {
  public:
-  explicit Uniform(const std::string& name) {
-    for (const char c : name) state_ = (state_ ^ static_cast<unsigned char>(c)) * 0x100000001b3;
-  }
+  explicit Uniform(const std::string& name) : state_(fnv1a(name)) {}
   double operator()() {
     std::uint64_t x = state_ += 0x9e3779b97f4a7c15;
     x = (x ^ x >> 30U) * 0xbf58476d1ce4e5b9;
@@ -50,7 +49,7 @@ class Uniform {
   }
 
  private:
-  std::uint64_t state_ = 0xcbf29ce484222325;
+  std::uint64_t state_;
 };
 
 // make_clip.py's recipe(), in file order.
@@ -236,23 +235,23 @@ TEST_CASE("clip tokenizer: a long text is cut and keeps its end mark, a short on
 }
 
 TEST_CASE("clip tokenizer: plain, packed and other people's merges files are the same") {
-  const mld_test::TempFolder folder;
+  const test::TempFolder folder;
   const BpeTokenizer plain(kMerges);
-  const std::string content = mld_test::read_bytes(kMerges);
-  mld_test::write_bytes(folder / "packed.gz", gzipped(content));
-  mld_test::write_bytes(folder / "other",
-                        "\"vocab.txt#version: 0.2\n" + content.substr(content.find('\n') + 1, content.npos));
+  const std::string content = test::read_bytes(kMerges);
+  test::write_bytes(folder / "packed.gz", gzipped(content));
+  test::write_bytes(folder / "other",
+                    "\"vocab.txt#version: 0.2\n" + content.substr(content.find('\n') + 1, content.npos));
   for (const char* name : {"packed.gz", "other"}) {
     const BpeTokenizer other(folder / name);
     CHECK(other.hash() == plain.hash());
     CHECK(other.encode(kCaptions[1]) == plain.encode(kCaptions[1]));
   }
-  mld_test::write_bytes(folder / "few", content.substr(0, content.find('\n', 60) + 1));
+  test::write_bytes(folder / "few", content.substr(0, content.find('\n', 60) + 1));
   CHECK(BpeTokenizer(folder / "few").hash() != plain.hash());
 }
 
 TEST_CASE("clip tokenizer: a malformed merges file is one error that names the line") {
-  const mld_test::TempFolder folder;
+  const test::TempFolder folder;
   struct Bad {
     std::string content, line, what;
   };
@@ -265,7 +264,7 @@ TEST_CASE("clip tokenizer: a malformed merges file is one error that names the l
                          Bad{"#version: 0.2\ni n\nth e\n", "line 3: 'th e'", "'th', which is neither"},
                          Bad{"#version: 0.2\ni n\r\n", "line 2:", "neither"},
                          Bad{"#version: 0.2\ni n\nt h\ni n\n", "line 4: 'i n'", "exists already"}}) {
-    mld_test::write_bytes(folder / "merges", bad.content);
+    test::write_bytes(folder / "merges", bad.content);
     const std::string message = test::error_of(ErrorKind::model, [&] { BpeTokenizer t(folder / "merges"); });
     CAPTURE(message);
     CHECK(test::contains(message, (folder / "merges").string() + ", " + bad.line));
@@ -273,7 +272,7 @@ TEST_CASE("clip tokenizer: a malformed merges file is one error that names the l
     CHECK(test::contains(message, "bpe_simple_vocab_16e6.txt.gz"));
   }
   test::error_of(ErrorKind::data, [&] { BpeTokenizer t(folder / "absent"); });
-  mld_test::write_bytes(folder / "cut.gz", gzipped("#version: 0.2\ni n\n").substr(0, 20));
+  test::write_bytes(folder / "cut.gz", gzipped("#version: 0.2\ni n\n").substr(0, 20));
   test::error_of(ErrorKind::data, [&] { BpeTokenizer t(folder / "cut.gz"); });
 }
 
@@ -329,7 +328,7 @@ TEST_CASE("clip: the number of ViT-B/32's parameters, without the logit scale") 
 }
 
 TEST_CASE("clip: features and score from files, whatever the batch") {
-  const mld_test::TempFolder folder;
+  const test::TempFolder folder;
   write_weights(folder / "clip.safetensors", kSmall);
   const Clip clip(folder / "clip.safetensors", kMerges, kCpu, kSmall);
   const Tensor pictures = images("small images", {2, 150, 60, 3});
@@ -371,7 +370,7 @@ TEST_CASE("clip: every device computes what the cpu does") {
 }
 
 TEST_CASE("clip: what does not fit is an error with its remedy") {
-  const mld_test::TempFolder folder;
+  const test::TempFolder folder;
   const auto open = [&](const ClipConfig& config) {
     return test::error_of(ErrorKind::model,
                           [&] { Clip clip(folder / "clip.safetensors", kMerges, kCpu, config); });

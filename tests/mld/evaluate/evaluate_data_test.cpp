@@ -21,15 +21,15 @@
 namespace mld {
 namespace {
 
-using mld_test::contains, mld_test::error_of, mld_test::Pairs;
+using test::contains, test::error_of, test::Pairs;
 
 struct Trained {
-  mld_test::TempFolder folder;
+  test::TempFolder folder;
   Config config;
 
   explicit Trained(const Pairs& pairs = {}, std::vector<std::string> settings = {}) {
     pairs.write(folder / "store");
-    config = mld_test::pairs_config(folder / "store", std::move(settings));
+    config = test::pairs_config(folder / "store", std::move(settings));
     REQUIRE(train({.config = config, .out = run()}, {}) == StageEnd::finished);
   }
   std::filesystem::path run() const { return folder / "run"; }

@@ -12,14 +12,15 @@
 #include "mld/run/run_files.h"
 #include "mld/train/stage.h"
 #include "mld/train/train.h"
+#include "tests/mld/pairs.h"
 #include "tests/mld/workshop.h"
 
 namespace mld {
 
-using mld_test::tiny_config, mld_test::Workshop;
+using test::tiny_config, test::Workshop;
 
 TEST_CASE("evaluate: every metric says what it should of a model that is hardly trained") {
-  const Workshop w("metrics");
+  const Workshop w;
   train({.config = tiny_config(w.store), .out = w.folder / "run"}, {});
   const Model model = Model::open(w.folder / "run");
   const data::Store store = data::Store::open(w.store);
@@ -70,7 +71,7 @@ TEST_CASE("evaluate: every metric says what it should of a model that is hardly 
 }
 
 TEST_CASE("evaluate: a handful of samples has distances, and no interval or floor that rests on nothing") {
-  const Workshop w("few");
+  const Workshop w;
   train({.config = tiny_config(w.store), .out = w.folder / "run"}, {});
   const Model model = Model::open(w.folder / "run");
   const data::Store store = data::Store::open(w.store);
@@ -84,7 +85,7 @@ TEST_CASE("evaluate: a handful of samples has distances, and no interval or floo
 }
 
 TEST_CASE("evaluate: an item that comes in several pairings is one item") {
-  const test::TemporaryFolder folder("pairings");
+  const test::TempFolder folder;
   constexpr std::int32_t kItems = 60;
   data::Description description;
   description.name = "pairs";
@@ -118,16 +119,7 @@ TEST_CASE("evaluate: an item that comes in several pairings is one item") {
   }
   writer.commit();
   const data::Store store = data::Store::open(folder / "store");
-  ConfigSources sources;
-  sources.settings = {"data.store=" + (folder / "store").string(),
-                      "stage1.steps=20",
-                      "classifier_training.steps=20",
-                      "score.steps=5",
-                      "score.width=32",
-                      "score.time_dim=16",
-                      "sampler.steps=5"};
-  sources.describe = [](const std::string& path) { return data::Store::open(path).description(); };
-  const Config config = resolve_config(sources);
+  const Config config = test::pairs_config(folder / "store");
   CHECK(train({.config = config, .out = folder / "run"}, {}) == StageEnd::finished);
   const Model model = Model::open(folder / "run");
 

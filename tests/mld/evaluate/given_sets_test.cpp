@@ -26,13 +26,12 @@ TEST_CASE("given sets: sizes, names, all but one") {
 
   for (const char* bad :
        {"0", "3", "17", "-1", "1.5", "picture", "image+picture", "image,sound+", ",", "1,,2", "1,"})
-    CHECK(mld_test::contains(
-        mld_test::error_of(ErrorKind::usage, [&] { sets(bad); }),
-        "is none of sizes 1 to 2, loo (all but one), all, or names of image, sound, path"));
-  CHECK(mld_test::contains(mld_test::error_of(ErrorKind::usage, [&] { sets("image+sound+path"); }),
-                           "nothing is left to generate"));
-  CHECK(mld_test::contains(
-      mld_test::error_of(ErrorKind::usage, [] { parse_given_sets("1", std::vector<std::string>{"a"}); }),
+    CHECK(test::contains(test::error_of(ErrorKind::usage, [&] { sets(bad); }),
+                         "is none of sizes 1 to 2, loo (all but one), all, or names of image, sound, path"));
+  CHECK(test::contains(test::error_of(ErrorKind::usage, [&] { sets("image+sound+path"); }),
+                       "nothing is left to generate"));
+  CHECK(test::contains(
+      test::error_of(ErrorKind::usage, [] { parse_given_sets("1", std::vector<std::string>{"a"}); }),
       "one modality"));
 }
 

@@ -48,10 +48,10 @@ TEST_CASE("Inception's input agrees with PyTorch's bilinear resize, enlarging, r
     }
     CHECK(golden.compared() == golden.entries("resize/"));
   }
-  const std::string message = mld_test::error_of(ErrorKind::internal, [] {
+  const std::string message = test::error_of(ErrorKind::internal, [] {
     inception_input(Tensor::zeros({1, 28, 28, 2}));
   });
-  CHECK(mld_test::contains(message, "[1,28,28,2]"));
+  CHECK(test::contains(message, "[1,28,28,2]"));
 }
 
 TEST_CASE("Inception agrees with pytorch-fid's, layer by layer") {
@@ -71,7 +71,7 @@ TEST_CASE("Inception agrees with pytorch-fid's, layer by layer") {
     if (device != kCpu) continue;
 
     // Read from a file, in other company and with another number of threads, the features keep their bits.
-    const mld_test::TempFolder folder;
+    const test::TempFolder folder;
     test::save_by_recipe(folder / "inception.safetensors", store, {{"network", "inception"}});
     const InceptionFeatures from_file(folder / "inception.safetensors");
     CHECK(from_file.weights_hash().size() == 8);
@@ -92,10 +92,10 @@ TEST_CASE("Inception has torchvision's parameters without the classifier, and re
   CHECK(nn::count_parameters(network) == 21785568);  // torchvision's 25112264 less the heads
   nn::ParameterStore store(network, {.training = false});
   test::fill_by_recipe(store);
-  const std::string message = mld_test::error_of(ErrorKind::internal, [&] {
+  const std::string message = test::error_of(ErrorKind::internal, [&] {
     network(Tensor::zeros({1, 64, 64, 3}));
   });
-  CHECK(mld_test::contains(message, "[N,299,299,3]"));
+  CHECK(test::contains(message, "[N,299,299,3]"));
 }
 
 }  // namespace mld

@@ -123,8 +123,8 @@ TEST_CASE("stratified draw: a function of labels, number and name; smaller ones 
 }
 
 TEST_CASE("draw_rows: the first pairing, whole pairings, and a draw of the next") {
-  const mld_test::TempFolder folder;
-  mld_test::Pairs{.pairings = 3}.write(folder / "store");  // 3 classes of 20
+  const test::TempFolder folder;
+  test::Pairs{.pairings = 3}.write(folder / "store");  // 3 classes of 20
   const data::Store store = data::Store::open(folder / "store");
   const data::Split &test = store.split("test"), &train = store.split("train");
   const Labels labels(test.labels().begin(), test.labels().end());
@@ -153,7 +153,7 @@ TEST_CASE("draw_rows: the first pairing, whole pairings, and a draw of the next"
   for (std::int64_t& row : second) row -= 60;
   CHECK(second != draw_rows(test, 30));  // another pairing, another draw
 
-  mld_test::Pairs{.labelled = false}.write(folder / "unlabelled");
+  test::Pairs{.labelled = false}.write(folder / "unlabelled");
   const data::Store plain = data::Store::open(folder / "unlabelled");
   CHECK(draw_rows(plain.split("test"), 30).back() >= 40);
   CHECK(draw_rows(plain.split("test"), 0) == whole(60));

@@ -28,10 +28,10 @@ TEST_CASE("VGGish agrees with torchvggish's, layer by layer") {
         });
     CHECK(golden.compared() == golden.entries("vggish/"));
     CHECK(embedding.shape() == Shape({1, kVggishFeatures}));
-    const std::string message = mld_test::error_of(ErrorKind::internal, [&] {
+    const std::string message = test::error_of(ErrorKind::internal, [&] {
       network(Tensor::zeros({1, 98, 64, 1}, DType::f32, device));
     });
-    CHECK(mld_test::contains(message, "[N,96,64,1]"));
+    CHECK(test::contains(message, "[N,96,64,1]"));
     if (device != kCpu) continue;
 
     // In other company the embedding keeps its bits.
@@ -45,7 +45,7 @@ TEST_CASE("sounds to embeddings: the parts in their order, with weights from a f
   Vggish network;
   nn::ParameterStore store(network, {.training = false});
   test::fill_by_recipe(store);
-  const mld_test::TempFolder folder;
+  const test::TempFolder folder;
   test::save_by_recipe(folder / "vggish.safetensors", store, {{"network", "vggish"}});
   const AudioEmbedding embedding(folder / "vggish.safetensors");
   CHECK(embedding.weights_hash().size() == 8);

@@ -16,13 +16,13 @@ namespace mld {
 namespace {
 
 using inception::ConvUnit;
-using mld_test::contains;
-using mld_test::error_of;
+using test::contains;
+using test::error_of;
 
 }  // namespace
 
 TEST_CASE("weights: a file fills a network and gives a hash of what is in it") {
-  const mld_test::TempFolder folder;
+  const test::TempFolder folder;
   ConvUnit expected("unit", 3, 5, 2), unit("unit", 3, 5, 2);
   nn::ParameterStore expected_store(expected, {.training = false}), store(unit, {.training = false});
   test::fill_by_recipe(expected_store);
@@ -48,11 +48,11 @@ TEST_CASE("weights: a file fills a network and gives a hash of what is in it") {
 }
 
 TEST_CASE("weights: a file that does not serve is refused with the remedy") {
-  const mld_test::TempFolder folder;
+  const test::TempFolder folder;
   ConvUnit small("unit", 3, 5, 2), unit("unit", 3, 6, 2);
   nn::ParameterStore small_store(small, {.training = false}), store(unit, {.training = false});
   test::save_by_recipe(folder / "small.safetensors", small_store, {{"network", "unit"}});
-  mld_test::write_bytes(folder / "text.safetensors", "no tensors at all");
+  test::write_bytes(folder / "text.safetensors", "no tensors at all");
   const auto refused = [&](const char* name, const char* network, const char* why) {
     const std::string message =
         error_of(ErrorKind::model, [&] { load_weights(folder / name, network, store); });
@@ -69,9 +69,9 @@ TEST_CASE("weights: a file that does not serve is refused with the remedy") {
 }
 
 TEST_CASE("weights: looked for in the folder given, else in the one of MLD_WEIGHTS") {
-  const mld_test::TempFolder given, named;
-  mld_test::write_bytes(given / "one.safetensors", "1");
-  mld_test::write_bytes(named / "two.safetensors", "2");
+  const test::TempFolder given, named;
+  test::write_bytes(given / "one.safetensors", "1");
+  test::write_bytes(named / "two.safetensors", "2");
   ::unsetenv("MLD_WEIGHTS");
   CHECK(!find_weights({}, "one"));
   CHECK(find_weights(given.path(), "one") == given / "one.safetensors");

@@ -53,7 +53,7 @@ bool equal(const Tensor& a, const Tensor& b) {
 }  // namespace
 
 TEST_CASE("batches: gathered on the device, filled ahead or filled in place, a step finds the same items") {
-  const test::TemporaryFolder folder("batches");
+  const test::TempFolder folder;
   write_store(folder / "store");
   const data::Store store = data::Store::open(folder / "store");
   for (const Device device : test::test_devices())

@@ -12,7 +12,7 @@ namespace mld {
 namespace {
 
 namespace fs = std::filesystem;
-using mld_test::contains, mld_test::error_of, mld_test::Place, mld_test::record;
+using test::contains, test::error_of, test::Place, test::record;
 
 // The store stays one of the same data, whose items cannot be read any more: their checksums are wrong.
 void empty_items(const fs::path& store) {
@@ -32,7 +32,7 @@ TEST_CASE("kept latents: stage 2 goes on without the items, to the bits of a run
   p.run(p.out, {});
   p.run(p.folder / "whole", {"score.steps=11"});
   empty_items(p.store);
-  const mld_test::More more{.stages = StageChoice::score};
+  const test::More more{.stages = StageChoice::score};
   CHECK(p.resume({"score.steps=11"}, more) == StageEnd::finished);
   CHECK(record(p.out, "score").content == record(p.folder / "whole", "score").content);
   CHECK(read_text(p.out / "latents.safetensors") == read_text(p.folder / "whole" / "latents.safetensors"));
@@ -73,7 +73,7 @@ TEST_CASE("kept latents: a damaged file is said and replaced, one of other data 
 }
 
 TEST_CASE("kept latents: a file of other shapes or names is not read, nothing is kept of unnamed data") {
-  const mld_test::TempFolder folder;
+  const test::TempFolder folder;
   const fs::path file = folder / "latents.safetensors";
   int encoded = 0;
   const auto source = [&](const char* name, std::int64_t items, std::int64_t dim) {
@@ -103,7 +103,7 @@ TEST_CASE("kept latents: a file of other shapes or names is not read, nothing is
 }
 
 TEST_CASE("kept latents: what cannot be written is said, and training goes on with what was encoded") {
-  const mld_test::TempFolder folder;
+  const test::TempFolder folder;
   std::vector<std::string> notes;
   const std::vector<LatentSource> sources{{"a", "c0ffee", 2, 3, [] { return Tensor::full({2, 3}, 1); }}};
   const auto latents = kept_latents(folder / "missing" / "latents.safetensors", "d", sources,

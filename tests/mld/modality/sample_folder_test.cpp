@@ -15,8 +15,8 @@ namespace mld {
 namespace {
 
 namespace fs = std::filesystem;
-using mld_test::read_bytes;
-using mld_test::TempFolder;
+using test::read_bytes;
+using test::TempFolder;
 
 const SampleFolder::Names kNames{{"sample.json", "grid.png", "image.npy"}, {"image"}};
 constexpr const char* kRecord =
@@ -24,7 +24,7 @@ constexpr const char* kRecord =
 
 void put(const fs::path& file, std::string_view text = "old") {
   fs::create_directories(file.parent_path());
-  mld_test::write_bytes(file, text);
+  test::write_bytes(file, text);
 }
 
 // What the program of before left of a sampling.
@@ -63,8 +63,8 @@ void check_new(const fs::path& folder, std::vector<std::string> kept = {}) {
 
 void refused(const fs::path& folder, const std::string& part) {
   const auto before = files_in(folder);
-  const std::string message = mld_test::error_of(ErrorKind::busy, [&] { sample_into(folder); });
-  CHECK_MESSAGE(mld_test::contains(message, part), message);
+  const std::string message = test::error_of(ErrorKind::busy, [&] { sample_into(folder); });
+  CHECK_MESSAGE(test::contains(message, part), message);
   CHECK(files_in(folder) == before);
 }
 
@@ -155,8 +155,8 @@ TEST_CASE("a sampling that fails, or a second one, changes nothing") {
   {
     SampleFolder failing(at, false, kNames);
     put(failing.path() / "image.npy", "half");
-    const std::string message = mld_test::error_of(ErrorKind::busy, [&] { SampleFolder(at, false, kNames); });
-    CHECK_MESSAGE(mld_test::contains(message, "another process is writing this folder"), message);
+    const std::string message = test::error_of(ErrorKind::busy, [&] { SampleFolder(at, false, kNames); });
+    CHECK_MESSAGE(test::contains(message, "another process is writing this folder"), message);
   }
   CHECK(files_in(at) == before);
   CHECK(read_bytes(at / "image.npy") == "old");
@@ -176,8 +176,8 @@ TEST_CASE("what cannot be written is known before") {
   const TempFolder folder;
   put(folder / "file");
   const auto fails = [&](ErrorKind kind, const fs::path& at, const std::string& part, bool force = false) {
-    const std::string message = mld_test::error_of(kind, [&] { SampleFolder(at, force, kNames); });
-    CHECK_MESSAGE(mld_test::contains(message, part), message);
+    const std::string message = test::error_of(kind, [&] { SampleFolder(at, force, kNames); });
+    CHECK_MESSAGE(test::contains(message, part), message);
   };
   fails(ErrorKind::io, folder / "file", "is not a folder");
   fails(ErrorKind::io, folder / "file/in", "file");
@@ -197,8 +197,8 @@ TEST_CASE("what cannot be written is known before") {
   const SampleFolder room(folder / "room", false, kNames);
   CHECK_NOTHROW(room.check_room(1000, 1000));
   const std::string message =
-      mld_test::error_of(ErrorKind::io, [&] { room.check_room(std::int64_t{1} << 60, 1000); });
-  CHECK_MESSAGE(mld_test::contains(message, "the samples need 1152921504.6 GB, and the disk has "), message);
+      test::error_of(ErrorKind::io, [&] { room.check_room(std::int64_t{1} << 60, 1000); });
+  CHECK_MESSAGE(test::contains(message, "the samples need 1152921504.6 GB, and the disk has "), message);
 }
 
 }  // namespace mld

@@ -23,6 +23,7 @@ namespace mld {
 namespace {
 
 namespace fs = std::filesystem;
+using test::check_error;
 
 data::Modality picture(const std::string& name, data::ValueRange range) {
   data::Modality info;
@@ -48,12 +49,6 @@ std::vector<float> ramp(std::size_t n, data::ValueRange range) {
   std::vector<float> values(n);
   for (std::size_t i = 0; i < n; ++i) values[i] = range.from_unit(static_cast<float>(i % 20) / 19);
   return values;
-}
-
-std::string bytes(const fs::path& file) {
-  std::ifstream in(file, std::ios::binary);
-  REQUIRE(in);
-  return {std::istreambuf_iterator<char>(in), {}};
 }
 
 struct Set {
@@ -83,16 +78,10 @@ std::vector<std::string> write(const fs::path& folder, const std::vector<Set>& s
 
 constexpr data::ValueRange kUnit{0, 1}, kSigned{-1, 1};
 
-template <class F>
-void check_error(ErrorKind kind, const std::vector<std::string>& parts, F&& f) {
-  const std::string message = mld_test::error_of(kind, f);
-  for (const std::string& part : parts) CHECK_MESSAGE(mld_test::contains(message, part), message);
-}
-
 }  // namespace
 
 TEST_CASE("a picture of values in [-1, 1] is the picture of the same values in [0, 1]") {
-  const mld_test::TempFolder folder;
+  const test::TempFolder folder;
   for (const data::ValueRange range : {kUnit, kSigned}) {
     const std::string name = range == kUnit ? "unit" : "signed";
     const Set set{.info = picture("image", range), .values = ramp(2 * 20, range)};
@@ -107,13 +96,14 @@ TEST_CASE("a picture of values in [-1, 1] is the picture of the same values in [
     }
     CHECK(read_samples(set.info, folder / name / "image.npy", {}) == set.values);
   }
-  CHECK(bytes(folder / "unit/image/0000.png") == bytes(folder / "signed/image/0000.png"));
-  CHECK(bytes(folder / "unit/grid.png") == bytes(folder / "signed/grid.png"));
+  CHECK(test::read_bytes(folder / "unit/image/0000.png") ==
+        test::read_bytes(folder / "signed/image/0000.png"));
+  CHECK(test::read_bytes(folder / "unit/grid.png") == test::read_bytes(folder / "signed/grid.png"));
 }
 
 TEST_CASE("a sound of values in [-1, 1] is heard, and read back, as that of the same values in [0, 1]") {
   if (!data::have_sndfile()) return;
-  const mld_test::TempFolder folder;
+  const test::TempFolder folder;
   std::vector<float> read[2];
   for (const data::ValueRange range : {kUnit, kSigned}) {
     const std::string name = range == kUnit ? "unit" : "signed";
@@ -123,14 +113,15 @@ TEST_CASE("a sound of values in [-1, 1] is heard, and read back, as that of the 
     back = read_samples(set.info, folder / name / "sound/0000.wav", {.resample_audio = true});
     for (float& v : back) v = range.to_unit(v);
   }
-  CHECK(bytes(folder / "unit/sound/0000.wav") == bytes(folder / "signed/sound/0000.wav"));
+  CHECK(test::read_bytes(folder / "unit/sound/0000.wav") ==
+        test::read_bytes(folder / "signed/sound/0000.wav"));
   REQUIRE(read[0].size() == read[1].size());
   for (std::size_t i = 0; i < read[0].size(); ++i)
     CHECK(read[0][i] == doctest::Approx(read[1][i]).epsilon(1e-6));
 }
 
 TEST_CASE("conditions come first in the grid and get no pictures of their own") {
-  const mld_test::TempFolder folder;
+  const test::TempFolder folder;
   const Set black{.info = picture("drawn", kUnit), .values = std::vector<float>(20, 0.0F)};
   const Set white{.info = picture("given", kUnit), .values = std::vector<float>(20, 1.0F), .given = true};
   const auto files = write(folder / "out", {black, white}, 1);
@@ -146,7 +137,7 @@ TEST_CASE("conditions come first in the grid and get no pictures of their own") 
 }
 
 TEST_CASE("samples written in pieces are the files of samples written at once") {
-  const mld_test::TempFolder folder;
+  const test::TempFolder folder;
   data::Modality words;
   words.name = "words";
   words.kind = data::ModalityKind::tokens;
@@ -165,7 +156,8 @@ TEST_CASE("samples written in pieces are the files of samples written at once") 
   for (const std::int64_t at_once : {1, 2, 64, 69}) {
     const fs::path other = folder / std::to_string(at_once);
     CHECK(write(other, sets, n, 3, at_once) == files);
-    for (const std::string& file : files) CHECK(bytes(other / file) == bytes(folder / "whole" / file));
+    for (const std::string& file : files)
+      CHECK(test::read_bytes(other / file) == test::read_bytes(folder / "whole" / file));
   }
   const data::NpyArray array(folder / "whole/words.npy");
   CHECK(array.type() == data::npy_type(DType::i32));
@@ -174,7 +166,7 @@ TEST_CASE("samples written in pieces are the files of samples written at once") 
 }
 
 TEST_CASE("files that do not hold samples of the modality") {
-  const mld_test::TempFolder folder;
+  const test::TempFolder folder;
   const data::Modality info = picture("image", kUnit);
   const auto stored = [&](const std::vector<float>& values, const Shape& shape) {
     std::ofstream out(folder / "x.npy", std::ios::binary);
@@ -182,7 +174,7 @@ TEST_CASE("files that do not hold samples of the modality") {
     out.write(reinterpret_cast<const char*>(values.data()),
               static_cast<std::streamsize>(values.size() * sizeof(float)));
   };
-  const auto refused = [&](const std::vector<std::string>& parts) {
+  const auto refused = [&](std::initializer_list<std::string> parts) {
     check_error(ErrorKind::data, parts, [&] { read_samples(info, folder / "x.npy", {}); });
   };
   stored(std::vector<float>(60), {3, 5, 4});  // a stack without the last axis
@@ -197,7 +189,7 @@ TEST_CASE("files that do not hold samples of the modality") {
 }
 
 TEST_CASE("arrays of another scale or type are no conditions") {
-  const mld_test::TempFolder folder;
+  const test::TempFolder folder;
   const auto stored = [&]<class T>(data::NpyType type, const std::vector<T>& values, const Shape& shape) {
     std::ofstream out(folder / "x.npy", std::ios::binary);
     out << data::npy_header(type, shape);
@@ -205,7 +197,7 @@ TEST_CASE("arrays of another scale or type are no conditions") {
               static_cast<std::streamsize>(values.size() * sizeof(T)));
   };
   data::Modality info = picture("image", kUnit);
-  const auto refused = [&](const std::vector<std::string>& parts) {
+  const auto refused = [&](std::initializer_list<std::string> parts) {
     check_error(ErrorKind::data, parts, [&] { open_samples(info, folder / "x.npy", {}); });
   };
   const auto accepted = [&] { return read_samples(info, folder / "x.npy", {}); };
@@ -260,7 +252,7 @@ TEST_CASE("arrays of another scale or type are no conditions") {
 }
 
 TEST_CASE("what was done to a given file is told") {
-  const mld_test::TempFolder folder;
+  const test::TempFolder folder;
   const auto done = [&](const data::Modality& info, const std::string& file,
                         const ReadSampleOptions& options) {
     std::string all;
@@ -274,17 +266,17 @@ TEST_CASE("what was done to a given file is told") {
     const data::Modality info = picture("image", kUnit);
     CHECK(done(info, "same.png", {}).empty());
     CHECK(done(info, "large.png", {.resize = true}) == "resized from 10 x 8;");
-    CHECK(mld_test::contains(done(info, "colour.png", {}), "grey"));
+    CHECK(test::contains(done(info, "colour.png", {}), "grey"));
   }
   if (data::have_sndfile()) {
     data::write_wave(folder / "long.wav", std::vector<float>(20000), data::kSampleRate);
-    CHECK(mld_test::contains(done(sound(kUnit), "long.wav", {.resample_audio = true}),
-                             "cut or padded from 20000 to "));
+    CHECK(test::contains(done(sound(kUnit), "long.wav", {.resample_audio = true}),
+                         "cut or padded from 20000 to "));
   }
 }
 
 TEST_CASE("conditions from the rows of a store") {
-  const mld_test::TempFolder folder;
+  const test::TempFolder folder;
   data::Description d;
   d.name = "rows";
   d.modalities = {picture("image", kUnit), picture("other", kUnit)};

@@ -27,7 +27,7 @@ namespace {
 
 namespace fs = std::filesystem;
 using data::ModalityKind;
-using test::TemporaryFolder;
+using test::TempFolder;
 
 constexpr std::int64_t kItems = 40;
 
@@ -119,16 +119,10 @@ struct Measured {
   std::vector<double> scale() const { return test::host(scaling->scale.value()); }
 };
 
-std::string bytes(const fs::path& file) {
-  std::ifstream in(file, std::ios::binary);
-  REQUIRE_MESSAGE(in.good(), file.string());
-  return {std::istreambuf_iterator<char>(in), {}};
-}
-
 }  // namespace
 
 TEST_CASE("scaling: mean and deviation of each coordinate, constants, rare values, one column") {
-  const TemporaryFolder folder("scaling-measure");
+  const TempFolder folder;
   // Coordinates: alternating, far from zero, constant, zero, and the same in all items but one of 400.
   std::vector<float> values;
   for (int i = 0; i < 400; ++i) {
@@ -162,7 +156,7 @@ TEST_CASE("scaling: mean and deviation of each coordinate, constants, rare value
 }
 
 TEST_CASE("scaling: the ends of what a float holds") {
-  const TemporaryFolder folder("scaling-ends");
+  const TempFolder folder;
   for (const double size : {1e-36, 1e-30, 1.0, 1e30, 3e38}) {
     CAPTURE(size);
     const fs::path path = folder / std::to_string(std::log10(size));
@@ -180,7 +174,7 @@ TEST_CASE("scaling: the ends of what a float holds") {
 }
 
 TEST_CASE("scaling: holes do not count, and neither threads nor chunks change a bit") {
-  const TemporaryFolder folder("scaling-holes");
+  const TempFolder folder;
   fs::create_directories(folder / "in/train");
   std::vector<float> a = floats(3000 * 2, 5, [](double v) { return 1e4 + v; }), b(3000, 1.0F);
   std::vector<float> there;
@@ -213,7 +207,7 @@ TEST_CASE("scaling: holes do not count, and neither threads nor chunks change a 
 }
 
 TEST_CASE("scaling: the units of vectors do not change what is learnt") {
-  const TemporaryFolder folder("scaling-units");
+  const TempFolder folder;
   struct Twin {
     const char* name;
     double scale, shift;
@@ -258,7 +252,7 @@ TEST_CASE("scaling: the units of vectors do not change what is learnt") {
 }
 
 TEST_CASE("scaling: maps with another range than [0,1] are mapped from it") {
-  const TemporaryFolder folder("scaling-maps");
+  const TempFolder folder;
   const auto run_of = [&](const std::string& name, data::ValueRange range, ModalityKind kind, Shape shape,
                           std::vector<std::string> more = {}) {
     const fs::path store = folder / (name + "-store"), run = folder / name;
@@ -294,7 +288,7 @@ TEST_CASE("scaling: maps with another range than [0,1] are mapped from it") {
 }
 
 TEST_CASE("scaling: part of the checkpoint, resumed and exported to the bit") {
-  const TemporaryFolder folder("scaling-resume");
+  const TempFolder folder;
   write_store(
       folder / "store",
       {modality("v", ModalityKind::vector, {3}), modality("m", ModalityKind::image, {8, 8, 1}, {-1, 1})},
@@ -310,7 +304,8 @@ TEST_CASE("scaling: part of the checkpoint, resumed and exported to the bit") {
   for (const char* file :
        {"autoencoder.v.safetensors", "autoencoder.m.safetensors", "classifier.v.safetensors",
         "classifier.m.safetensors", "score.safetensors", "metrics.jsonl"})
-    CHECK_MESSAGE(bytes(folder / "whole" / file) == bytes(folder / "parts" / file), file);
+    CHECK_MESSAGE(test::read_bytes(folder / "whole" / file) == test::read_bytes(folder / "parts" / file),
+                  file);
 
   const Model model = Model::open(folder / "whole");
   model.save(folder / "model.safetensors");
@@ -331,7 +326,7 @@ TEST_CASE("scaling: part of the checkpoint, resumed and exported to the bit") {
 
 TEST_CASE(
     "scaling: a run from before, whose configuration has no units, opens, resumes and draws as it did") {
-  const mld_test::Workshop w("scaling-before");
+  const test::Workshop w;
   const fs::path vectors = w.folder / "vectors";
   write_store(vectors, {modality("v", ModalityKind::vector, {3})},
               {floats(kItems * 3, 1, [](double v) { return 100 * v; })});
@@ -339,7 +334,7 @@ TEST_CASE(
   CHECK(train({.config = config, .out = w.folder / "run"}, {}) == StageEnd::finished);
   fs::copy(w.folder / "run", w.folder / "before");
   const RunFiles before{w.folder / "before"};
-  std::string text = bytes(before.config());
+  std::string text = test::read_bytes(before.config());
   const std::string key = "\"units\": \"declared\",";
   REQUIRE(text.find(key) != std::string::npos);
   std::ofstream(before.config()) << text.replace(text.find(key), key.size(), "");

@@ -12,8 +12,8 @@
 
 namespace mld::report {
 
-using mld_test::contains, mld_test::Document, mld_test::Element, mld_test::decoded, mld_test::polylines,
-    mld_test::unescape;
+using mld::test::contains, mld::test::Document, mld::test::Element, mld::test::decoded, mld::test::polylines,
+    mld::test::unescape;
 
 TEST_CASE("html: text cannot become markup") {
   CHECK(escape("a<b> & \"c\" 'd'") == "a&lt;b&gt; &amp; &quot;c&quot; &#39;d&#39;");
@@ -57,7 +57,7 @@ TEST_CASE("html: numbers and tables") {
   table.row({"x & y", Table::Cell::html("<b>1</b>")});
   CHECK(contains(table.str(), "<th scope=\"row\">x &amp; y</th><td class=\"n\"><b>1</b></td>"));
   CHECK(contains(table.str(), "<caption>a &lt; b</caption>"));
-  mld_test::error_of(ErrorKind::internal, [&] { table.row({"one cell"}); });
+  mld::test::error_of(ErrorKind::internal, [&] { table.row({"one cell"}); });
 }
 
 TEST_CASE("chart: linear axes end at round ticks") {
@@ -96,7 +96,7 @@ TEST_CASE("chart: logarithmic axes") {
   }
   CHECK(narrow.ticks.size() >= 4);
   CHECK(log_axis(3, 3).position(3) == doctest::Approx(0.5));
-  mld_test::error_of(ErrorKind::internal, [] { log_axis(0, 1); });
+  mld::test::error_of(ErrorKind::internal, [] { log_axis(0, 1); });
 }
 
 TEST_CASE("chart: a line stands where its values say") {

@@ -14,7 +14,7 @@
 
 #include "tests/expect_error.h"
 
-namespace mld_test {
+namespace mld::test {
 
 struct Element {
   std::string name;
@@ -165,4 +165,4 @@ inline std::vector<std::vector<std::pair<double, double>>> polylines(const std::
   return lines;
 }
 
-}  // namespace mld_test
+}  // namespace mld::test

@@ -25,8 +25,8 @@
 namespace mld::report {
 
 namespace fs = std::filesystem;
-using mld_test::contains, mld_test::Document, mld_test::Element, mld_test::decoded, mld_test::png_size,
-    mld_test::polylines;
+using mld::test::contains, mld::test::Document, mld::test::Element, mld::test::decoded, mld::test::png_size,
+    mld::test::polylines;
 
 namespace {
 
@@ -238,9 +238,9 @@ TEST_CASE("samplers: a row each, and a line for each method in order of its call
   REQUIRE(lines[0].size() == 2);  // dpm, though the file has 20 calls before 10
   CHECK(lines[0][0].first < lines[0][1].first);
   CHECK(lines[0][0].second > lines[0][1].second);
-  CHECK(contains(mld_test::error_of(ErrorKind::data, [] { sampler_tables("{}", "s.json"); }), "s.json"));
+  CHECK(contains(mld::test::error_of(ErrorKind::data, [] { sampler_tables("{}", "s.json"); }), "s.json"));
   CHECK(contains(
-      mld_test::error_of(ErrorKind::data, [] { sampler_tables(R"({"how":{},"samplers":[{}]})", "s.json"); }),
+      mld::test::error_of(ErrorKind::data, [] { sampler_tables(R"({"how":{},"samplers":[{}]})", "s.json"); }),
       "network_calls"));
 }
 
@@ -248,12 +248,12 @@ namespace {
 
 // A run on drawn digits: image, sound and pen path.
 struct TinyRun {
-  mld_test::TempFolder folder;
+  mld::test::TempFolder folder;
   fs::path store = folder / "store", run = folder / "run <1>";
 
   explicit TinyRun(StageChoice stages = StageChoice::all) {
     data::write_digits(data::make_digits({.seed = 3, .train = 40, .test = 24}), store, 3);
-    const Config config = mld_test::tiny_config(
+    const Config config = mld::test::tiny_config(
         store, {"stage1.steps=4", "modalities.sound.stage1.steps=4", "classifier_training.steps=4",
                 "score.steps=6", "sampler.steps=6", "sampler.jump=2", "sampler.resample=1"});
     REQUIRE(train({.config = config, .out = run, .stages = stages}, {}) == StageEnd::finished);
@@ -264,11 +264,11 @@ struct TinyRun {
 
 TEST_CASE("report: the whole document of a run") {
   const TinyRun tiny;
-  mld_test::write_bytes(tiny.run / "evaluation.json", kEvaluation);
+  mld::test::write_bytes(tiny.run / "evaluation.json", kEvaluation);
   const ReportRequest request{.run = tiny.run, .environment = {{"compiler", "a & b"}}};
   const fs::path file = write_report(request);
   CHECK(file == tiny.run / "report.html");
-  const std::string html = mld_test::read_bytes(file);
+  const std::string html = mld::test::read_bytes(file);
   const Document document(html);
 
   std::set<std::string> sections;
@@ -332,14 +332,14 @@ TEST_CASE("report: the whole document of a run") {
 
   const fs::path again =
       write_report({.run = tiny.run, .out = tiny.folder / "b.html", .environment = request.environment});
-  CHECK(mld_test::read_bytes(again) == html);
+  CHECK(mld::test::read_bytes(again) == html);
 }
 
 TEST_CASE("report: what a run has not got is left out") {
   const TinyRun tiny(StageChoice::autoencoders);
   const auto made = [&](ReportRequest request = {}) {
     request.run = tiny.run;
-    return mld_test::read_bytes(write_report(request));
+    return mld::test::read_bytes(write_report(request));
   };
   const std::string early = made({.samples = 3});
   const Document document(early);
@@ -353,24 +353,24 @@ TEST_CASE("report: what a run has not got is left out") {
   CHECK(Document(alone).all("img").empty());
   const std::string found = made({.data = tiny.folder / "moved"});
   CHECK(Document(found).all("img").size() == 3 * 2);
-  mld_test::error_of(ErrorKind::data, [&] { made({.data = tiny.store}); });
+  mld::test::error_of(ErrorKind::data, [&] { made({.data = tiny.store}); });
 
-  mld_test::write_bytes(tiny.run / "metrics.jsonl",
-                        "{\"stage\":\"score\",\"step\":1,\"loss\":2,\"lr\":1}\n"
-                        "{\"stage\":\"score\",\"step\":2,\"loss\":null,\"lr\":1}\n"
-                        "{\"stage\":\"score\",\"step\":3,\"loss\":1,\"lr\":1}\n"
-                        "7\n{\"stage\":\"score\",\"st");
+  mld::test::write_bytes(tiny.run / "metrics.jsonl",
+                         "{\"stage\":\"score\",\"step\":1,\"loss\":2,\"lr\":1}\n"
+                         "{\"stage\":\"score\",\"step\":2,\"loss\":null,\"lr\":1}\n"
+                         "{\"stage\":\"score\",\"step\":3,\"loss\":1,\"lr\":1}\n"
+                         "7\n{\"stage\":\"score\",\"st");
   const std::string cut = made();
   CHECK(Document(cut).all("circle").size() == 2);  // either side of the step without a loss
 
-  mld_test::error_of(ErrorKind::model, [&] { write_report({.run = tiny.folder / "nowhere"}); });
-  mld_test::error_of(ErrorKind::model, [&] { write_report({.run = tiny.folder / "moved"}); });
-  mld_test::error_of(ErrorKind::usage, [&] { write_report({.run = tiny.run, .samples = 0}); });
-  mld_test::error_of(ErrorKind::io,
-                     [&] { write_report({.run = tiny.run, .out = tiny.folder / "no" / "a.html"}); });
+  mld::test::error_of(ErrorKind::model, [&] { write_report({.run = tiny.folder / "nowhere"}); });
+  mld::test::error_of(ErrorKind::model, [&] { write_report({.run = tiny.folder / "moved"}); });
+  mld::test::error_of(ErrorKind::usage, [&] { write_report({.run = tiny.run, .samples = 0}); });
+  mld::test::error_of(ErrorKind::io,
+                      [&] { write_report({.run = tiny.run, .out = tiny.folder / "no" / "a.html"}); });
   const auto stop = [](const std::string&, std::int64_t, std::int64_t) { return false; };
   CHECK_THROWS_AS(write_report({.run = tiny.run, .data = tiny.folder / "moved"}, stop), Cancelled);
-  CHECK(mld_test::read_bytes(tiny.run / "report.html") == cut);  // as it was
+  CHECK(mld::test::read_bytes(tiny.run / "report.html") == cut);  // as it was
 }
 
 }  // namespace mld::report

@@ -18,12 +18,10 @@
 namespace mld {
 namespace {
 
-using mld_test::contains;
+using test::contains;
 
-struct Trained : mld_test::Workshop {
-  explicit Trained(const std::string& name) : Workshop(name) {
-    train({.config = mld_test::tiny_config(store), .out = folder / "run"}, {});
-  }
+struct Trained : test::Workshop {
+  Trained() { train({.config = test::tiny_config(store), .out = folder / "run"}, {}); }
 };
 
 Values pictures(const std::filesystem::path& path, std::int64_t n) {
@@ -37,14 +35,14 @@ Values pictures(const std::filesystem::path& path, std::int64_t n) {
 
 template <class F>
 void refused(ErrorKind kind, const std::string& part, F&& f) {
-  const std::string message = mld_test::error_of(kind, f);
+  const std::string message = test::error_of(kind, f);
   CHECK_MESSAGE(contains(message, part), message);
 }
 
 }  // namespace
 
 TEST_CASE("generate: batches handed out one by one are the samples at once") {
-  const Trained w("generate");
+  const Trained w;
   const Model model = Model::open(w.folder / "run");
   const std::int64_t n = 11;
   const Values images = pictures(w.store, n);
@@ -94,7 +92,7 @@ TEST_CASE("generate: batches handed out one by one are the samples at once") {
 }
 
 TEST_CASE("generate: what is no call of the model is refused before anything is drawn") {
-  const Trained w("refused");
+  const Trained w;
   const Model model = Model::open(w.folder / "run");
   const SampleSettings settings = sample_settings(model.config());
   const auto check = [&](std::int64_t n, const std::vector<std::string>& given,
@@ -122,9 +120,9 @@ TEST_CASE("generate: what is no call of the model is refused before anything is 
 }
 
 TEST_CASE("generate: values that are not finite are no samples") {
-  const mld_test::TempFolder folder;
-  mld_test::make_vectors(folder / "store");
-  train({.config = mld_test::vector_config(folder / "store"), .out = folder / "run"}, {});
+  const test::TempFolder folder;
+  test::make_vectors(folder / "store");
+  train({.config = test::vector_config(folder / "store"), .out = folder / "run"}, {});
   const Model model = Model::open(folder / "run");
   constexpr float kInfinity = std::numeric_limits<float>::infinity();
   for (const float z : {kInfinity, -kInfinity, std::numeric_limits<float>::quiet_NaN()})
@@ -137,7 +135,7 @@ TEST_CASE("generate: values that are not finite are no samples") {
 }
 
 TEST_CASE("Generator: values of another scale, and schedules that do not fit, are refused") {
-  const Trained w("facade");
+  const Trained w;
   const Generator model = Generator::open((w.folder / "run").string());
   const Values images = pictures(w.store, 2);
   const auto given = [&](auto change) {

@@ -15,7 +15,7 @@ namespace mld {
 namespace {
 
 namespace fs = std::filesystem;
-using mld_test::Place;
+using test::Place;
 
 // Encodings of the items of modality i in a split, [N,D_i].
 Tensor encodings(const Model& model, const data::Split& split, int i) {
@@ -60,10 +60,10 @@ TEST_CASE("model: the noise a network predicts for a row depends on the times of
 
 TEST_CASE(
     "evaluate: what is missing from a sample is not among the unseen items that memorisation looks at") {
-  mld_test::TempFolder folder;
+  test::TempFolder folder;
   const auto without_b = [](std::int64_t row) { return row % 3 != 0; };
-  mld_test::make_vectors(folder / "store", {.without_b = without_b});
-  const Config config = mld_test::vector_config(folder / "store");
+  test::make_vectors(folder / "store", {.without_b = without_b});
+  const Config config = test::vector_config(folder / "store");
   train({.config = config, .out = folder / "run"}, {});
   const Model model = Model::open(folder / "run");
   const data::Store store = data::Store::open(folder / "store");

@@ -9,8 +9,8 @@ namespace mld {
 namespace {
 
 namespace fs = std::filesystem;
-using mld_test::contains, mld_test::error_of, mld_test::everything, mld_test::make_vectors, mld_test::More,
-    mld_test::Place, mld_test::record, mld_test::strip, mld_test::vector_config;
+using test::contains, test::error_of, test::everything, test::make_vectors, test::More, test::Place,
+    test::record, test::strip, test::vector_config;
 
 }  // namespace
 

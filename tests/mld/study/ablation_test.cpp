@@ -17,11 +17,11 @@ namespace mld {
 namespace {
 
 namespace fs = std::filesystem;
-using mld_test::contains;
-using mld_test::error_of;
+using test::contains;
+using test::error_of;
 
 struct Study {
-  mld_test::TempFolder folder;
+  test::TempFolder folder;
   fs::path store;
   std::vector<std::string> notes;
   int trained = 0;  // steps that were reported
@@ -42,7 +42,7 @@ struct Study {
                 [this](const std::vector<std::string>& cell) {
                   std::vector<std::string> settings{"score.steps=4", "sampler.steps=6", "sampler.resample=1"};
                   settings.insert(settings.end(), cell.begin(), cell.end());
-                  return mld_test::tiny_config(store, settings);
+                  return test::tiny_config(store, settings);
                 },
             .out = folder / "out",
             .evaluation = {.metrics = parse_metrics("coherence")}};
@@ -262,18 +262,18 @@ TEST_CASE("ablation: cells that differ in stage 1 train their own, and mistakes 
 }
 
 TEST_CASE("ablation: data that are others by now are refused, where runs go on and where they take over") {
-  const mld_test::TempFolder folder;
+  const test::TempFolder folder;
   const fs::path store = folder / "store";
-  mld_test::make_vectors(store);
+  test::make_vectors(store);
   AblationRequest request{
       .key = "score.d",
       .values = {"0.2", "0.8"},
-      .configure = [&](const std::vector<std::string>& cell) { return mld_test::vector_config(store, cell); },
+      .configure = [&](const std::vector<std::string>& cell) { return test::vector_config(store, cell); },
       .out = folder / "out",
       .evaluation = {.metrics = parse_metrics("coherence")}};
   REQUIRE(ablate(request, {}).size() == 2);
   fs::remove_all(store);
-  mld_test::make_vectors(store, {.shift = 0.25f});
+  test::make_vectors(store, {.shift = 0.25f});
   fs::remove(request.out / "results/0.8-seed0.json");
   CHECK(
       contains(error_of(ErrorKind::busy, [&] { ablate(request, {}); }), "was made with data of fingerprint"));

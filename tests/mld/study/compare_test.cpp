@@ -16,8 +16,8 @@
 using namespace mld::tables;
 using mld::compare;
 using mld::ErrorKind;
-using mld_test::contains;
-using mld_test::error_of;
+using mld::test::contains;
+using mld::test::error_of;
 
 namespace {
 
@@ -63,7 +63,7 @@ class Runs {
   // A run directory with the evaluation.
   void add(const std::string& name, const std::string& json) {
     std::filesystem::create_directory(folder_ / name);
-    mld_test::write_bytes(folder_ / name / "evaluation.json", json);
+    mld::test::write_bytes(folder_ / name / "evaluation.json", json);
     paths_.push_back(folder_ / name);
   }
   void add(const std::string& name, const Fixture& fixture) { add(name, fixture.json()); }
@@ -78,7 +78,7 @@ class Runs {
   std::vector<std::filesystem::path>& paths() { return paths_; }
 
  private:
-  mld_test::TempFolder folder_;
+  mld::test::TempFolder folder_;
   std::vector<std::filesystem::path> paths_;
 };
 

@@ -58,9 +58,9 @@ TEST_CASE("paired difference: the mean of differences, with the interval of its 
 }
 
 TEST_CASE("bench-samplers: each sampler as `eval` measures it, the first compared with itself") {
-  const mld_test::Workshop w("bench");
+  const test::Workshop w;
   const auto run = w.folder / "run";
-  const Config config = mld_test::tiny_config(w.store, {"classifier_training.steps=20"});
+  const Config config = test::tiny_config(w.store, {"classifier_training.steps=20"});
   REQUIRE(train({.config = config, .out = run}, {}) == StageEnd::finished);
   const Model model = Model::open(run.string());
   const data::Store data = data::Store::open(w.store);
@@ -147,48 +147,47 @@ TEST_CASE("bench-samplers: each sampler as `eval` measures it, the first compare
   many.samples = 1000;
   CHECK(bench_samplers(model, data, many, more, stop, {}, whole).results.size() == 3);
   const auto refused = [&](const EvaluationOptions& other, const std::vector<SamplerOptions>& list) {
-    return mld_test::error_of(ErrorKind::busy,
-                              [&] { bench_samplers(model, data, other, list, {}, {}, before); });
+    return test::error_of(ErrorKind::busy, [&] { bench_samplers(model, data, other, list, {}, {}, before); });
   };
   EvaluationOptions fewer = options;
   fewer.samples = 10;
-  CHECK(mld_test::contains(refused(fewer, more), "has N 24, not 10"));
-  CHECK(mld_test::contains(refused(options, {samplers[1]}), "has reference em 8x4x2, not heun 3"));
-  mld_test::error_of(ErrorKind::data, [] { parse_sampler_bench("{}", "samplers.json"); });
+  CHECK(test::contains(refused(fewer, more), "has N 24, not 10"));
+  CHECK(test::contains(refused(options, {samplers[1]}), "has reference em 8x4x2, not heun 3"));
+  test::error_of(ErrorKind::data, [] { parse_sampler_bench("{}", "samplers.json"); });
   const auto changed = [&](const char* pointer, const nlohmann::json& value) {
     auto how = nlohmann::json::parse(before.reference.how);
     how[nlohmann::json::json_pointer(pointer)] = value;
     SamplerBench other = before;
     other.reference.how = how.dump();
-    return mld_test::error_of(ErrorKind::busy,
-                              [&] { bench_samplers(model, data, options, more, {}, {}, other); });
+    return test::error_of(ErrorKind::busy,
+                          [&] { bench_samplers(model, data, options, more, {}, {}, other); });
   };
   for (const char* pointer :
        {"/split", "/samples", "/classifier_hash", "/run/config_hash", "/quality/0/hash", "/rows"}) {
     auto broken = nlohmann::json::parse(to_json(bench));
     broken["how"][nlohmann::json::json_pointer(pointer)] = nlohmann::json::array({1});
-    CHECK(mld_test::contains(
-        mld_test::error_of(ErrorKind::data, [&] { parse_sampler_bench(broken.dump(), "samplers.json"); }),
+    CHECK(test::contains(
+        test::error_of(ErrorKind::data, [&] { parse_sampler_bench(broken.dump(), "samplers.json"); }),
         "samplers.json: not a comparison of samplers"));
   }
-  CHECK(mld_test::contains(changed("/classifier_hash/image", "00000000"), "has classifier 00000000"));
-  CHECK(mld_test::contains(changed("/run/weights_hash", "00000000"), "has weights 00000000"));
-  CHECK(mld_test::contains(changed("/run/dataset", "other"), "has data set other"));
-  CHECK(mld_test::contains(changed("/quality/0/hash", "00000000"), "feature extractors"));
+  CHECK(test::contains(changed("/classifier_hash/image", "00000000"), "has classifier 00000000"));
+  CHECK(test::contains(changed("/run/weights_hash", "00000000"), "has weights 00000000"));
+  CHECK(test::contains(changed("/run/dataset", "other"), "has data set other"));
+  CHECK(test::contains(changed("/quality/0/hash", "00000000"), "feature extractors"));
   SamplerBench fewer_cells = before;
   fewer_cells.reference.distances.pop_back();
-  CHECK(mld_test::contains(
-      mld_test::error_of(ErrorKind::busy,
-                         [&] { bench_samplers(model, data, options, more, {}, {}, fewer_cells); }),
-      "other cells"));
+  CHECK(
+      test::contains(test::error_of(ErrorKind::busy,
+                                    [&] { bench_samplers(model, data, options, more, {}, {}, fewer_cells); }),
+                     "other cells"));
 }
 
 TEST_CASE(
     "bench-samplers: a comparison of before on the first rows is taken as it is, not continued on drawn "
     "ones") {
-  const mld_test::TempFolder folder;
-  mld_test::Pairs{}.write(folder / "store");
-  const Config config = mld_test::pairs_config(folder / "store");
+  const test::TempFolder folder;
+  test::Pairs{}.write(folder / "store");
+  const Config config = test::pairs_config(folder / "store");
   REQUIRE(train({.config = config, .out = folder / "run"}, {}) == StageEnd::finished);
   const Model model = Model::open(folder / "run");
   const data::Store data = data::Store::open(folder / "store");
@@ -208,23 +207,23 @@ TEST_CASE(
     if (n == 0)
       CHECK(go_on().results.size() == 2);
     else
-      CHECK(mld_test::contains(mld_test::error_of(ErrorKind::busy, go_on), "has rows the first, not drawn"));
+      CHECK(test::contains(test::error_of(ErrorKind::busy, go_on), "has rows the first, not drawn"));
   }
   // Too few samples for distances: no ratio is better than one of nothing.
   const SamplerBench few =
       bench_samplers(model, data, {.samples = 3, .sampling = sample_settings(config)}, list);
   CHECK_FALSE(few.results[0].distance_ratio);
-  CHECK_FALSE(mld_test::contains(table_line(few.results[0]), "x  1.000"));
+  CHECK_FALSE(test::contains(table_line(few.results[0]), "x  1.000"));
   auto older = nlohmann::json::parse(to_json(few));
   older["samplers"][0]["distance_ratio"] = 1;
   CHECK_FALSE(parse_sampler_bench(older.dump(), "older").results[0].distance_ratio);
   std::filesystem::remove(folder / "run" / "classifier.b.safetensors");
-  CHECK(mld_test::contains(mld_test::error_of(ErrorKind::usage,
-                                              [&] {
-                                                bench_samplers(Model::open(folder / "run"), data,
-                                                               {.sampling = sample_settings(config)}, list);
-                                              }),
-                           "classifiers of two modalities"));
+  CHECK(test::contains(test::error_of(ErrorKind::usage,
+                                      [&] {
+                                        bench_samplers(Model::open(folder / "run"), data,
+                                                       {.sampling = sample_settings(config)}, list);
+                                      }),
+                       "classifiers of two modalities"));
 }
 
 TEST_CASE("bench-samplers: the candidates begin with the paper's schedule and reach below fifty calls") {

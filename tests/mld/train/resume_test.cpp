@@ -7,7 +7,7 @@ namespace mld {
 namespace {
 
 namespace fs = std::filesystem;
-using mld_test::contains, mld_test::error_of, mld_test::everything, mld_test::Place, mld_test::record;
+using test::contains, test::error_of, test::everything, test::Place, test::record;
 
 }  // namespace
 

@@ -10,8 +10,8 @@ namespace mld {
 namespace {
 
 namespace fs = std::filesystem;
-using mld_test::contains, mld_test::error_of, mld_test::everything, mld_test::make_vectors, mld_test::Place,
-    mld_test::VectorData, mld_test::write_array;
+using test::contains, test::error_of, test::everything, test::make_vectors, test::Place, test::VectorData,
+    test::write_array;
 
 }  // namespace
 

@@ -30,13 +30,7 @@ namespace mld {
 namespace {
 
 namespace fs = std::filesystem;
-using mld_test::tiny_config, mld_test::Workshop;
-
-std::string bytes(const fs::path& file) {
-  std::ifstream in(file, std::ios::binary);
-  REQUIRE_MESSAGE(in.good(), file.string());
-  return {std::istreambuf_iterator<char>(in), {}};
-}
+using test::tiny_config, test::Workshop;
 
 const std::vector<std::string> kRunFiles{"autoencoder.image.safetensors",
                                          "autoencoder.sound.safetensors",
@@ -49,13 +43,14 @@ const std::vector<std::string> kRunFiles{"autoencoder.image.safetensors",
                                          "config.json"};
 
 void check_same_run(const fs::path& a, const fs::path& b) {
-  for (const std::string& name : kRunFiles) CHECK_MESSAGE(bytes(a / name) == bytes(b / name), name);
+  for (const std::string& name : kRunFiles)
+    CHECK_MESSAGE(test::read_bytes(a / name) == test::read_bytes(b / name), name);
 }
 
 }  // namespace
 
 TEST_CASE("train: stopped in every stage and resumed, a run is the uninterrupted one to the last byte") {
-  const Workshop w("resume");
+  const Workshop w;
   const Config config = tiny_config(w.store);
   CHECK(train({.config = config, .out = w.folder / "whole"}, {}) == StageEnd::finished);
 
@@ -151,7 +146,7 @@ std::vector<float> drawn(const Model& model, const std::vector<std::int32_t>& id
 
 TEST_CASE("train on cuda: all stages, stopped and resumed to the last byte, and the cpu's but for rounding") {
   if (!test::has_cuda()) return;
-  const Workshop w("cuda");
+  const Workshop w;
   const Config config =
       tiny_config(w.store, {"stage1.batch=8", "classifier_training.batch=8", "run.log_every=1",
                             "score.prediction=velocity", "score.fourier_features=2"});
@@ -189,7 +184,7 @@ TEST_CASE("train on cuda: all stages, stopped and resumed to the last byte, and 
 }
 
 TEST_CASE("train: the number of threads does not change a bit") {
-  const Workshop w("threads");
+  const Workshop w;
   const Config config = tiny_config(w.store);
   const int before = max_threads();
   for (int threads : {1, 2}) {
@@ -203,7 +198,7 @@ TEST_CASE("train: the number of threads does not change a bit") {
 TEST_CASE(
     "sampling: neither the chunk, nor the threads, nor the neighbours change a sample; an export is the "
     "run") {
-  const Workshop w("sample");
+  const Workshop w;
   train({.config = tiny_config(w.store, {"score.prediction=velocity", "score.fourier_features=2"}),
          .out = w.folder / "run"},
         {});
@@ -262,7 +257,7 @@ TEST_CASE(
 }
 
 TEST_CASE("train: the variants train, resume and generate as the method does") {
-  const Workshop w("variants");
+  const Workshop w;
   const data::Store store = data::Store::open(w.store);
   train({.config = tiny_config(w.store), .out = w.folder / "mld"}, {});
   for (const std::string kind : {"inpaint", "uni"}) {
@@ -276,8 +271,9 @@ TEST_CASE("train: the variants train, resume and generate as the method does") {
     hooks.stop = [&] { return ++polls > 3; };
     CHECK(train({.config = config, .out = parts, .reuse = w.folder / "mld"}, hooks) == StageEnd::stopped);
     train({.config = config, .out = parts, .resume = true}, {});
-    CHECK(bytes(whole / "score.safetensors") == bytes(parts / "score.safetensors"));
-    CHECK(bytes(whole / "score.safetensors") != bytes(w.folder / "mld" / "score.safetensors"));
+    CHECK(test::read_bytes(whole / "score.safetensors") == test::read_bytes(parts / "score.safetensors"));
+    CHECK(test::read_bytes(whole / "score.safetensors") !=
+          test::read_bytes(w.folder / "mld" / "score.safetensors"));
 
     const Model model = Model::open(whole);
     CHECK(model.config().model.kind == (kind == "uni" ? ModelKind::uni : ModelKind::inpaint));
@@ -314,7 +310,7 @@ TEST_CASE("train: the variants train, resume and generate as the method does") {
 
 #if MLD_CUDA_EMULATED
 TEST_CASE("train: when memory runs out, the batch that is said to fit does") {
-  const Workshop w("memory");
+  const Workshop w;
   const auto request = [&](int batch, const std::string& out) {
     return TrainRequest{
         .config = tiny_config(w.store, {"stage1.batch=" + std::to_string(batch), "stage1.steps=2"}),
@@ -340,7 +336,7 @@ TEST_CASE("train: when memory runs out, the batch that is said to fit does") {
 #endif
 
 TEST_CASE("train: folders that are taken, other configurations and missing stages are refused") {
-  const Workshop w("refuse");
+  const Workshop w;
   const Config config = tiny_config(w.store);
   const fs::path out = w.folder / "run";
   CHECK_THROWS_WITH_AS(train({.config = config, .out = out, .stages = StageChoice::score}, {}),
@@ -362,18 +358,18 @@ TEST_CASE("train: folders that are taken, other configurations and missing stage
   fs::create_directories(w.folder / "full");
   std::ofstream(w.folder / "full/letter.txt") << "precious";
   test::error_of(ErrorKind::busy, [&] { train({.config = config, .out = w.folder / "full"}, {}); });
-  CHECK(bytes(w.folder / "full/letter.txt") == "precious");
+  CHECK(test::read_bytes(w.folder / "full/letter.txt") == "precious");
   test::error_of(ErrorKind::model, [&] { Model::open(w.folder / "nowhere"); });
   test::error_of(ErrorKind::model, [&] { Model::open(w.folder / "full"); });
 }
 
 TEST_CASE("train: --reuse takes stage 1 over, and only if it is the same") {
-  const Workshop w("reuse");
+  const Workshop w;
   train({.config = tiny_config(w.store), .out = w.folder / "a"}, {});
   const Config wider = tiny_config(w.store, {"score.width=64"});
   train({.config = wider, .out = w.folder / "b", .reuse = w.folder / "a"}, {});
   for (const char* name : {"autoencoder.image.safetensors", "classifier.sound.safetensors"})
-    CHECK(bytes(w.folder / "a" / name) == bytes(w.folder / "b" / name));
+    CHECK(test::read_bytes(w.folder / "a" / name) == test::read_bytes(w.folder / "b" / name));
   CHECK(fs::exists(w.folder / "b/reused.json"));
   const Config other = tiny_config(w.store, {"stage1.lr=0.002"});
   test::error_of(ErrorKind::model,
@@ -382,7 +378,7 @@ TEST_CASE("train: --reuse takes stage 1 over, and only if it is the same") {
 
 TEST_CASE(
     "stage: non-finite losses change nothing; ten in a row end the training with the last good checkpoint") {
-  const test::TemporaryFolder folder("diverge");
+  const test::TempFolder folder;
   const auto run = [&](const std::string& name, std::int64_t first_bad, std::int64_t bad,
                        std::int64_t steps) {
     nn::Sequential net(Shape{2}, nn::Linear(2, 1));
@@ -418,7 +414,7 @@ TEST_CASE(
 }
 
 TEST_CASE("train: data with holes train and are evaluated on what is there") {
-  const test::TemporaryFolder folder("holes");
+  const test::TempFolder folder;
   // Two modalities of a user: a vector and its double, each missing in some samples.
   const std::int64_t n = 60;
   const auto write = [&](const std::string& split, const std::string& name, int width, int hole,
