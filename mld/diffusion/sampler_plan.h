@@ -45,7 +45,7 @@ struct SamplerPlan {
   std::vector<Transition> transitions;
   std::int64_t network_calls = 0;
   bool remembers = false;  // some transition reads m
-  // In-painting (method.md section 11.1): before each network call the given coordinates are brought to the
+  // In-painting (docs/method.md section 11.1): before each network call the given coordinates are brought to the
   // noise level by fresh noise, for networks that know one time only. Otherwise they stay clean.
   bool noised_given = false;
 };

@@ -1,5 +1,5 @@
-// Quality: distances of features of what is generated from those of real items (metrics.md section 2), and the
-// similarity of images and captions (section 3).
+// Quality: distances of features of what is generated from those of real items (docs/method.md section 18.2), and
+// the similarity of images and captions (docs/method.md section 18.3).
 #include <algorithm>
 #include <cmath>
 

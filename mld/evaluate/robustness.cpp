@@ -1,5 +1,5 @@
-// Robustness of the latents: coherence of what is decoded from them, diffused to times from 0 to 1 (method.md
-// section 12), of every modality with a classifier.
+// Robustness of the latents: coherence of what is decoded from them, diffused to times from 0 to 1
+// (docs/method.md section 12), of every modality with a classifier.
 #include <array>
 #include <numeric>
 

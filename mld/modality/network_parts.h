@@ -1,4 +1,4 @@
-// The networks behind networks.h, one file for each benchmark (method.md has their layers) and one of those that fit
+// The networks behind networks.h, one file for each benchmark (docs/method.md section 16 has their layers) and one of those that fit
 // any data. They take the shape that networks see and do not check it. Internal to mld/modality/.
 #pragma once
 

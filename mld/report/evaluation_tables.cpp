@@ -25,7 +25,8 @@ std::string schedule(const SamplerOptions& sampler) {
                              : ", no jumps");
   const std::set<std::string> said{"method", "steps", "jump", "resample"};
   for (const auto& [key, value] : schedule_record(sampler).items())
-    if (!said.contains(key)) walk += cat(", ", key, " ", value.is_string() ? value.get<std::string>() : value.dump());
+    if (!said.contains(key))
+      walk += cat(", ", key, " ", value.is_string() ? value.get<std::string>() : value.dump());
   return walk;
 }
 

@@ -12,7 +12,7 @@
 
 // Sections as a version and the next have them: with keys that came later, whose defaults are not what was done
 // before, and with a section of such keys alone.
-namespace mld_test {
+namespace mld::test {
 struct Extras {
   double strength = 0.5;
   bool operator==(const Extras&) const = default;
@@ -37,10 +37,10 @@ struct Later {
 struct LaterScore : mld::ScoreConfig {
   double tau = 0.25;
 };
-}  // namespace mld_test
+}  // namespace mld::test
 
 namespace mld::config {
-using namespace mld_test;
+using namespace mld::test;
 template <>
 struct Fields<Extras> {
   static void visit(auto& c, auto&& v) { v("strength", c.strength, Limits{0, 1}.added(0.1), ""); }
@@ -235,8 +235,8 @@ TEST_CASE("config: fingerprints of a key that comes later") {
   const auto fingerprint = [](const auto& section) {
     return c::fingerprint(c::value_json(section, c::Keys::fingerprint));
   };
-  const std::string before = fingerprint(mld_test::Before{});
-  mld_test::Later neutral;
+  const std::string before = fingerprint(mld::test::Before{});
+  mld::test::Later neutral;
   neutral.tau = 0.125;
   neutral.early = false;
   neutral.inner.units = mld::Units::unit;
@@ -244,7 +244,7 @@ TEST_CASE("config: fingerprints of a key that comes later") {
   CHECK(fingerprint(neutral) == before);
   std::set<std::string> seen{before};
   const auto changed = [&](auto change) {
-    mld_test::Later later = neutral;
+    mld::test::Later later = neutral;
     change(later);
     return seen.insert(fingerprint(later)).second;
   };
@@ -257,7 +257,7 @@ TEST_CASE("config: fingerprints of a key that comes later") {
   CHECK(changed([](auto& l) { l = {}; }));  // the defaults, of which most came later
 
   // Beside the keys there are: the part of score_hash that a new key of the score network is in.
-  mld_test::LaterScore score;
+  mld::test::LaterScore score;
   static_cast<mld::ScoreConfig&>(score) = with({}, "digits").score;
   CHECK(fingerprint(score) != fingerprint(with({}, "digits").score));
   score.tau = 0.125;

@@ -14,7 +14,7 @@ SamplerOptions read(const std::string& text) {
 }
 
 std::string refused(const std::string& text) {
-  return mld_test::error_of(ErrorKind::data, [&] { read(text); });
+  return mld::test::error_of(ErrorKind::data, [&] { read(text); });
 }
 
 }  // namespace
@@ -67,7 +67,7 @@ TEST_CASE("sampling record: what it does not name is as it was before there was 
 }
 
 TEST_CASE("sampling record: what is none is refused by its place") {
-  using mld_test::contains;
+  using mld::test::contains;
   CHECK(contains(refused(R"({"method":"ddim","steps":9,"jump":1,"resample":1})"),
                  "file.json: schedule.method"));
   CHECK(contains(refused(R"({"method":"em","steps":0,"jump":1,"resample":1})"), "file.json: schedule.steps"));

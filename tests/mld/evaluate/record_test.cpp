@@ -20,7 +20,7 @@
 namespace mld {
 namespace {
 
-using mld_test::contains, mld_test::error_of;
+using mld::test::contains, mld::test::error_of;
 
 // One of everything, no two numbers alike.
 Evaluation whole() {
@@ -161,9 +161,9 @@ TEST_CASE("metrics: every one is named, printed once, and refused or noted where
 }
 
 TEST_CASE("evaluate: what is missing from a sample is no condition that diversity draws for") {
-  mld_test::TempFolder folder;
-  mld_test::make_vectors(folder / "store", {.without_b = [](std::int64_t row) { return row % 3 != 0; }});
-  const Config config = mld_test::vector_config(folder / "store");
+  mld::test::TempFolder folder;
+  mld::test::make_vectors(folder / "store", {.without_b = [](std::int64_t row) { return row % 3 != 0; }});
+  const Config config = mld::test::vector_config(folder / "store");
   train({.config = config, .out = folder / "run"}, {});
   const data::Store store = data::Store::open(folder / "store");
   const Evaluation e = evaluate(Model::open(folder / "run"), store,

@@ -14,15 +14,16 @@
 namespace mld {
 namespace {
 
-using mld_test::Place;
+using mld::test::Place;
 
 const MethodFactory kToy = [](const Config&, const data::Description& dataset, Device) {
   return std::make_unique<toy::ToyMethod>(dataset);
 };
 
 StageEnd train_toy(Place& p, const std::filesystem::path& out, const std::vector<std::string>& more = {}) {
-  return train({.config = mld_test::vector_config(p.store, more), .out = out, .resume = true, .method = kToy},
-               p.hooks);
+  return train(
+      {.config = mld::test::vector_config(p.store, more), .out = out, .resume = true, .method = kToy},
+      p.hooks);
 }
 
 }  // namespace
@@ -35,7 +36,7 @@ TEST_CASE("method: a toy trains, and resumed in every stage it is the uninterrup
   while (train_toy(p, p.out) == StageEnd::stopped) ++stops;
   CHECK(stops >= 3);  // two classifiers and the toy
   p.hooks.stop = {};
-  CHECK(mld_test::everything(p.out) == mld_test::everything(p.folder / "whole"));
+  CHECK(mld::test::everything(p.out) == mld::test::everything(p.folder / "whole"));
   CHECK_FALSE(path_exists(p.out / "autoencoder.a.safetensors"));
 
   // More steps are made by the same code as any stage's.
@@ -80,26 +81,26 @@ TEST_CASE("method: a toy is evaluated and reported as far as it can answer") {
   CHECK_FALSE(e.quality.empty());
   for (const auto* left_out : {"robustness", "diversity", "memorisation", "mutual information"})
     CHECK_MESSAGE(
-        std::ranges::any_of(e.notes, [&](const std::string& n) { return mld_test::contains(n, left_out); }),
+        std::ranges::any_of(e.notes, [&](const std::string& n) { return mld::test::contains(n, left_out); }),
         left_out);
   CHECK(e.robustness.empty());
   CHECK(e.diversity.empty());
   CHECK(e.memorisation.empty());
   CHECK(e.information.empty());
-  const std::string error = mld_test::error_of(
+  const std::string error = mld::test::error_of(
       ErrorKind::usage, [&] { evaluate(model, store, {.metrics = parse_metrics("coherence,mi")}); });
-  CHECK(mld_test::contains(error, "a toy has no scores"));
+  CHECK(mld::test::contains(error, "a toy has no scores"));
 
   const auto report = report::write_report({.run = p.out, .method = kToy});
   const std::string text = read_text(report);
   for (const auto* section : {"id=\"training\"", "id=\"samples\"", "score"})
-    CHECK(mld_test::contains(text, section));
+    CHECK(mld::test::contains(text, section));
 }
 
 TEST_CASE("method: what the variants of latent diffusion can answer") {
   Place p;
   const auto answers = [&](const std::string& kind) {
-    const Config config = mld_test::vector_config(p.store, {"model.kind=" + kind});
+    const Config config = mld::test::vector_config(p.store, {"model.kind=" + kind});
     return make_method(config, data::Store::open(p.store).description(), kCpu)->answers();
   };
   for (const auto* kind : {"mld", "inpaint", "uni"}) CHECK(answers(kind).latents);

@@ -48,8 +48,8 @@ TEST_CASE("shards: the rows of a batch are dealt out once each") {
       }
       CHECK(next == batch);
     }
-  mld_test::error_of(ErrorKind::usage, [] { (Shard{0, 3}.of(2)); });
-  mld_test::error_of(ErrorKind::internal, [] { (Shard{3, 3}.of(9)); });
+  mld::test::error_of(ErrorKind::usage, [] { (Shard{0, 3}.of(2)); });
+  mld::test::error_of(ErrorKind::internal, [] { (Shard{3, 3}.of(9)); });
 }
 
 TEST_CASE("shards: draws of the score network's batch are the whole batch's, bit for bit") {
@@ -85,7 +85,7 @@ TEST_CASE("shards: draws of the score network's batch are the whole batch's, bit
 }
 
 TEST_CASE("shards: items and labels are the whole batch's, gathered by the host or on the device") {
-  mld_test::Place p;
+  mld::test::Place p;
   const data::Store store = data::Store::open(p.store);
   const data::Modality& info = store.modality(1);
   const auto feed = [&](const Shard& shard) {
@@ -115,8 +115,8 @@ TEST_CASE("shards: items and labels are the whole batch's, gathered by the host 
 }
 
 TEST_CASE("shards: gradients add up to the whole batch's, and Adam takes what the reduction leaves") {
-  mld_test::Place p;
-  const Config config = mld_test::vector_config(p.store, {"stage1.batch=7", "classifier_training.batch=7"});
+  mld::test::Place p;
+  const Config config = mld::test::vector_config(p.store, {"stage1.batch=7", "classifier_training.batch=7"});
   const data::Store store = data::Store::open(p.store);
   const auto data_of = [&](const Shard& shard) {
     return TrainingData{

@@ -200,8 +200,8 @@ TEST_CASE("evaluation: what is absent or of another type is left out, what is no
                             "schedule": [], "notes": [1]})",
                                 ""));
   CHECK(Document(odd).all("tr").size() == 1 + 3 + 1 + 1);  // quality, gap
-  CHECK(contains(mld_test::error_of(ErrorKind::data, [] { shown_evaluation("[1]", "a.json"); }), "a.json"));
-  mld_test::error_of(ErrorKind::data, [] { shown_evaluation("{", "a.json"); });
+  CHECK(contains(mld::test::error_of(ErrorKind::data, [] { shown_evaluation("[1]", "a.json"); }), "a.json"));
+  mld::test::error_of(ErrorKind::data, [] { shown_evaluation("{", "a.json"); });
 }
 
 namespace {

@@ -90,7 +90,7 @@ TEST_CASE("results: compare and ablate take the committed studies as they are") 
   };
   const SamplerChange em{.method = SamplerMethod::em, .steps = 250, .resample = 1};
   const SamplerChange dpm{.method = SamplerMethod::dpm_sde, .steps = 50, .resample = 1, .churn = 20};
-  const mld_test::TempFolder folder;
+  const mld::test::TempFolder folder;
   data::write_digits(data::make_digits({.seed = 3, .train = 48, .test = 24}), folder / "store", 3);
   for (const Study& study : {Study{"digits-variants", "model.kind=mld,uni,inpaint", {0, 1, 2}, em},
                              {"digits-variants-50", "model.kind=mld,uni,inpaint", {0, 1, 2}, dpm},
