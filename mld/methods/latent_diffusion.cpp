@@ -17,11 +17,11 @@ LatentDiffusion::LatentDiffusion(const Config& config, const data::Description& 
     infos_.push_back(dataset.modalities[static_cast<std::size_t>(dataset.modality(m.name))]);
 }
 
-Answers LatentDiffusion::answers() const {
+Answers LatentDiffusion::answers_of(const Variant& variant) {
   Answers can{
-      .latents = true, .no_information = {}, .caution = {}, .inpainting_gap = variant_.independent_times};
-  if (variant_.one_time) can.no_information = "an in-painting model has no conditional scores";
-  if (variant_.independent_times) can.caution = "a uni network has never seen a modality at time 0 exactly";
+      .latents = true, .no_information = {}, .caution = {}, .inpainting_gap = variant.independent_times};
+  if (variant.one_time) can.no_information = "an in-painting model has no conditional scores";
+  if (variant.independent_times) can.caution = "a uni network has never seen a modality at time 0 exactly";
   return can;
 }
 

@@ -20,7 +20,9 @@ class LatentDiffusion : public Method {
  public:
   LatentDiffusion(const Config& config, const data::Description& dataset, Device device);
 
-  Answers answers() const override;
+  static Answers answers_of(const Variant& variant);
+
+  Answers answers() const override { return answers_of(variant_); }
   std::vector<StageId> stages() const override;
   void check(const StageId& stage, const TrainingData& data, bool trained) const override;
   std::int64_t steps_per_epoch(const StageId& stage, const TrainingData& data) const override;

@@ -130,7 +130,8 @@ class Method {
 };
 
 using MethodFactory = std::function<std::unique_ptr<Method>(const Config&, const data::Description&, Device)>;
-// The method that config.model.kind names.
+// The method that config.model.kind names, and what it can answer, which needs no data.
 std::unique_ptr<Method> make_method(const Config& config, const data::Description& dataset, Device device);
+Answers method_answers(const Config& config);
 
 }  // namespace mld

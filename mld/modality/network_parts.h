@@ -1,5 +1,5 @@
-// The networks behind networks.h, one file for each benchmark (docs/method.md section 16 has their layers) and one of those that fit
-// any data. They take the shape that networks see and do not check it. Internal to mld/modality/.
+// The networks behind networks.h, one file for each benchmark (docs/method.md section 16 has their layers) and one
+// of those that fit any data. They take the shape that networks see and do not check it. Internal to mld/modality/.
 #pragma once
 
 #include "mld/modality/networks.h"

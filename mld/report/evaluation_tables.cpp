@@ -24,7 +24,8 @@ std::string schedule(const SamplerOptions& sampler) {
                              ? cat(", jumps of ", sampler.jump, ", each stretch ", sampler.resample, " times")
                              : ", no jumps");
   const std::set<std::string> said{"method", "steps", "jump", "resample"};
-  for (const auto& [key, value] : schedule_record(sampler).items())
+  const nlohmann::json written = schedule_record(sampler);
+  for (const auto& [key, value] : written.items())
     if (!said.contains(key))
       walk += cat(", ", key, " ", value.is_string() ? value.get<std::string>() : value.dump());
   return walk;

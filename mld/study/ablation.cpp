@@ -112,9 +112,8 @@ class Ablation {
                    request_.key, "=", job.cell.value, " with seed ", job.config.seed,
                    " are the same score network and sampler, of which a table has one row; vary what one of "
                    "them depends on");
+      check_metrics(request_.evaluation.metrics, method_answers(job.config));
       const data::Store store = data::Store::open(job.config.data.store);
-      check_metrics(request_.evaluation.metrics,
-                    make_method(job.config, store.description(), kCpu)->answers());
       const data::Split& split = evaluated_split(store, request_.evaluation.split);
       const std::int64_t used = samples_used(split, request_.evaluation);
       std::vector<std::string> modalities;

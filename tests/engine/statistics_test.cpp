@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+#include <cmath>
+
 TEST_CASE("moments: mean, variance and standard error of 1, 2, 4, 9") {
   mld::Moments m;
   for (const double v : {1, 2, 4, 9}) m.add(v);

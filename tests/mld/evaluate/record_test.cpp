@@ -145,11 +145,14 @@ TEST_CASE("metrics: every one is named, printed once, and refused or noted where
   CHECK(names.empty());
   CHECK(parse_metrics("quality,coherence").names() == std::vector<std::string>{"coherence", "quality"});
   CHECK(default_metrics() == "coherence,quality");
-  Config config;
-  config.model.kind = ModelKind::inpaint;
-  CHECK(contains(error_of(ErrorKind::usage, [&] { check_metrics(parse_metrics("mi"), config); }),
-                 "metrics: mi, mutual information: an in-painting model has no conditional scores"));
-  CHECK_NOTHROW(check_metrics(parse_metrics("all"), config));
+  const Answers no_scores{.latents = true, .no_information = "there are no scores"};
+  CHECK(contains(error_of(ErrorKind::usage, [&] { check_metrics(parse_metrics("mi"), no_scores); }),
+                 "metrics: mi, mutual information: there are no scores"));
+  CHECK_NOTHROW(check_metrics(parse_metrics("all"), no_scores));
+  CHECK_NOTHROW(check_metrics(parse_metrics("diversity"), no_scores));
+  for (const char* of_latents : {"diversity", "robustness", "memorisation"})
+    CHECK(contains(error_of(ErrorKind::usage, [&] { check_metrics(parse_metrics(of_latents), Answers{}); }),
+                   "no latents of its modalities"));
   // The table and the report have rows of each.
   const Evaluation all = whole();
   for (const Metric* m : metrics()) {

@@ -19,7 +19,6 @@ namespace mld {
 namespace {
 
 namespace fs = std::filesystem;
-using tables::EvaluationFile;
 
 const fs::path kResults = MLD_RESULTS_DIR;
 
@@ -65,13 +64,13 @@ TEST_CASE("results: fingerprints of what was recorded are today what they were t
     if (!folder.is_directory() || name == "images" || name == "samplers") continue;
     for (const fs::path& path : evaluations(name)) {
       CAPTURE(path.string());
-      const EvaluationFile file = tables::read_evaluation(path);
+      const Evaluation file = tables::read_evaluation(path);
       const Config config = configured(file.preset, settings_of(file.settings));
       CHECK(score_hash(config) == file.config_hash);
-      if (file.classifier_recipe) {
+      if (!file.classifier_recipe.empty()) {
         std::vector<std::string> settings;
         if (file.preset == "mnist-svhn") settings = kClassifiers;
-        CHECK(classifiers_hash(configured(file.preset, settings)) == *file.classifier_recipe);
+        CHECK(classifiers_hash(configured(file.preset, settings)) == file.classifier_recipe);
         ++recipes;
       }
       CHECK(config.score.d == file.d);
@@ -102,7 +101,7 @@ TEST_CASE("results: compare and ablate take the committed studies as they are") 
     CHECK(compare(files).front().rows.size() == files.size() / study.seeds.size());
 
     const auto [key, values] = parse_variation(study.variation);
-    EvaluationFile first = tables::read_evaluation(files.front());
+    Evaluation first = tables::read_evaluation(files.front());
     first.settings.erase(key);
     int trained = 0;
     AblationHooks hooks;
