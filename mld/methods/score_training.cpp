@@ -74,12 +74,11 @@ std::vector<std::int32_t> statistics_rows(const TrainingData& data) {
 
 // The samples as rows of item indices [N, M], of the modalities of the configuration.
 Tensor sample_index(const TrainingData& data) {
-  const std::int64_t samples = data.split.num_samples(), columns = data.store.num_modalities();
+  const std::int64_t samples = data.split.num_samples();
   Tensor index = Tensor::empty({samples, std::ssize(data.columns)}, DType::i32);
   std::int32_t* out = index.data<std::int32_t>();
   for (std::int64_t row = 0; row < samples; ++row)
-    for (const int column : data.columns)
-      *out++ = data.split.samples()[static_cast<std::size_t>(row * columns + column)];
+    for (const int column : data.columns) *out++ = data.split.item(row, column);
   return index;
 }
 
@@ -118,10 +117,7 @@ void check_statistics(const TrainingData& data) {
   const std::vector<std::int32_t> rows = statistics_rows(data);
   for (std::size_t i = 0; i < data.columns.size(); ++i) {
     std::int64_t present = 0;
-    for (const std::int32_t row : rows)
-      present +=
-          data.split
-              .samples()[static_cast<std::size_t>(row * data.store.num_modalities() + data.columns[i])] >= 0;
+    for (const std::int32_t row : rows) present += data.split.item(row, data.columns[i]) >= 0;
     MLD_CHECK_AS(
         ErrorKind::data, present >= 2, "modality '", data.config.modalities[i].name, "': is in ", present,
         " of the ", rows.size(),

@@ -12,15 +12,13 @@ namespace {
 
 // n samples of the first pairing that have modality `column`, or every one of them where it is negative: a
 // stratified draw.
-std::vector<std::int64_t> chosen_rows(const data::Split& split, std::int64_t width, int column,
-                                      std::int64_t n) {
+std::vector<std::int64_t> chosen_rows(const data::Split& split, int column, std::int64_t n) {
   std::vector<std::int64_t> rows;
   std::vector<std::int32_t> labels;
   for (std::int64_t row = 0; row < split.num_distinct(); ++row) {
-    const auto items =
-        split.samples().subspan(static_cast<std::size_t>(row * width), static_cast<std::size_t>(width));
-    const bool there = column < 0 ? std::ranges::none_of(items, [](std::int32_t item) { return item < 0; })
-                                  : items[static_cast<std::size_t>(column)] >= 0;
+    const bool there =
+        column < 0 ? std::ranges::none_of(split.sample(row), [](std::int32_t item) { return item < 0; })
+                   : split.item(row, column) >= 0;
     if (!there) continue;
     rows.push_back(row);
     labels.push_back(split.labels()[static_cast<std::size_t>(row)]);
@@ -41,7 +39,7 @@ RealSamples::RealSamples(const Model& model, const ReportRequest& request) : mod
   check_model_data(model, *store_);
   const bool test = store_->has_split("test") && store_->split("test").num_samples() > 0;
   split_ = &store_->split(test ? "test" : "train");
-  rows_ = chosen_rows(*split_, store_->num_modalities(), -1, request.samples);
+  rows_ = chosen_rows(*split_, -1, request.samples);
   if (rows_.empty()) return;
   for (int i = 0; i < model.modalities(); ++i)
     values_[model.info(i).name] = from_network(model.info(i), load(i, rows_));
@@ -54,14 +52,12 @@ std::vector<std::string> RealSamples::vocabulary(int i) const {
 }
 
 std::vector<std::int64_t> RealSamples::rows_with(int i, std::int64_t n) const {
-  return chosen_rows(*split_, store_->num_modalities(), column(i), n);
+  return chosen_rows(*split_, column(i), n);
 }
 
 Tensor RealSamples::load(int i, const std::vector<std::int64_t>& rows) const {
-  const std::int64_t width = store_->num_modalities();
   std::vector<std::int32_t> items;
-  for (const std::int64_t row : rows)
-    items.push_back(split_->samples()[static_cast<std::size_t>(row * width + column(i))]);
+  for (const std::int64_t row : rows) items.push_back(split_->item(row, column(i)));
   return gather_items(*split_, column(i), store_->modality(column(i)), items);
 }
 

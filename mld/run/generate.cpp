@@ -116,7 +116,7 @@ Samples generate(const Model& model, std::int64_t n, const Samples& given, const
     const std::int64_t size = model.info(model.modality(name)).shape.numel();
     MLD_CHECK_AS(ErrorKind::usage, static_cast<std::int64_t>(values.size()) == n * size, "modality '", name,
                  "': ", values.size(), " values for ", n, " samples of ", size);
-    conditions[name] = [&values, size](std::int64_t first, std::int64_t count) {
+    conditions[name] = [&values = values, size](std::int64_t first, std::int64_t count) {
       const auto from = values.begin() + first * size;
       return Values(from, from + count * size);
     };
