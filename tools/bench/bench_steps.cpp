@@ -167,7 +167,7 @@ Case train_score(const Config& config, Device device) {
   const auto loss = [latents, batcher](const ScoreModel& model, const StepState* state) {
     const ScoreBatch batch = batcher->perturb(batcher->draw(state));
     return squared_error(model.network(batch.r, batch.tau), batch.target,
-                         1.0 / static_cast<double>(batcher->batch()), batch.weight);
+                         1.0 / static_cast<double>(batcher->rows().total), batch.weight);
   };
   const auto training = std::make_shared<Training<ScoreModel>>(ScoreModel(config), c, device, loss);
   return training_case(training, train_flops(nn::walk(training->model), c.batch));
