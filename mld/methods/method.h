@@ -61,7 +61,8 @@ class Training {
   virtual Var loss(
       const StepState* state) const = 0;  // [1]: of this process's rows, as shares of the whole batch's
 };
-// For a batch of that size and the seed of the stage; called again with a smaller one where memory runs out.
+// For a batch of that size and the seed of the stage; called again with a smaller one where memory runs out. Method
+// and TrainingData must outlive it and what it makes.
 using MakeTraining = std::function<std::unique_ptr<Training>(std::int64_t batch, std::uint64_t seed)>;
 
 // --- sampling

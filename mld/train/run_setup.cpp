@@ -5,6 +5,7 @@
 
 #include "engine/io/file_error.h"
 #include "mld/methods/item_training.h"
+#include "mld/run/model.h"
 #include "mld/run/run_data.h"
 #include "mld/run/run_parts.h"
 #include "mld/train/reuse.h"
@@ -89,33 +90,32 @@ void RunSetup::check_modality(const std::string& name) const {
 void RunSetup::list_stages() {
   if (!store.checked()) note_(store.unchecked_note());
   check_networks(*method, data, [this](const StageId& stage) { return chosen(stage); });
-  const std::vector<StageId> own = method->stages();
-  const auto add = [&](const StageId& id) {
-    stages.push_back({.id = id, .chosen = chosen(id), .steps_per_epoch = method->steps_per_epoch(id, data)});
-  };
-  for (std::size_t i = 0; i < config.modalities.size(); ++i) {
-    const ModalityConfig& m = config.modalities[i];
-    for (const StageId& id : own)
-      if (id.modality == m.name) add(id);
-    const StageId id{StageKind::classifier, m.name};
-    if (m.classifier == ClassifierKind::none) {  // nor may one lie there, of another configuration
-      stages.push_back({.id = id, .chosen = false});
-      continue;
-    }
-    const std::string none = why_no_classifier(m, store);
-    if (none.empty())
-      stages.push_back({.id = id,
-                        .chosen = chosen(id),
-                        .steps_per_epoch = item_steps_per_epoch(data, i, m.classifier_training, true)});
-    else if (chosen(id))
-      note_(cat(id.name(), ": left out, ", none));
-  }
-  for (const StageId& id : own)
-    if (id.generates()) add(id);
+  for (const StageId& id : run_stages(*method, config))
+    if (id.kind == StageKind::classifier)
+      list_classifier(id);
+    else
+      stages.push_back(
+          {.id = id, .chosen = chosen(id), .steps_per_epoch = method->steps_per_epoch(id, data)});
   if (!request.reuse.empty()) {
     const auto networks = request.method(config, store.description(), kCpu);
     reused = reusable_files(request.reuse, files, config, store, *networks, request.other_data, note_);
   }
+}
+
+void RunSetup::list_classifier(const StageId& id) {
+  const auto found = std::ranges::find(config.modalities, id.modality, &ModalityConfig::name);
+  if (found->classifier == ClassifierKind::none) {  // nor may one lie there, of another configuration
+    stages.push_back({.id = id, .chosen = false});
+    return;
+  }
+  const std::string none = why_no_classifier(*found, store);
+  const auto i = static_cast<std::size_t>(found - config.modalities.begin());
+  if (none.empty())
+    stages.push_back({.id = id,
+                      .chosen = chosen(id),
+                      .steps_per_epoch = item_steps_per_epoch(data, i, found->classifier_training, true)});
+  else if (chosen(id))
+    note_(cat(id.name(), ": left out, ", none));
 }
 
 // Everything that is wrong with continuing the run is found before anything in it changes.

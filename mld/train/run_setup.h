@@ -42,6 +42,7 @@ class RunSetup {
 
  private:
   bool chosen(const StageId& stage) const;
+  void list_classifier(const StageId& stage);
   void check_modality(const std::string& name) const;
   void continue_run();
   void check_run_data();
