@@ -63,7 +63,7 @@ TEST_CASE("npy: arrays written by NumPy in versions 1, 2 and 3") {
 }
 
 TEST_CASE("npy: the header we write is NumPy's, byte for byte") {
-  const auto header_of = [](const Bytes& file, std::size_t data) {
+  const auto header_of = [](const Bytes& file, std::ptrdiff_t data) {
     return std::string(file.begin(), file.end() - data);
   };
   CHECK(npy_header({'f', 4}, {2, 3}) == header_of(kNpyFloatV1, 24));

@@ -261,7 +261,7 @@ TEST_CASE("pictures: EXIF data that are damaged or mean nothing leave a picture 
     for (const int value : {0, 9, 256, 65535}) CHECK(orientation_of(tiff(value, big)) == 1);
     CHECK(orientation_of(tiff(6, big, 4)) == 1);
     CHECK(orientation_of(tiff(6, big, 3, 2)) == 1);
-    for (const std::size_t at : {0, 1, 2, 3}) {  // byte order and 42
+    for (std::size_t at = 0; at < 4; ++at) {  // byte order and 42
       std::string other = good;
       other[at] = '?';
       CHECK(orientation_of(other) == 1);

@@ -129,7 +129,7 @@ TEST_CASE("atomic file: in a folder of ours a link is replaced") {
 
 TEST_CASE("atomic file: permissions of the replaced file stay") {
   const TempFolder folder;
-  for (const mode_t mode : {0600, 0640, 0444, 0755}) {
+  for (const mode_t mode : {0600U, 0640U, 0444U, 0755U}) {
     write_bytes(folder / "a", "old");
     ::chmod((folder / "a").c_str(), mode);
     mld::write_file_atomically(folder / "a", "new");

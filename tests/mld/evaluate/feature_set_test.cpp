@@ -109,7 +109,7 @@ TEST_CASE("feature set: portions do not show") {
   const auto values = rows(777, 6, 3), others = rows(500, 6, 4);
   const FeatureSet whole = feature_set(values, 6), other = feature_set(others, 6);
   const FeatureDistance want = feature_distance(whole, other);
-  for (const std::size_t portion : {1, 7, 64}) {
+  for (const std::size_t portion : {1U, 7U, 64U}) {
     const FeatureDistance got = feature_distance(feature_set(values, 6, portion), other);
     CHECK(got.frechet == want.frechet);
     CHECK(got.low == want.low);
