@@ -29,7 +29,7 @@
   X(matmul) X(batched_matmul) X(linear) X(linear_add)                                               \
   X(conv2d) X(conv_transpose2d)                                                                     \
   X(max_pool2d) X(avg_pool2d) X(resize_nearest) X(resize_bilinear)                                  \
-  X(batch_norm) X(group_norm) X(layer_norm)                                                         \
+  X(batch_norm) X(group_norm) X(layer_norm) X(modulated_layer_norm) X(gated_add)                    \
   X(dropout)
 // clang-format on
 

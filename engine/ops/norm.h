@@ -26,4 +26,12 @@ Var group_norm(const Var& x, const Var& gamma, const Var& beta, std::int64_t gro
 // Over the last axis.
 Var layer_norm(const Var& x, const Var& gamma, const Var& beta, double eps = 1e-5, Activation act = {});
 
+// Adaptive layer norm (Perez et al. 2018, FiLM; Peebles & Xie 2023, adaLN-Zero). x, y, h are [N,C], learned vectors
+// [C]; a modulation is [N,C], or [1,C] where all rows share it.
+//   modulated_layer_norm  (gamma + scale) xhat + beta + shift, over the last axis
+//   gated_add             h + (gate + row) y
+Var modulated_layer_norm(const Var& x, const Var& gamma, const Var& beta, const Var& scale, const Var& shift,
+                         double eps = 1e-5);
+Var gated_add(const Var& h, const Var& y, const Var& gate, const Var& row);
+
 }  // namespace mld

@@ -63,6 +63,11 @@ enum class WeightInit : std::uint8_t { fan_in, he };
 // What an epoch of stage 1 passes over: a modality's items, or the samples, which may repeat items.
 enum class StageSampling : std::uint8_t { items, pairs };
 
+// The architecture of the score network (mld/diffusion/networks).
+//   resmlp  residual MLP shaped like a U-Net (the paper)
+//   adaln   residual blocks with adaptive layer norm
+enum class ScoreNetworkKind : std::uint8_t { resmlp, adaln };
+
 // What the raw network output stands for.
 //   noise     n -> minus the noise (the paper); score = n / sigma
 //   velocity  F -> a eps - sigma z, EDM's preconditioning for unit-variance data: n = -(sigma r + a F)
@@ -105,6 +110,8 @@ template <>
 inline constexpr std::array<std::string_view, 2> kNames<WeightInit>{"fan_in", "he"};
 template <>
 inline constexpr std::array<std::string_view, 2> kNames<StageSampling>{"items", "pairs"};
+template <>
+inline constexpr std::array<std::string_view, 2> kNames<ScoreNetworkKind>{"resmlp", "adaln"};
 template <>
 inline constexpr std::array<std::string_view, 2> kNames<Prediction>{"noise", "velocity"};
 template <>

@@ -96,10 +96,12 @@ struct ScoreConfig : TrainConfig {
     lr = 1e-4;
     ema = 0.999;
   }
+  ScoreNetworkKind network = ScoreNetworkKind::resmlp;
   std::int64_t width = 512;
   std::int64_t time_dim = 256;
   std::int64_t groups = 8;
   std::vector<std::int64_t> mults = {1, 1};
+  std::int64_t blocks = 6;
   std::int64_t fourier_features = 0;  // frequencies per modality; 0: the raw times
   Prediction prediction = Prediction::noise;
   double d = 0.5;  // Pr(everything is diffused): the paper's meaning

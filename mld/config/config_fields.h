@@ -94,10 +94,15 @@ struct Fields<ModalityConfig> {
 template <>
 struct Fields<ScoreConfig> {
   static void visit(auto& c, auto&& v) {
+    v("network", c.network, kAny.added(ScoreNetworkKind::resmlp),
+      "architecture: the paper's residual MLP shaped like a U-Net, or residual blocks with adaptive layer "
+      "norm");
     v("width", c.width, Limits{1, kMaxWidth}, "width W; at least the total latent size is advisable");
     v("time_dim", c.time_dim, Limits{1, kMaxWidth}, "width T of the time embedding");
-    v("groups", c.groups, Limits{1, kMaxWidth}, "groups G of the group normalisation; must divide width");
-    v("mults", c.mults, Limits{1, 64}, "width multiplier of each level");
+    v("groups", c.groups, Limits{1, kMaxWidth},
+      "resmlp: groups G of the group normalisation; must divide width");
+    v("mults", c.mults, Limits{1, 64}, "resmlp: width multiplier of each level");
+    v("blocks", c.blocks, Limits{1, 64}.added(6), "adaln: number of residual blocks");
     v("fourier_features", c.fourier_features, Limits{0, 12},
       "frequencies per modality whose sines and cosines the time embedding also sees; 0: the times alone");
     v("prediction", c.prediction, kAny,

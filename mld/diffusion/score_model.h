@@ -1,11 +1,12 @@
 // The score network together with the latent statistics it was trained with: what one score checkpoint holds.
 #pragma once
 
+#include <memory>
 #include <optional>
 
 #include "mld/config/config.h"
 #include "mld/diffusion/latents.h"
-#include "mld/diffusion/score_network.h"
+#include "mld/diffusion/networks/score_network.h"
 #include "mld/diffusion/variant.h"
 #include "nn/parameter.h"
 
@@ -17,8 +18,10 @@ inline LatentLayout latent_layout(const Config& config) {
   return LatentLayout(std::move(dims));
 }
 
-struct ScoreModel {
-  ScoreNetwork network;
+class ScoreModel {
+  std::unique_ptr<ScoreNetwork> network_;
+
+ public:
   nn::Buffer latent_mean, latent_std;     // [D]
   std::optional<nn::Buffer> latent_axes;  // [sum D_i^2], if the latents are turned into principal axes
 
@@ -27,13 +30,15 @@ struct ScoreModel {
 
  private:
   ScoreModel(const ScoreConfig& config, const Variant& variant, const LatentLayout& layout)
-      : network({.dim = layout.total,
-                 .times = variant.one_time ? 1 : layout.modalities(),
-                 .width = config.width,
-                 .time_dim = config.time_dim,
-                 .groups = config.groups,
-                 .mults = config.mults,
-                 .fourier = config.fourier_features}),
+      : network_(make_score_network({.kind = config.network,
+                                     .dim = layout.total,
+                                     .times = variant.one_time ? 1 : layout.modalities(),
+                                     .width = config.width,
+                                     .time_dim = config.time_dim,
+                                     .groups = config.groups,
+                                     .mults = config.mults,
+                                     .blocks = config.blocks,
+                                     .fourier = config.fourier_features})),
         latent_mean({layout.total}, 0.0),
         latent_std({layout.total}, 1.0) {
     if (config.latent_coordinates == LatentCoordinates::principal)
@@ -41,11 +46,12 @@ struct ScoreModel {
   }
 
  public:
+  const ScoreNetwork& network() const { return *network_; }
   LatentStats stats() const {
     return {latent_mean.value(), latent_std.value(), latent_axes ? latent_axes->value() : Tensor()};
   }
   void visit(nn::Visitor& v) {
-    network.visit(v);
+    network_->visit(v);
     v("latent_mean", latent_mean);
     v("latent_std", latent_std);
     v("latent_axes", latent_axes);

@@ -141,7 +141,7 @@ SubsetSampler LatentDiffusion::sampler(Subset given, const SampleSettings& setti
   const std::int64_t chunk = settings.chunk > 0 ? settings.chunk : gpu ? kGpuChunk : kCpuChunk;
   const std::int64_t batches = (count - 1) / chunk + 1, batch = gpu ? chunk : (count - 1) / batches + 1;
   const SamplerPlan walk = plan(settings);
-  const auto sampler = std::make_shared<LatentSampler>(score().network, layout_, config_.score.prediction,
+  const auto sampler = std::make_shared<LatentSampler>(score().network(), layout_, config_.score.prediction,
                                                        walk, given, settings.seed, batch, device_);
   return {batch, walk.network_calls,
           [sampler](const Tensor& z, std::span<const std::int32_t> ids, const SamplerProgress& progress) {
@@ -150,7 +150,7 @@ SubsetSampler LatentDiffusion::sampler(Subset given, const SampleSettings& setti
 }
 
 Tensor LatentDiffusion::noise_prediction(const Tensor& r, const Tensor& tau) const {
-  const Tensor out = score().network(r.to(device_), tau.to(device_)).value.to(kCpu);
+  const Tensor out = score().network()(r.to(device_), tau.to(device_)).value.to(kCpu);
   if (config_.score.prediction == Prediction::noise) return out;
   return noise_of_velocity(r, out, tau, layout_);
 }

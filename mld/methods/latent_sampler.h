@@ -3,9 +3,9 @@
 
 #include <memory>
 
+#include "mld/diffusion/networks/score_network.h"
 #include "mld/diffusion/noise.h"
 #include "mld/diffusion/sampler.h"
-#include "mld/diffusion/score_network.h"
 #include "mld/methods/method.h"
 
 namespace mld {

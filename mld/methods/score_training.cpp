@@ -51,7 +51,7 @@ class ScoreTraining : public Training {
   }
   Var loss(const StepState* state) const override {
     const ScoreBatch batch = batcher_.perturb(batcher_.draw(state));
-    return squared_error(model_.network(batch.r, batch.tau), batch.target,
+    return squared_error(model_.network()(batch.r, batch.tau), batch.target,
                          1.0 / static_cast<double>(batcher_.rows().total), batch.weight);
   }
 

@@ -208,6 +208,35 @@ const test::GradCases norms([](CaseList& list) {
        [](const Args& in) { return group_norm(in[0], in[1], in[2], 2, 1e-3, {Act::silu}); });
 });
 
+const test::GradCases modulations([](CaseList& list) {
+  const auto push = [&](Op op, std::string name, std::vector<Shape> shapes, auto program) {
+    std::vector<Tensor> inputs;
+    for (std::size_t i = 0; i < shapes.size(); ++i) inputs.push_back(random(shapes[i], 61 + i));
+    list.push_back({.op = op,
+                    .name = std::move(name),
+                    .inputs = std::move(inputs),
+                    .program = std::move(program),
+                    .f32_tolerance = kNormTolerance});
+  };
+  const auto norm = [](const Args& in) { return modulated_layer_norm(in[0], in[1], in[2], in[3], in[4]); };
+  const auto gate = [](const Args& in) { return gated_add(in[0], in[1], in[2], in[3]); };
+  const Shape x{4, 6}, learned{6}, shared{1, 6};
+  push(Op::modulated_layer_norm, "rows of their own", {x, learned, learned, x, x}, norm);
+  push(Op::modulated_layer_norm, "one row for all", {x, learned, learned, shared, shared}, norm);
+  push(Op::modulated_layer_norm, "one of each", {x, learned, learned, x, shared}, norm);
+  push(Op::modulated_layer_norm, "wide", {{3, 70}, {70}, {70}, {3, 70}, {1, 70}}, norm);
+  push(Op::modulated_layer_norm, "one sample", {{1, 5}, {5}, {5}, {1, 5}, {1, 5}}, norm);
+  // The modulation of one block is that of the next, so that gradients come together.
+  push(Op::modulated_layer_norm, "twice", {x, learned, learned, x, x},
+       [=](const Args& in) { return modulated_layer_norm(norm(in), in[2], in[1], in[3], in[4]); });
+  push(Op::gated_add, "rows of their own", {x, x, learned, x}, gate);
+  push(Op::gated_add, "one row for all", {x, x, learned, shared}, gate);
+  push(Op::gated_add, "of itself", {x, learned, shared},
+       [](const Args& in) { return gated_add(in[0], in[0], in[1], in[2]); });
+  push(Op::gated_add, "twice", {x, x, learned, x},
+       [=](const Args& in) { return gated_add(gate(in), in[0], in[2], in[3]); });
+});
+
 const test::GradCases dropouts([](CaseList& list) {
   const DrawKey key{.seed = 7, .step = 3, .site = 5};
   list.push_back({.op = Op::dropout,

@@ -166,7 +166,7 @@ Case train_score(const Config& config, Device device) {
                                                       kSeed);
   const auto loss = [latents, batcher](const ScoreModel& model, const StepState* state) {
     const ScoreBatch batch = batcher->perturb(batcher->draw(state));
-    return squared_error(model.network(batch.r, batch.tau), batch.target,
+    return squared_error(model.network()(batch.r, batch.tau), batch.target,
                          1.0 / static_cast<double>(batcher->rows().total), batch.weight);
   };
   const auto training = std::make_shared<Training<ScoreModel>>(ScoreModel(config), c, device, loss);
@@ -236,7 +236,7 @@ struct Sampling {
   Sampling(const Config& config, i64 batch, const SamplerOptions& options, Device device)
       : model(config), store(model, {.device = device, .training = false}) {
     store.initialize(kSeed);
-    const i64 dim = latent_layout(config).total, times = model.network.options().times;
+    const i64 dim = latent_layout(config).total, times = model.network().options().times;
     std::vector<std::int32_t> ids(static_cast<std::size_t>(batch));
     std::iota(ids.begin(), ids.end(), 0);
     rows = Tensor::from(ids, {batch}, device);
@@ -246,7 +246,7 @@ struct Sampling {
     const Tensor tau = Tensor::empty({options.steps + 1, times});
     for (i64 i = 0; i < tau.numel(); ++i)
       tau.data<float>()[i] = static_cast<float>(plan.times[static_cast<std::size_t>(i / times)]);
-    table = model.network.time_table(tau.to(device));
+    table = model.network().time_table(tau.to(device));
     sampler.emplace(score, noise, plan, z.shape(), DType::f32, device);
   }
 
@@ -269,7 +269,7 @@ struct Sampling {
   Tensor rows, z, given, table;
   PhiloxNoise noise{kSeed};
   ScoreFunction score = [this](const Tensor& r, const Tensor& level) {
-    return model.network(r, model.network.row(table, level)).value;
+    return model.network()(r, model.network().row(table, level)).value;
   };
   std::optional<Sampler> sampler;
 };

@@ -8,8 +8,8 @@
 #include "engine/ops/ops.h"
 #include "engine/random/philox.h"
 #include "engine/threads/threads.h"
+#include "mld/diffusion/networks/resmlp.h"
 #include "mld/diffusion/score_batch.h"
-#include "mld/diffusion/score_network.h"
 #include "mld/diffusion/sde.h"
 #include "mld/evaluate/record.h"
 #include "nn/parameter.h"
@@ -231,7 +231,7 @@ TEST_CASE("mutual information: a trained network's is the truth within 5 %") {
   const LatentStore latents(LatentLayout({1, 1}),
                             {Tensor::from(parts[0], {kRows, 1}), Tensor::from(parts[1], {kRows, 1})},
                             Tensor::from(samples, {kRows, 2}));
-  ScoreNetwork network(
+  ResMlpNetwork network(
       {.dim = 2, .times = 2, .width = 64, .time_dim = 64, .groups = 8, .mults = {1}, .fourier = 4});
   nn::ParameterStore parameters(network, {.ema = true});
   parameters.initialize(1);

@@ -10,7 +10,7 @@
 #include <set>
 
 #include "engine/ops/ops.h"
-#include "mld/diffusion/score_network.h"
+#include "mld/diffusion/networks/resmlp.h"
 #include "mld/diffusion/sde.h"
 #include "mld/diffusion/subsets.h"
 #include "nn/parameter.h"
@@ -224,7 +224,7 @@ TEST_CASE("score batch: one subset for the whole batch if asked for") {
 TEST_CASE("score batch: the first loss is D for any mask, given slices have no gradient") {
   LatentStore store = latents(false);
   store.standardise(store.statistics(store.all_samples()));
-  ScoreNetwork net({.dim = 6, .times = 3, .width = 16, .time_dim = 8, .groups = 4});
+  ResMlpNetwork net({.dim = 6, .times = 3, .width = 16, .time_dim = 8, .groups = 4});
   nn::ParameterStore parameters(net, {});
   parameters.initialize(1);
   const ScoreBatcher batcher(store, {.batch = 40, .d = 0.3}, 2);
@@ -325,7 +325,7 @@ TEST_CASE("score training: a captured replay on a queued device equals the eager
     LatentStore store = latents(true);
     store.standardise(store.statistics(store.all_samples()));
     store.move_to(device);
-    ScoreNetwork net({.dim = 6, .times = 3, .width = 16, .time_dim = 8, .groups = 4, .fourier = 2});
+    ResMlpNetwork net({.dim = 6, .times = 3, .width = 16, .time_dim = 8, .groups = 4, .fourier = 2});
     nn::ParameterStore parameters(net, {.device = device, .ema = true});
     parameters.initialize(1);
     const ScoreBatcher batcher(store, {.batch = 10, .d = 0.3}, 2);
