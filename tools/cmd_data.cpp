@@ -38,9 +38,8 @@ void add_make_digits(CLI::App& make) {
 
 void add_import_mnist_svhn(CLI::App& import) {
   struct Options {
-    std::string mnist, svhn, out;
-    std::uint64_t seed = 0;
-    std::int64_t repetitions = 20;
+    std::string mnist, svhn, out, photos;
+    data::MnistSvhnImport how;
   };
   auto o = std::make_shared<Options>();
   CLI::App* c =
@@ -52,12 +51,25 @@ void add_import_mnist_svhn(CLI::App& import) {
       ->type_name("FOLDER")
       ->required();
   add_out(*c, o->out);
-  add_seed(*c, o->seed, "Seed of the pairing")->capture_default_str();
-  c->add_option("--repetitions", o->repetitions, "Pairings of the same items")
+  add_seed(*c, o->how.seed, "Seed of the pairing")->capture_default_str();
+  c->add_option("--repetitions", o->how.repetitions, "Pairings of the same items")
       ->type_name("N")
       ->capture_default_str();
-  c->callback(
-      [o] { done(o->out, data::import_mnist_svhn(o->mnist, o->svhn, o->out, o->seed, o->repetitions)); });
+  CLI::Option* valid =
+      c->add_option(
+           "--valid", o->how.valid,
+           "Take the last N crops, and digits for them, out of train into a split valid of their own")
+          ->type_name("N")
+          ->check(between(1, INT32_MAX));
+  c->add_option("--photos", o->photos,
+                "Photograph number of each crop of the training file, or of both (.npy, .npy.gz): no "
+                "photograph is then in both train and valid")
+      ->type_name("FILE")
+      ->needs(valid);
+  c->callback([o] {
+    o->how.photos = o->photos;
+    done(o->out, data::import_mnist_svhn(o->mnist, o->svhn, o->out, o->how));
+  });
 }
 
 void add_import_npy(CLI::App& import) {

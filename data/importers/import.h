@@ -16,20 +16,34 @@ namespace mld::data {
 struct Digits;
 struct DigitsConfig;
 
+struct MnistSvhnImport {
+  std::uint64_t seed = 0;  // of the pairings
+  std::int64_t repetitions = 20;
+  std::int64_t valid = 0;  // crops at the end of the training file that become the split "valid"
+  // .npy or .npy.gz of integers: the photograph that each crop of the training file, or of training and test
+  // file one after the other, was cut from. Empty: not known.
+  std::filesystem::path photos = {};
+};
+
 // MNIST's four IDX files (plain or .gz) and SVHN's train_32x32.mat, test_32x32.mat, paired by class within
 // each split (data/store/pairing.h). Modalities mnist [28,28,1] and svhn [32,32,3], bytes, range [0, 1]. All
 // items are kept, for stage 1; the sample index pairs the first n of each class, `repetitions` times.
+//
+// The crops of "valid" and the MNIST digits they are paired with leave "train", so that nothing that is
+// trained sees them: the last digits of each class in the training file, as many as there are crops of it.
+// With `photos` there are as many crops more as it takes that no photograph is in both splits; without, a
+// note. ErrorKind::usage where a class would be left without crops or digits to train on.
 std::vector<std::string> import_mnist_svhn(const std::filesystem::path& mnist,
                                            const std::filesystem::path& svhn,
-                                           const std::filesystem::path& out, std::uint64_t seed,
-                                           std::int64_t repetitions = 20);
+                                           const std::filesystem::path& out, const MnistSvhnImport& options);
 
-// The crops of one SVHN file: MATLAB's X [32,32,3,N] and y [N,1] with 10 for the digit zero.
-struct SvhnCrops {
-  std::vector<std::uint8_t> images;  // [N, 32, 32, 3]
-  std::vector<std::int32_t> labels;  // [N], 0 .. 9
+struct LabelledImages {
+  std::vector<std::uint8_t> images;  // [N, height, width, channels]
+  std::vector<std::int32_t> labels;  // [N]
 };
-SvhnCrops parse_svhn(std::span<const std::uint8_t> file, const std::string& name);
+
+// The crops [N,32,32,3] of one SVHN file: MATLAB's X [32,32,3,N] and y [N,1] with 10 for the digit zero.
+LabelledImages parse_svhn(std::span<const std::uint8_t> file, const std::string& name);
 
 struct NpyImport {
   std::filesystem::path

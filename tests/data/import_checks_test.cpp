@@ -31,11 +31,6 @@ Reals ramp(std::int64_t n, float lo = 0, float hi = 1) {
   return values;
 }
 
-bool mentions(const std::vector<std::string>& notes, const std::string& text) {
-  return std::any_of(notes.begin(), notes.end(),
-                     [&](const std::string& note) { return note.find(text) != std::string::npos; });
-}
-
 // Images [8, 8, 6, 3] to train on and `change` to write others to test.
 template <class F>
 void check_test_array(std::initializer_list<std::string> words, F change) {
@@ -361,7 +356,7 @@ TEST_CASE("imports: a destination that cannot be written is noticed before anyth
     check_error(kind, {folder.path().string()},
                 [&, out = out] { import_npy(folder / "in", folder / out, {}); });
     check_error(kind, {folder.path().string()},
-                [&, out = out] { import_mnist_svhn("nowhere", "nowhere", folder / out, 0); });
+                [&, out = out] { import_mnist_svhn("nowhere", "nowhere", folder / out, {}); });
     DigitsConfig many;
     many.train = 10'000'000;  // would take hours
     check_error(kind, {folder.path().string()}, [&, out = out] { write_digits(many, folder / out); });
@@ -437,7 +432,7 @@ TEST_CASE("import mnist-svhn: files that are not read are named") {
   for (const char* name : {"train_32x32.mat", "test_32x32.mat", "extra_32x32.mat"})
     write_bytes(folder / name, kMatSvhn);
   const std::vector<std::string> notes =
-      import_mnist_svhn(folder.path(), folder.path(), folder / "out", 0, 2);
+      import_mnist_svhn(folder.path(), folder.path(), folder / "out", {.repetitions = 2});
   REQUIRE(notes.size() == 1);
   CHECK(mentions(notes, "not read: extra_32x32.mat"));
 }

@@ -8,11 +8,9 @@
 #include <set>
 
 #include "data/digits/digits.h"
-#include "data/formats/gzip.h"
 #include "data/store/store.h"
 #include "tests/data/arrays_fixture.h"
 #include "tests/data/files.h"
-#include "tests/data/fixtures.h"
 
 using namespace mld;
 using namespace mld::data;
@@ -24,114 +22,7 @@ const float kNan = std::nanf("");
 
 Ints to_vector(std::span<const std::int32_t> values) { return {values.begin(), values.end()}; }
 
-// --- MNIST-SVHN --------------------------------------------------------------------------------------------
-
-Bytes idx(std::initializer_list<std::uint8_t> extents, const Bytes& values) {
-  Bytes bytes{0, 0, 8, static_cast<std::uint8_t>(extents.size())};
-  for (std::uint8_t extent : extents) bytes.insert(bytes.end(), {0, 0, 0, extent});
-  bytes.insert(bytes.end(), values.begin(), values.end());
-  return bytes;
-}
-
-// Image i is filled with the byte 10 + i.
-Bytes mnist_images(std::uint8_t count) {
-  Bytes values;
-  for (std::uint8_t i = 0; i < count; ++i)
-    values.insert(values.end(), 28 * 28, static_cast<std::uint8_t>(10 + i));
-  return idx({count, 28, 28}, values);
-}
-
-struct Sources {
-  TempFolder folder;
-  fs::path mnist = folder / "mnist", svhn = folder / "svhn", out = folder / "out";
-
-  Sources() {
-    write_bytes(mnist / "train-images-idx3-ubyte", mnist_images(6));
-    write_bytes(mnist / "train-labels-idx1-ubyte", idx({6}, {3, 0, 0, 5, 3, 3}));
-    write_bytes(mnist / "t10k-images.idx3-ubyte", mnist_images(2));
-    write_bytes(mnist / "t10k-labels.idx1-ubyte", idx({2}, {3, 0}));
-    write_bytes(svhn / "train_32x32.mat", kMatSvhn);  // labels 0, 3
-    write_bytes(svhn / "test_32x32.mat", kMatSvhn);
-  }
-  void import(std::uint64_t seed = 0, std::int64_t repetitions = 20) const {
-    import_mnist_svhn(mnist, svhn, out, seed, repetitions);
-  }
-};
-
 }  // namespace
-
-TEST_CASE("import mnist-svhn: all items are kept, pairs use the first n of each class") {
-  const Sources sources;
-  sources.import(5);
-  const Store store = Store::open(sources.out);
-  store.validate();
-  const Description& d = store.description();
-  CHECK(d.classes == 10);
-  CHECK(d.modalities[0].name == "mnist");
-  CHECK(d.modalities[1].name == "svhn");
-  CHECK(d.modalities[1].shape == Shape{32, 32, 3});
-  CHECK(d.provenance.seed == 5);
-  REQUIRE(d.provenance.sources.size() == 6);
-  CHECK(d.provenance.sources[2].file == "train_32x32.mat");
-  CHECK(d.provenance.sources[2].bytes == static_cast<std::int64_t>(kMatSvhn.size()));
-
-  const Split& train = store.split("train");
-  CHECK(train.num_items(0) == 6);
-  CHECK(train.num_items(1) == 2);
-  CHECK(to_vector(train.item_labels(0)) == Ints{3, 0, 0, 5, 3, 3});
-  CHECK(to_vector(train.item_labels(1)) == Ints{0, 3});
-  CHECK(train.num_samples() == 40);
-  CHECK(train.num_distinct() == 2);
-  for (std::size_t r = 0; r < 20; ++r) {  // class 0: first MNIST zero is item 1; class 3: item 0
-    const auto rows = train.samples().subspan(4 * r, 4);
-    CHECK(to_vector(rows) == Ints{1, 0, 0, 1});
-  }
-  Reals image(28 * 28), crop(32 * 32 * 3);
-  train.gather(0, Ints{4}, image);
-  CHECK(image[100] == 14.0F / 255.0F);
-  train.gather(1, Ints{1}, crop);
-  CHECK(crop[(5 * 32 + 17) * 3 + 2] == static_cast<float>((4 * 5 + 17 / 8 + 40 * 2 + 100) % 256) / 255.0F);
-  CHECK(store.split("test").num_samples() == 40);
-}
-
-TEST_CASE("import mnist-svhn: the seed decides, and the number of repetitions is configurable") {
-  const Sources a, b;
-  a.import(1, 3);
-  b.import(1, 3);
-  CHECK(read_bytes(a.out / "train/samples.npy") == read_bytes(b.out / "train/samples.npy"));
-  CHECK(Store::open(a.out).split("train").num_samples() == 6);
-}
-
-TEST_CASE("import mnist-svhn: bad sources leave nothing behind") {
-  const auto rejected = [](ErrorKind kind, std::initializer_list<std::string> words, auto change) {
-    const Sources sources;
-    change(sources);
-    check_error(kind, words, [&] { sources.import(); });
-    std::size_t entries = 0;
-    for ([[maybe_unused]] const auto& entry : fs::directory_iterator(sources.folder.path())) ++entries;
-    CHECK(entries == 2);  // the two inputs
-  };
-  rejected(ErrorKind::data, {"train-images-idx3-ubyte"},
-           [](const Sources& s) { fs::remove(s.mnist / "train-images-idx3-ubyte"); });
-  rejected(ErrorKind::data, {"test_32x32.mat", "no such file"},
-           [](const Sources& s) { fs::remove(s.svhn / "test_32x32.mat"); });
-  rejected(ErrorKind::data, {"train-labels", "[5]", "[6]"},
-           [](const Sources& s) { write_bytes(s.mnist / "train-labels-idx1-ubyte", idx({5}, Bytes(5))); });
-  rejected(ErrorKind::data, {"train-labels", "label 2 is 10"}, [](const Sources& s) {
-    write_bytes(s.mnist / "train-labels-idx1-ubyte", idx({6}, {0, 1, 10, 3, 4, 5}));
-  });
-  rejected(ErrorKind::data, {"train-images", "[N,28,28]"}, [](const Sources& s) {
-    write_bytes(s.mnist / "train-images-idx3-ubyte", idx({6, 2, 2}, Bytes(24)));
-  });
-  rejected(ErrorKind::data, {"no class in common"},
-           [](const Sources& s) { write_bytes(s.mnist / "train-labels-idx1-ubyte", idx({6}, Bytes(6, 9))); });
-}
-
-TEST_CASE("import mnist-svhn: SVHN labels out of range and crops of another size") {
-  Bytes file = gunzip(kIdxGzip, 1000, "f");
-  check_error(ErrorKind::data, {"crops.mat"}, [&] { parse_svhn(file, "crops.mat"); });
-  check_error(ErrorKind::data, {"no numeric array 'X'"}, [] { parse_svhn(kMatPacked, "crops.mat"); });
-}
 
 TEST_CASE("import npy: kinds are inferred, samples are rows") {
   const Arrays a;

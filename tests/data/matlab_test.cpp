@@ -78,7 +78,7 @@ TEST_CASE("matlab: a double array stored as small integers, the way MATLAB itsel
 }
 
 TEST_CASE("matlab: SVHN crops are turned from column-major [32,32,3,N] to [N,32,32,3], label 10 to 0") {
-  const SvhnCrops crops = parse_svhn(kMatSvhn, "train_32x32.mat");
+  const LabelledImages crops = parse_svhn(kMatSvhn, "train_32x32.mat");
   CHECK(crops.labels == std::vector<std::int32_t>{0, 3});
   REQUIRE(crops.images.size() == 2 * 32 * 32 * 3);
   std::size_t i = 0, wrong = 0;

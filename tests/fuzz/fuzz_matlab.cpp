@@ -50,7 +50,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     }
   });
   run([&] {
-    const mld::data::SvhnCrops crops = mld::data::parse_svhn(file, "fuzz");
+    const mld::data::LabelledImages crops = mld::data::parse_svhn(file, "fuzz");
     if (crops.images.size() != crops.labels.size() * 32 * 32 * 3) std::abort();
   });
   return 0;

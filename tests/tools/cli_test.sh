@@ -45,6 +45,8 @@ refuses 2 "--threads: expected 0 to 1024, found 100000" eval run --threads 10000
 refuses 2 "--stage: " train --out x --stage none
 refuses 2 "device: 'nonsense' is none of auto, cpu, cuda, cuda:1" eval run --device nonsense
 refuses 2 "precision: 'fp8' is none of fp32, tf32, bf16" sample run --out x --precision fp8
+refuses 2 "--photos requires --valid" data import mnist-svhn --mnist in --svhn in --out x --photos p.npy
+refuses 2 "--valid: expected 1 to 2147483647, found 0" data import mnist-svhn --mnist in --svhn in --out x --valid 0
 refuses 2 "digits: 0 training" data make digits --out x --train 0
 
 # --- stores -----------------------------------------------------------------------------------------------------

@@ -268,7 +268,8 @@ done
 # --- empty values -------------------------------------------------------------------------------------------------
 
 for command in "data info" "data make digits --out" "data import npy" "data import npy in --out" "data import npy in --out x --spec" \
-  "data import mnist-svhn --svhn in --out x --mnist" "train --data store --out" "train --out x --data" \
+  "data import mnist-svhn --svhn in --out x --mnist" "data import mnist-svhn --mnist in --svhn in --out x --valid 3 --photos" \
+  "train --data store --out" "train --out x --data" \
   "train --data store --out x --config" "train --data store --out x --reuse" "train --data store --out x --preset" \
   "train --data store --out x --seed" "sample" "sample run --out" "sample run --out x --from" "sample run --out x --seed" \
   "eval" "eval run --data" "eval run --out" "eval run --weights" "report" "report run --out" "report run --data" "compare" \
