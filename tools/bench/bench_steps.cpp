@@ -8,7 +8,8 @@
 // (products and sums of its matrix products and convolutions), the fewest bytes that a step has to move
 // through device memory for its parameters (see kTrainWords; 0: not counted), threads, trained parameters,
 // nodes of the recording that a step replays (0: it does not), network calls of a whole schedule, and the
-// last loss. "info" is answered with the device. Cases, NET being the width of an MNIST-SVHN score network,
+// last loss. "info" is answered with the device. Cases, NET being the width of an MNIST-SVHN score network (after
+// adaln: of one with adaptive layer norm),
 // mhd or polymnist:
 //
 //   train-score-NET       train step of a score network
@@ -342,7 +343,13 @@ Config score_config(const std::string& net) {
     return config;
   }
   Config config = preset("mnist-svhn");
-  config.score.width = number(net);
+  const std::string adaln = "adaln";  // and its width
+  if (net.starts_with(adaln)) {
+    config.score.network = ScoreNetworkKind::adaln;
+    config.score.time_dim = 128;
+    config.score.fourier_features = 8;
+  }
+  config.score.width = number(net.starts_with(adaln) ? net.substr(adaln.size()) : net);
   MLD_CHECK_AS(ErrorKind::usage, config.score.width > 0, "unknown score network '", net, "'");
   return config;
 }

@@ -25,8 +25,9 @@ import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
-# Score networks: latents of the modalities, width, time embedding, groups, batch, probability that all is diffused.
-Spec = collections.namedtuple("Spec", "dims width time groups batch joint")
+# Score networks: latents of the modalities, width, time embedding, groups, batch, probability that all is diffused;
+# blocks and Fourier frequencies of one with adaptive layer norm.
+Spec = collections.namedtuple("Spec", "dims width time groups batch joint blocks frequencies", defaults=(0, 0))
 SPECS = {"mhd": Spec((64, 128, 16), 1024, 512, 32, 128, 0.3), "polymnist": Spec((160,) * 5, 1536, 512, 32, 256, 0.5)}
 SAMPLES = 50_000
 AUTOENCODER_BATCH = 128
@@ -93,6 +94,46 @@ class ScoreNetwork(nn.Module):
         h = self.up2_lin(self.up2(torch.cat((h, s1), 1), e))
         h = self.final(torch.cat((h, first), 1), e)
         return self.out(F.silu(self.out_norm(h)))
+
+
+class AdaLnBlock(nn.Module):
+    def __init__(self, w):
+        super().__init__()
+        self.norm, self.lin1, self.lin2 = nn.LayerNorm(w), nn.Linear(w, w), nn.Linear(w, w)
+        self.gate = nn.Parameter(torch.zeros(w))
+
+    def forward(self, h, scale, shift, gate):
+        norm = self.norm
+        u = F.layer_norm(h, norm.normalized_shape) * (norm.weight + scale) + (norm.bias + shift)
+        return torch.addcmul(h, self.gate + gate, self.lin2(F.silu(self.lin1(u))))
+
+
+class AdaLnNetwork(nn.Module):
+    def __init__(self, spec):
+        super().__init__()
+        w, t, dim, times = spec.width, spec.time, sum(spec.dims), len(spec.dims)
+        self.register_buffer("frequencies", math.pi * 2.0 ** torch.arange(spec.frequencies))
+        self.time = nn.Sequential(
+            nn.Linear(times * (2 + 2 * spec.frequencies), t), nn.GELU(), nn.Linear(t, t), nn.SiLU())
+        self.lin_in, self.modulation = nn.Linear(dim, w), nn.Linear(t, 6 * w, bias=False)
+        self.blocks = nn.ModuleList(AdaLnBlock(w) for _ in range(spec.blocks))
+        self.out_norm, self.out = nn.LayerNorm(w), nn.Linear(w, dim)
+        for weight in (self.modulation.weight, self.out.weight, self.out.bias):
+            nn.init.zeros_(weight)
+
+    def forward(self, x, tau):
+        angles = (tau.unsqueeze(2) * self.frequencies).flatten(1)
+        e = self.time(torch.cat((tau, (tau == 0).to(tau.dtype), angles.sin(), angles.cos()), 1))
+        first, scale, shift, gate, out_scale, out_shift = self.modulation(e).chunk(6, 1)
+        h = self.lin_in(x) + first
+        for block in self.blocks:
+            h = block(h, scale, shift, gate)
+        norm = self.out_norm
+        return self.out(F.layer_norm(h, norm.normalized_shape) * (norm.weight + out_scale) + (norm.bias + out_shift))
+
+
+def score_network(spec):
+    return AdaLnNetwork(spec) if spec.blocks else ScoreNetwork(spec)
 
 
 def mnist_autoencoder(latent=16):
@@ -243,7 +284,7 @@ def score_ways(spec):
         return (error.square().sum(1) * (size / mask.sum(1))).mean()
 
     def make(adam):
-        model = ScoreNetwork(spec).to(device)
+        model = score_network(spec).to(device)
         step = train_step(model, loss, 1e-4, adam, ema=True)
 
         def next_step():
@@ -297,7 +338,7 @@ def transitions(levels):
 
 def sampling(spec, batch, levels):
     """Schedule after schedule; the network gets the time of every row, as in training."""
-    model = ScoreNetwork(spec).to(OPTIONS.device).eval()
+    model = score_network(spec).to(OPTIONS.device).eval()
     network = ready(model)
     steps = transitions(levels)
     draw = sampling_replayed if OPTIONS.graph else sampling_eager
@@ -414,6 +455,8 @@ def device_copy(mebibytes):
 
 
 def score_spec(net):
+    if net.startswith("adaln"):
+        return Spec((16, 64), int(net[len("adaln"):]), 128, 8, 128, 0.5, blocks=6, frequencies=8)
     return SPECS[net] if net in SPECS else Spec((16, 64), int(net), 256, 8, 128, 0.5)
 
 
