@@ -73,6 +73,9 @@ enum class ScoreNetworkKind : std::uint8_t { resmlp, adaln };
 //   velocity  F -> a eps - sigma z, EDM's preconditioning for unit-variance data: n = -(sigma r + a F)
 enum class Prediction : std::int32_t { noise, velocity };
 
+// Whether a sample of stage 2 is the items that the data set pairs, or others of its class, drawn at every step.
+enum class Pairing : std::int32_t { fixed, fresh };
+
 // The draw of the conditioning set: one for each sample, or one shared by the batch (as the
 // paper's code does).
 enum class SubsetDraw : std::int32_t { per_sample, per_batch };
@@ -114,6 +117,8 @@ template <>
 inline constexpr std::array<std::string_view, 2> kNames<ScoreNetworkKind>{"resmlp", "adaln"};
 template <>
 inline constexpr std::array<std::string_view, 2> kNames<Prediction>{"noise", "velocity"};
+template <>
+inline constexpr std::array<std::string_view, 2> kNames<Pairing>{"fixed", "fresh"};
 template <>
 inline constexpr std::array<std::string_view, 2> kNames<SubsetDraw>{"per_sample", "per_batch"};
 template <>

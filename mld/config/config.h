@@ -57,6 +57,8 @@ struct TrainConfig {
 struct StageConfig : TrainConfig {
   StageSampling sampling = StageSampling::items;
   WeightInit init = WeightInit::fan_in;
+  std::int64_t shift = 0;       // of pictures, as augmentation (mld/modality/augment.h)
+  double gain = 0, offset = 0;  // likewise
   bool operator==(const StageConfig&) const = default;
 };
 
@@ -106,6 +108,9 @@ struct ScoreConfig : TrainConfig {
   Prediction prediction = Prediction::noise;
   double d = 0.5;  // Pr(everything is diffused): the paper's meaning
   SubsetDraw subsets = SubsetDraw::per_sample;
+  double marginals = 0;
+  Pairing pairing = Pairing::fixed;
+  std::int64_t encodings = 1;
   TimeSampling time_sampling = TimeSampling::uniform;
   double time_log_mean = 0, time_log_std = 1;
   double t_min = kEarliestTime;

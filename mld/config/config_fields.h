@@ -45,6 +45,10 @@ struct Fields<StageConfig> {
       "way)");
     v("init", c.init, kAny,
       "initial weights: uniform within 1/sqrt(fan in) (the paper's code), or sqrt(6) times that (He et al.)");
+    v("shift", c.shift, Limits{0, 64}.added(0), "augmentation: pictures are shifted by up to so many pixels");
+    v("gain", c.gain, Limits{0, 1}.added(0), "augmentation: their contrast is multiplied by 1 +- up to this");
+    v("offset", c.offset, Limits{0, 1}.added(0),
+      "augmentation: their range is moved by +- up to this share of it");
   }
 };
 
@@ -112,6 +116,17 @@ struct Fields<ScoreConfig> {
       "condition");
     v("subsets", c.subsets, kAny,
       "the condition is drawn for each sample, or once per batch (as the paper's code does)");
+    v("marginals", c.marginals, Limits{0, 0.9}.added(0),
+      "probability that some modalities are left out of a sample, which guidance needs: the network then "
+      "also "
+      "learns what it draws knowing nothing of them");
+    v("pairing", c.pairing, kAny.added(Pairing::fixed),
+      "pairs as the data set has them, or of items of the same class drawn anew at every step (needs "
+      "labels)");
+    v("encodings", c.encodings, Limits{1, 1000}.added(1),
+      "encodings of each item of a modality whose stage1 augments: as it is and as augmented; given "
+      "modalities "
+      "draw one at every step");
     v("time_sampling", c.time_sampling, kAny,
       "density of the training times: uniform, likelihood weighting, or EDM's log-normal noise level");
     v("time_log_mean", c.time_log_mean, Limits{-20, 20}, "lognormal: mean of log(sigma/a)");

@@ -88,20 +88,43 @@ void LatentLayout::set_slice(const Tensor& z, int i, const Tensor& part) const {
   copy_columns(part, 0, z, offsets[k], dims[k]);
 }
 
-LatentStore::LatentStore(LatentLayout layout, std::vector<Tensor> latents, Tensor samples)
-    : layout_(std::move(layout)), latents_(std::move(latents)), samples_(std::move(samples)) {
+ItemClasses item_classes(std::span<const std::int32_t> of_samples,
+                         std::span<const std::vector<std::int32_t>> of_items, std::int64_t classes) {
+  ItemClasses out;
+  out.of_samples = Tensor::from(of_samples, {std::ssize(of_samples)});
+  for (const std::vector<std::int32_t>& labels : of_items) {
+    std::vector<std::int32_t> items, first{0};
+    for (std::int32_t c = 0; c < classes; ++c) {
+      for (std::size_t k = 0; k < labels.size(); ++k)
+        if (labels[k] == c) items.push_back(static_cast<std::int32_t>(k));
+      first.push_back(static_cast<std::int32_t>(items.size()));
+    }
+    out.items.push_back(Tensor::from(items, {std::ssize(items)}));
+    out.first.push_back(Tensor::from(first, {std::ssize(first)}));
+  }
+  return out;
+}
+
+LatentStore::LatentStore(LatentLayout layout, std::vector<Tensor> latents, Tensor samples,
+                         std::vector<std::int64_t> encodings)
+    : layout_(std::move(layout)),
+      latents_(std::move(latents)),
+      samples_(std::move(samples)),
+      encodings_(std::move(encodings)) {
   const auto count = static_cast<std::int64_t>(latents_.size());
+  encodings_.resize(latents_.size(), 1);
   MLD_CHECK(count == layout_.modalities() && samples_.shape().rank() == 2 && samples_.shape()[1] == count,
             "latents: ", count, " modalities with a sample index of shape ", samples_.shape());
   for (int i = 0; i < layout_.modalities(); ++i) {
     const Tensor& z = this->latents(i);
     const std::int64_t dim = layout_.dims[static_cast<std::size_t>(i)];
-    MLD_CHECK(z.shape().rank() == 2 && z.shape()[1] == dim, "latents: modality ", i, " has shape ", z.shape(),
-              ", expected [items,", dim, "]");
+    MLD_CHECK(z.shape().rank() == 2 && z.shape()[1] == dim && z.shape()[0] % this->encodings(i) == 0,
+              "latents: modality ", i, " has shape ", z.shape(), ", expected [items,", dim, "] with ",
+              this->encodings(i), " encodings of each");
     for (std::int64_t row = 0; row < num_samples(); ++row) {
       const std::int32_t item = samples_.data<std::int32_t>()[row * count + i];
-      MLD_CHECK_AS(ErrorKind::data, item >= -1 && item < z.shape()[0], "latents: sample ", row,
-                   " refers to item ", item, " of modality ", i, ", which has ", z.shape()[0], " items");
+      MLD_CHECK_AS(ErrorKind::data, item >= -1 && item < items(i), "latents: sample ", row,
+                   " refers to item ", item, " of modality ", i, ", which has ", items(i), " items");
     }
   }
 }
@@ -119,7 +142,7 @@ LatentStats LatentStore::statistics(std::span<const std::int32_t> chosen,
   LatentStats stats{Tensor::zeros({layout_.total}), Tensor::full({layout_.total}, 1.0),
                     principal ? Tensor::zeros({layout_.squares(modalities)}) : Tensor()};
   for (int i = 0; i < modalities; ++i) {
-    const Tensor& z = latents(i);
+    const Tensor z = latents(i).rows(0, items(i));
     const std::int64_t dim = z.shape()[1], offset = layout_.offsets[static_cast<std::size_t>(i)];
     Eigen::VectorXd weight = Eigen::VectorXd::Zero(z.shape()[0]);  // how often an item is in the samples
     for (std::int64_t row : chosen) {
@@ -159,6 +182,10 @@ void LatentStore::standardise(const LatentStats& stats) {
 void LatentStore::move_to(Device device) {
   for (Tensor& z : latents_) z = z.to(device);
   samples_ = samples_.to(device);
+  if (!classes_.defined()) return;
+  classes_.of_samples = classes_.of_samples.to(device);
+  for (Tensor& t : classes_.items) t = t.to(device);
+  for (Tensor& t : classes_.first) t = t.to(device);
 }
 
 void standardise_rows(const Tensor& rows, const LatentStats& stats, const LatentLayout& layout, int i) {

@@ -49,6 +49,9 @@ enum Site : std::uint32_t {
   kSiteInitial = 5,     // start of the sampler
   kSiteTransition = 6,  // its transitions
   kSiteGiven = 7,       // what brings given latents to a noise level
+  kSitePartner = 8,     // items and encodings of a training row
+  kSiteAbsent = 9,      // latents of modalities that guidance leaves out
+  kSiteAugment = 10,    // changes of pictures, of a training step or of an encoding
   kFirstLayerSite = 64
 };
 

@@ -17,12 +17,20 @@ struct StoreView {
   const float* latents[kMaxModalities] = {};
   std::int64_t dims[kMaxModalities] = {}, offsets[kMaxModalities] = {};
   float weights[kMaxModalities] = {};
-  const std::int32_t* samples = nullptr;
   int modalities = 0;
   std::int64_t total = 0;
+};
 
-  MLD_HD std::int32_t item(std::int32_t sample, int modality) const {
-    return samples[static_cast<std::int64_t>(sample) * modalities + modality];
+// Which items a row takes: those of its sample, or others of its class.
+struct IndexView {
+  const std::int32_t* samples = nullptr;
+  const std::int32_t* classes = nullptr;  // of samples; null: pairs stay as they are
+  const std::int32_t *by_class[kMaxModalities] = {}, *first[kMaxModalities] = {};
+  std::int32_t items[kMaxModalities] = {}, encodings[kMaxModalities] = {};
+  int modalities = 0;
+
+  MLD_HD std::int32_t item(std::int32_t sample, int i) const {
+    return samples[static_cast<std::int64_t>(sample) * modalities + i];
   }
   MLD_HD Subset present(std::int32_t sample) const {
     Subset set = 0;
@@ -30,13 +38,45 @@ struct StoreView {
       if (item(sample, i) >= 0) set |= Subset{1} << i;
     return set;
   }
+  // u uniform in [0,1).
+  MLD_HD std::int32_t partner(std::int32_t sample, int i, float u) const {
+    const std::int32_t c = classes == nullptr ? -1 : classes[sample];
+    const std::int32_t count = c < 0 ? 0 : first[i][c + 1] - first[i][c];
+    return count == 0 ? item(sample, i) : by_class[i][first[i][c] + below(count, u)];
+  }
+  // The row of the latents. A modality that is given may be as augmented; what is to be generated is as it is.
+  MLD_HD std::int32_t encoding(std::int32_t item, int i, bool given, float u) const {
+    return given ? item + items[i] * below(encodings[i], u) : item;
+  }
+  MLD_HD static std::int32_t below(std::int32_t count, float u) {
+    const auto k = static_cast<std::int32_t>(u * static_cast<float>(count));
+    return k < count ? k : count - 1;
+  }
 };
+
+IndexView index_view(const LatentStore& store, Pairing pairing) {
+  IndexView v;
+  v.modalities = store.layout().modalities();
+  v.samples = store.samples().ptr<std::int32_t>();
+  const ItemClasses& classes = store.classes();
+  const bool fresh = pairing == Pairing::fresh;
+  MLD_CHECK(!fresh || classes.defined(), "score training: fresh pairs need the classes of the items");
+  if (fresh) v.classes = classes.of_samples.ptr<std::int32_t>();
+  for (int i = 0; i < v.modalities; ++i) {
+    const auto k = static_cast<std::size_t>(i);
+    v.items[i] = static_cast<std::int32_t>(store.items(i));
+    v.encodings[i] = static_cast<std::int32_t>(store.encodings(i));
+    if (!fresh) continue;
+    v.by_class[i] = classes.items[k].ptr<std::int32_t>();
+    v.first[i] = classes.first[k].ptr<std::int32_t>();
+  }
+  return v;
+}
 
 StoreView view(const LatentStore& store, const ScoreBatchOptions& options) {
   StoreView v;
   v.modalities = store.layout().modalities();
   v.total = store.layout().total;
-  v.samples = store.samples().ptr<std::int32_t>();
   for (int i = 0; i < v.modalities; ++i) {
     const auto k = static_cast<std::size_t>(i);
     v.latents[i] = store.latents(i).ptr<float>();
@@ -50,22 +90,32 @@ StoreView view(const LatentStore& store, const ScoreBatchOptions& options) {
 struct DrawRow {  // choices of one row
   const StepState* state;
   std::int64_t first;  // global row of row 0
-  StoreView store;
+  IndexView index;
   data::BatchOrder order;
   std::uint64_t seed;
-  double d;
-  bool per_batch;
+  double d, marginals;
+  bool per_batch, partners;
   TimeDistribution time;
   int times;  // of a row
-  std::int32_t *sample, *conditioning;
+  std::int32_t *sample, *encoding, *conditioning;
   float* t;
 
   MLD_HD void operator()(std::int64_t b) const {
     sample[b] = static_cast<std::int32_t>(order.row(state->step, first + b));
     const auto row = static_cast<std::uint32_t>(first + b), step32 = static_cast<std::uint32_t>(state->step);
     const Words subset = draw(seed, kSiteSubset, step32, per_batch ? 0 : row, 0);
-    conditioning[b] = static_cast<std::int32_t>(
-        draw_conditioning(store.present(sample[b]), d, u01(subset.v[0]), u01(subset.v[1])));
+    const Subset has = index.present(sample[b]);
+    const Subset present = has & ~draw_conditioning(has, 1 - marginals, u01(subset.v[2]), u01(subset.v[3]));
+    const Subset given = draw_conditioning(present, d, u01(subset.v[0]), u01(subset.v[1]));
+    conditioning[b] = static_cast<std::int32_t>(given);
+    for (int i = 0; i < index.modalities; ++i) {
+      const Words which =
+          partners ? draw(seed, kSitePartner, step32, row, static_cast<std::uint32_t>(i)) : Words{};
+      encoding[b * index.modalities + i] = contains(present, i)
+                                               ? index.encoding(index.partner(sample[b], i, u01(which.v[0])),
+                                                                i, contains(given, i), u01(which.v[1]))
+                                               : -1;
+    }
 
     for (int i = 0; i < times; ++i) {
       const Words when = draw(seed, kSiteTime, step32, row, static_cast<std::uint32_t>(i));
@@ -79,7 +129,7 @@ struct DrawRow {  // choices of one row
 
 struct PerturbRow {
   StoreView store;
-  const std::int32_t *sample, *conditioning;
+  const std::int32_t *encoding, *conditioning;
   const float *time, *noise;
   Prediction prediction;
   bool one_time, scalar_tau;  // a row has one time; tau is that time
@@ -87,17 +137,17 @@ struct PerturbRow {
 
   template <class Team>
   MLD_HD void operator()(std::int64_t b, const Team& team) const {
-    const Subset present = store.present(sample[b]);
-    const Subset diffused = present & ~static_cast<Subset>(conditioning[b]);
+    const std::int32_t* const row = encoding + b * store.modalities;
+    const auto given = static_cast<Subset>(conditioning[b]);
     std::int64_t dim_present = 0, dim_diffused = 0;
     for (int i = 0; i < store.modalities; ++i) {
-      dim_present += contains(present, i) ? store.dims[i] : 0;
-      dim_diffused += contains(diffused, i) ? store.dims[i] : 0;
+      dim_present += row[i] >= 0 ? store.dims[i] : 0;
+      dim_diffused += row[i] >= 0 && !contains(given, i) ? store.dims[i] : 0;
     }
     const float omega = static_cast<float>(dim_present) / static_cast<float>(dim_diffused);
     for (int i = 0; i < store.modalities; ++i) {
-      const bool on = contains(diffused, i), there = contains(present, i);
-      const float* z = there ? store.latents[i] + store.item(sample[b], i) * store.dims[i] : nullptr;
+      const bool there = row[i] >= 0, on = there && !contains(given, i);
+      const float* z = there ? store.latents[i] + row[i] * store.dims[i] : nullptr;
       const float t = one_time ? time[b] : time[b * store.modalities + i];
       const auto a = static_cast<float>(VpSde::mean(static_cast<double>(t)));
       const auto s = static_cast<float>(VpSde::std_dev(static_cast<double>(t)));
@@ -136,6 +186,7 @@ ScoreBatcher::ScoreBatcher(LatentStore latents, ScoreBatchOptions options, std::
       order_(latents_.num_samples(), options_.batch, seed),
       rows_(shard.of(order_.batch())),
       seed_(seed),
+      partners_(options_.pairing == Pairing::fresh),
       times_(options_.variant.independent_times ? latents_.layout().modalities() : 1),
       device_(latents_.samples().device()) {
   MLD_CHECK(latents_.layout().modalities() <= kMaxModalities, "score training: at most ", kMaxModalities,
@@ -143,25 +194,31 @@ ScoreBatcher::ScoreBatcher(LatentStore latents, ScoreBatchOptions options, std::
   MLD_CHECK(
       options_.modality_weights.empty() || options_.modality_weights.size() == latents_.layout().dims.size(),
       "score training: one weight for each modality expected");
+  for (int i = 0; i < latents_.layout().modalities(); ++i) partners_ |= latents_.encodings(i) > 1;
   MLD_CHECK(options_.batch >= 1 && options_.batch <= latents_.num_samples(), "score training: batch ",
             options_.batch, " does not fit ", latents_.num_samples(), " samples");
 }
 
 BatchDraw ScoreBatcher::draw(const StepState* state) const {
   const std::int64_t batch = rows_.count;
-  BatchDraw out{Tensor::empty({batch}, DType::i32, device_), Tensor::empty({batch}, DType::i32, device_),
-                Tensor::empty({batch, times_}, DType::f32, device_),
-                Tensor::empty({batch, latents_.layout().total}, DType::f32, device_)};
+  const std::int64_t modalities = latents_.layout().modalities();
+  BatchDraw out{
+      Tensor::empty({batch}, DType::i32, device_), Tensor::empty({batch, modalities}, DType::i32, device_),
+      Tensor::empty({batch}, DType::i32, device_), Tensor::empty({batch, times_}, DType::f32, device_),
+      Tensor::empty({batch, latents_.layout().total}, DType::f32, device_)};
   const DrawRow f{state,
                   rows_.first,
-                  view(latents_, options_),
+                  index_view(latents_, options_.pairing),
                   order_,
                   seed_,
                   options_.variant.conditions ? options_.d : 1,
+                  options_.marginals,
                   options_.subsets == SubsetDraw::per_batch,
+                  partners_,
                   options_.time,
                   static_cast<int>(times_),
                   out.sample.ptr<std::int32_t>(),
+                  out.encoding.ptr<std::int32_t>(),
                   out.conditioning.ptr<std::int32_t>(),
                   out.time.ptr<float>()};
   for_each(device_, batch, f);
@@ -170,7 +227,7 @@ BatchDraw ScoreBatcher::draw(const StepState* state) const {
 }
 
 ScoreBatch ScoreBatcher::perturb(const BatchDraw& draw) const {
-  const std::int64_t batch = draw.sample.shape()[0], total = latents_.layout().total;
+  const std::int64_t batch = draw.encoding.shape()[0], total = latents_.layout().total;
   const bool scalar_tau = options_.variant.one_time;
   const std::int64_t modalities = scalar_tau ? 1 : latents_.layout().modalities();
   ScoreBatch out{Tensor::empty({batch, total}, DType::f32, device_),
@@ -178,7 +235,7 @@ ScoreBatch ScoreBatcher::perturb(const BatchDraw& draw) const {
                  Tensor::empty({batch, total}, DType::f32, device_),
                  Tensor::empty({batch, total}, DType::f32, device_)};
   const PerturbRow f{view(latents_, options_),
-                     draw.sample.ptr<std::int32_t>(),
+                     draw.encoding.ptr<std::int32_t>(),
                      draw.conditioning.ptr<std::int32_t>(),
                      draw.time.ptr<float>(),
                      draw.noise.ptr<float>(),

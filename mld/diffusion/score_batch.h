@@ -19,6 +19,8 @@ namespace mld {
 struct ScoreBatchOptions {
   std::int64_t batch = 128;  // global rows
   double d = 0.5;            // probability that everything is diffused
+  double marginals = 0;      // probability that some modalities are left out, as if the sample lacked them
+  Pairing pairing = Pairing::fixed;
   SubsetDraw subsets = SubsetDraw::per_sample;
   TimeDistribution time = {};
   Prediction prediction = Prediction::noise;
@@ -29,6 +31,7 @@ struct ScoreBatchOptions {
 // The random choices of a batch; a test may fill them by hand.
 struct BatchDraw {
   Tensor sample;        // i32 [B] row of the sample index
+  Tensor encoding;      // i32 [B,M] row of each modality's latents, -1: absent
   Tensor conditioning;  // i32 [B] bit mask of A2, within what is present
   Tensor time;          // f32 [B,1], or [B,M] for uni
   Tensor noise;         // f32 [B,D] standard normal
@@ -61,6 +64,7 @@ class ScoreBatcher {
   data::BatchOrder order_;
   data::BatchRows rows_;
   std::uint64_t seed_;
+  bool partners_;       // items or encodings are drawn, beyond those of the samples
   std::int64_t times_;  // drawn for each sample
   Device device_;
 };

@@ -20,8 +20,8 @@ class ItemTraining : public Training {
         net_(initialised(std::move(net), stage.init)),
         parameters_(net_, {.device = data.device, .ema = stage.ema > 0}),
         feed_(data.split, column_, data.info(modality), stage.sampling, labelled, batch, seed, data.shard),
-        batches_(feed_, data.info(modality), labelled, data.device, ResidentItems::fits(feed_, data.device)) {
-  }
+        batches_(feed_, data.info(modality), labelled, data.device, ResidentItems::fits(feed_, data.device),
+                 augmentation(config_, stage, data.info(modality))) {}
 
   nn::ParameterStore& parameters() override { return parameters_; }
   std::int64_t batch() const override { return feed_.rows().total; }

@@ -22,6 +22,8 @@ ScoreBatchOptions batch_options(const Config& config, std::int64_t batch) {
   const ScoreConfig& c = config.score;
   ScoreBatchOptions options{.batch = batch,
                             .d = c.d,
+                            .marginals = c.marginals,
+                            .pairing = c.pairing,
                             .subsets = c.subsets,
                             .time = {c.time_sampling, c.t_min, c.time_log_mean, c.time_log_std},
                             .prediction = c.prediction,
@@ -82,22 +84,63 @@ Tensor sample_index(const TrainingData& data) {
   return index;
 }
 
+ItemClasses classes_of(const TrainingData& data) {
+  MLD_CHECK_AS(
+      ErrorKind::usage, data.store.description().classes > 0,
+      "score.pairing 'fresh' draws items of the same class, and the data have no labels; leave it at "
+      "'fixed'");
+  std::vector<std::vector<std::int32_t>> of_items;
+  for (const int column : data.columns) {
+    const auto labels = data.split.item_labels(column);
+    of_items.emplace_back(labels.begin(), labels.end());
+  }
+  return item_classes(data.split.labels(), of_items, data.store.description().classes);
+}
+
+// How many encodings there are of each item of a modality.
+std::int64_t encodings(const TrainingData& data, std::size_t i) {
+  const ModalityConfig& m = data.config.modalities[i];
+  return augmentation(m, m.stage1, data.info(i)).changes() ? data.config.score.encodings : 1;
+}
+
+// [E items, latent]: the items as they are, then as augmented.
+Tensor encode_items(const TrainingData& data, std::size_t i, const TrainingData::Part& part) {
+  const ModalityConfig& m = data.config.modalities[i];
+  Autoencoder net = make_autoencoder(m, data.info(i));
+  nn::ParameterStore parameters(net, {.device = data.device, .training = false});
+  part.load(parameters);
+  const Tensor plain = encode_items(net, data.split, data.columns[i], data.info(i), data.device);
+  const std::int64_t count = encodings(data, i), items = plain.shape()[0];
+  if (count == 1) return plain;
+  const Tensor all = Tensor::empty({count * items, m.latent});
+  all.rows(0, items).copy_from(plain);
+  const std::uint64_t seed = stage_seed(data.config.seed, "encodings/" + m.name);
+  for (std::int64_t e = 1; e < count; ++e)
+    all.rows(e * items, items)
+        .copy_from(encode_augmented(net, data.split, data.columns[i], data.info(i), data.device,
+                                    augmentation(m, m.stage1, data.info(i)), seed,
+                                    static_cast<std::uint32_t>(e)));
+  return all;
+}
+
 LatentStore encode_split(const TrainingData& data) {
   std::vector<LatentSource> sources;
+  std::vector<std::int64_t> counts;
   for (std::size_t i = 0; i < data.columns.size(); ++i) {
     const ModalityConfig& m = data.config.modalities[i];
     const TrainingData::Part part = data.part({StageKind::autoencoder, m.name});
-    sources.push_back(
-        {m.name, part.content, data.split.num_items(data.columns[i]), m.latent, [&data, i, part] {
-           Autoencoder net = make_autoencoder(data.config.modalities[i], data.info(i));
-           nn::ParameterStore parameters(net, {.device = data.device, .training = false});
-           part.load(parameters);
-           return encode_items(net, data.split, data.columns[i], data.info(i), data.device);
-         }});
+    const std::int64_t items = data.split.num_items(data.columns[i]);
+    counts.push_back(encodings(data, i));
+    // The changes follow from the seed, too.
+    const std::string content = counts[i] == 1 ? part.content : cat(part.content, " seed ", data.config.seed);
+    sources.push_back({m.name, content, counts[i] * items, m.latent,
+                       [&data, i, part] { return encode_items(data, i, part); }});
   }
   std::vector<Tensor> latents =
       kept_latents(data.latents, data.store.description().fingerprint, sources, data.note);
-  return LatentStore(latent_layout(data.config), std::move(latents), sample_index(data));
+  LatentStore store(latent_layout(data.config), std::move(latents), sample_index(data), std::move(counts));
+  if (data.config.score.pairing == Pairing::fresh) store.set_classes(classes_of(data));
+  return store;
 }
 
 }  // namespace

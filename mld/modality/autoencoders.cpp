@@ -5,6 +5,7 @@
 
 #include "engine/ops/ops.h"
 #include "mld/config/config_fields.h"
+#include "mld/diffusion/noise.h"
 
 namespace mld {
 namespace {
@@ -84,6 +85,18 @@ Tensor encode_items(const Autoencoder& net, const data::Split& split, int modali
                     const data::Modality& info, Device device) {
   return map_items(split, modality, info, kEncodeChunk, net.encoder.output().numel(),
                    [&](std::int64_t, const Tensor& x) { return net.encode(x.to(device)).value.to(kCpu); });
+}
+
+Tensor encode_augmented(const Autoencoder& net, const data::Split& split, int modality,
+                        const data::Modality& info, Device device, const Augmentation& by, std::uint64_t seed,
+                        std::uint32_t number) {
+  return map_items(split, modality, info, kEncodeChunk, net.encoder.output().numel(),
+                   [&](std::int64_t first, const Tensor& x) {
+                     const Tensor changed = Tensor::empty(x.shape(), x.dtype());
+                     augment(x, changed, by, info.range,
+                             {.seed = seed, .step = number, .site = kSiteAugment, .first_row = first});
+                     return net.encode(changed.to(device)).value.to(kCpu);
+                   });
 }
 
 Tensor map_on_device(const Tensor& x, Device device, const std::function<Tensor(const Tensor&)>& f) {

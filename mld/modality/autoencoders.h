@@ -6,6 +6,7 @@
 
 #include "data/store/store.h"
 #include "mld/config/config.h"
+#include "mld/modality/augment.h"
 #include "mld/modality/item_feed.h"
 #include "mld/modality/networks.h"
 
@@ -26,6 +27,10 @@ Var reconstruction_loss(const ModalityConfig& config, const Autoencoder& net, co
 // `device` is the network's.
 Tensor encode_items(const Autoencoder& net, const data::Split& split, int modality,
                     const data::Modality& info, Device device);
+// The same of the items as augmented: change number 1, 2, ... of each.
+Tensor encode_augmented(const Autoencoder& net, const data::Split& split, int modality,
+                        const data::Modality& info, Device device, const Augmentation& by, std::uint64_t seed,
+                        std::uint32_t number);
 
 // f on chunks of x, each moved to the device that f's networks are on, results on the cpu.
 Tensor map_on_device(const Tensor& x, Device device, const std::function<Tensor(const Tensor&)>& f);

@@ -4,16 +4,21 @@
 #include <utility>
 #include <vector>
 
+#include "mld/diffusion/noise.h"
+
 namespace mld {
 
 Batches::Batches(const ItemFeed& feed, const data::Modality& info, bool labelled, Device device,
-                 bool resident)
-    : feed_(feed), items_(make_item_batch(info, feed.rows().count)) {
+                 bool resident, const Augmentation& by)
+    : feed_(feed), by_(by), range_(info.range), fed_(make_item_batch(info, feed.rows().count)), items_(fed_) {
   if (labelled) labels_ = Tensor::empty({feed.rows().count}, DType::i32);
-  if (device.kind == DeviceKind::cpu) return;
   std::vector<Tensor> targets;
-  for (Tensor* t : {&items_.x, &items_.tokens, &labels_})
-    if (t->defined()) targets.push_back(*t = t->to(device));
+  if (device.kind != DeviceKind::cpu)
+    for (Tensor* t : {&fed_.x, &fed_.tokens, &labels_})
+      if (t->defined()) targets.push_back(*t = t->to(device));
+  items_ = fed_;
+  if (by_.changes()) items_.x = Tensor::empty(fed_.x.shape(), fed_.x.dtype(), fed_.x.device());
+  if (device.kind == DeviceKind::cpu) return;
   if (resident) {
     resident_.emplace(feed, device);
     return;
@@ -21,18 +26,21 @@ Batches::Batches(const ItemFeed& feed, const data::Modality& info, bool labelled
   prefetch_.emplace(std::move(targets), [this](std::int64_t step, std::span<const Tensor> host) {
     auto next = host.begin();
     const auto like = [&](const Tensor& t) { return t.defined() ? *next++ : Tensor(); };
-    const Tensor x = like(items_.x), tokens = like(items_.tokens);
+    const Tensor x = like(fed_.x), tokens = like(fed_.tokens);
     feed_.fill(step, {x, tokens}, like(labels_));
   });
 }
 
 void Batches::before(std::int64_t step) {
   if (prefetch_) return (*prefetch_)(step);
-  if (!resident_) feed_.fill(step, items_, labels_);
+  if (!resident_) feed_.fill(step, fed_, labels_);
 }
 
 void Batches::within(const StepState* state) const {
-  if (resident_) resident_->gather(state, items_, labels_);
+  if (resident_) resident_->gather(state, fed_, labels_);
+  if (by_.changes())
+    augment(fed_.x, items_.x, by_, range_,
+            {.state = state, .site = kSiteAugment, .first_row = feed_.rows().first});
 }
 
 }  // namespace mld

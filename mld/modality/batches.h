@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "engine/runtime/prefetch.h"
+#include "mld/modality/augment.h"
 #include "mld/modality/item_feed.h"
 
 namespace mld {
@@ -13,7 +14,8 @@ namespace mld {
 class Batches {
  public:
   // The feed must outlive it. Labels only if `labelled`; `resident` is not looked at on the cpu.
-  Batches(const ItemFeed& feed, const data::Modality& info, bool labelled, Device device, bool resident);
+  Batches(const ItemFeed& feed, const data::Modality& info, bool labelled, Device device, bool resident,
+          const Augmentation& by = {});
   Batches(const Batches&) = delete;
   Batches& operator=(const Batches&) = delete;
 
@@ -26,7 +28,9 @@ class Batches {
 
  private:
   const ItemFeed& feed_;
-  ItemBatch items_;
+  Augmentation by_;
+  data::ValueRange range_;
+  ItemBatch fed_, items_;  // as the data have them, and as the network gets them
   Tensor labels_;
   std::optional<ResidentItems> resident_;
   std::optional<Prefetch> prefetch_;

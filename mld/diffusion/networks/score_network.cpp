@@ -88,8 +88,10 @@ Var ScoreNetwork::operator()(const Var& r, const TimePath& time) const {
 
 std::unique_ptr<ScoreNetwork> make_score_network(const ScoreNetworkOptions& options) {
   switch (options.kind) {
-    case ScoreNetworkKind::resmlp: return std::make_unique<ResMlpNetwork>(options);
-    case ScoreNetworkKind::adaln: return std::make_unique<AdaLnNetwork>(options);
+    case ScoreNetworkKind::resmlp:
+      return std::make_unique<ResMlpNetwork>(options);
+    case ScoreNetworkKind::adaln:
+      return std::make_unique<AdaLnNetwork>(options);
   }
   fail(ErrorKind::internal, "score network: an architecture without a name");
 }

@@ -257,7 +257,7 @@ TEST_CASE("config: wrong types, ranges and forms") {
            {"score.width", "expected key=value"},
            {"", "expected key=value"},
            {"=3", "unknown key"},
-           {"score=3", "score: is a section; set one of width, time_dim"},
+           {"score=3", "score: is a section; set one of network, width, time_dim"},
            {"score.width.x=3", "score.width: has no keys below it"},
            {"modalities=[]", "set a key of one modality"},
            {"modalities.svhn=3", "set a key of one modality"},

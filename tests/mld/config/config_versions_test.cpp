@@ -283,6 +283,8 @@ TEST_CASE("config: what was done before there was a key") {
   note("modalities.", mld::ModalityConfig());
   CHECK(neutral ==
         std::map<std::string, double>{{"score.schedule_steps", 0},
+                                      {"score.network", static_cast<double>(mld::ScoreNetworkKind::resmlp)},
+                                      {"score.blocks", 6},
                                       {"stage1.schedule_steps", 0},
                                       {"modalities.units", static_cast<double>(mld::Units::declared)}});
 }

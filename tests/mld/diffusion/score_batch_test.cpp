@@ -49,7 +49,7 @@ StepCounter at_step(std::int64_t step, Device device = kCpu) {
 // The row of a batch written down from docs/method.md section 7 and section 11 (the variants).
 void check_row(const LatentStore& store, const BatchDraw& draw, const ScoreBatch& batch, std::int64_t b,
                Prediction prediction, ModelKind kind) {
-  const std::int32_t* item = store.samples().data<std::int32_t>() + 3 * draw.sample.data<std::int32_t>()[b];
+  const std::int32_t* item = draw.encoding.data<std::int32_t>() + 3 * b;
   const auto given = static_cast<Subset>(draw.conditioning.data<std::int32_t>()[b]);
   if (kind != ModelKind::mld) CHECK(given == 0);
   double present = 0, diffused = 0;
@@ -166,6 +166,7 @@ TEST_CASE("score batch: on every device the choices are the cpu's, and the numbe
             const double tolerance = device == kSim ? 0 : ulps;
             const Made got = make(device, holes, options, 9);
             CHECK(integers(got.draw.sample) == integers(want.draw.sample));
+            CHECK(integers(got.draw.encoding) == integers(want.draw.encoding));
             CHECK(integers(got.draw.conditioning) == integers(want.draw.conditioning));
             test::check_near(test::host(got.draw.time), test::host(want.draw.time), tolerance);
             test::check_near(test::host(got.draw.noise), test::host(want.draw.noise), tolerance);

@@ -72,6 +72,7 @@ TEST_CASE("shards: draws of the score network's batch are the whole batch's, bit
             const BatchDraw own = shard.draw(counter.ptr());
             const ScoreBatch mine = shard.perturb(own);
             CHECK(same_bits(own.sample, part(draw.sample, rows)));
+            CHECK(same_bits(own.encoding, part(draw.encoding, rows)));
             CHECK(same_bits(own.conditioning, part(draw.conditioning, rows)));
             CHECK(same_bits(own.time, part(draw.time, rows)));
             CHECK(same_bits(own.noise, part(draw.noise, rows)));
