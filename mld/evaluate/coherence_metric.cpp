@@ -172,25 +172,21 @@ std::unique_ptr<Measure> start(EvaluationContext& context) {
   return std::make_unique<CoherenceMeasure>(context);
 }
 
-std::string percent_text(const Share& p) {
-  return format("%6.2f %%   [%6.2f, %6.2f]", 100 * p.value, 100 * p.low, 100 * p.high);
-}
-
 std::string table(const Evaluation& e) {
   std::string out;
-  if (!e.classifier.empty()) out += row("", "value      95 % interval") + "Ceilings\n";
+  if (!e.classifier.empty()) out += interval_head() + "Ceilings\n";
   for (const auto& c : e.classifier)
-    out += row("classifier on real " + e.name(c.target), percent_text(c.coherence));
-  for (const auto& c : e.self) out += row("autoencoder of " + e.name(c.target), percent_text(c.coherence));
+    out += row("classifier on real " + e.name(c.target), with_interval(c.coherence));
+  for (const auto& c : e.self) out += row("autoencoder of " + e.name(c.target), with_interval(c.coherence));
   if (!e.joint.class_share.empty()) {
-    out += "Joint generation\n" + row("all modalities agree", percent_text(e.joint.all_equal));
+    out += "Joint generation\n" + row("all modalities agree", with_interval(e.joint.all_equal));
     std::string shares;
     for (double share : e.joint.class_share) shares += format("%5.1f", 100 * share);
     out += row("class shares, %", shares) + row("class entropy, nats", format("%6.3f", e.joint.entropy));
   }
   std::string conditional, sizes, pen;
   for (const auto& c : e.conditional)
-    conditional += row(e.arrow(c.given, c.target), percent_text(c.coherence));
+    conditional += row(e.arrow(c.given, c.target), with_interval(c.coherence));
   for (const LeaveOneOut& l : e.leave_one_out)
     sizes += row(cat("given ", l.size), format("%6.2f %%", 100 * l.value));
   for (const auto& p : e.pen) pen += row(p.how, format("%6.3f +- %.3f", p.mean, p.error));
@@ -201,9 +197,7 @@ std::string table(const Evaluation& e) {
 
 void add_row(shown::Table& table, const std::string& from, const std::string& target, const Share& share) {
   if (std::isnan(share.value)) return;
-  const std::string interval =
-      std::isnan(share.low) ? "" : cat(fixed(100 * share.low, 1), " … ", fixed(100 * share.high, 1));
-  table.rows.push_back({from, target, percent(share.value), interval, count(share.n), share});
+  table.rows.push_back({from, target, percent(share.value), interval(share), count(share.n), share});
 }
 
 std::vector<Section> sections(const Evaluation& e) {

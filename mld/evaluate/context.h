@@ -38,7 +38,7 @@ class EvaluationContext {
   const std::vector<int> columns;  // of each modality of the model its place in the store
   const EvaluationRows rows;
   const std::vector<Subset> given_sets;
-  Tensor z;  // codes [N,D] of the rows, where samples are generated; of a hole those of zeros
+  Tensor z;  // codes [N,D] of the rows, where samples or latents are wanted; of a hole those of zeros
   Evaluation result;
 
   void note(const std::string& text) { result.note(text); }

@@ -73,12 +73,14 @@ void describe_samples(EvaluationContext& c) {
 
 void measure_real(EvaluationContext& c, const Measures& measures) {
   const Model& model = c.model;
-  if (c.options.generate) c.z = Tensor::zeros({c.rows.count(), model.layout().total});
+  const bool coded = c.options.generate ||
+                     (model.generates() && std::ranges::any_of(c.options.metrics.metrics, &Metric::latents));
+  if (coded) c.z = Tensor::zeros({c.rows.count(), model.layout().total});
   c.each_chunk("real items", [&](Chunk& chunk) {
     for (int i = 0; i < model.modalities(); ++i) {
       const Tensor& x = chunk.values[static_cast<std::size_t>(i)];
       chunk.again.push_back(model.reconstructs(i) ? model.reconstruct(i, x) : Tensor());
-      if (c.options.generate) model.layout().set_slice(c.z.rows(chunk.first, chunk.n), i, model.encode(i, x));
+      if (coded) model.layout().set_slice(c.z.rows(chunk.first, chunk.n), i, model.encode(i, x));
     }
     for (const auto& measure : measures) measure->real(chunk);
   });

@@ -118,6 +118,13 @@ struct RobustnessPoint {
   Share coherence;
 };
 
+// How often a probe reads the right class off the latents of `target` alone (probe.cpp), of items of a split.
+struct ProbeCell {
+  int target = 0;
+  std::string split;
+  Share right;
+};
+
 // Mean intersection over union of a drawn trajectory with the image beside it, and its standard error.
 struct PenAgreement {
   std::string how;
@@ -162,6 +169,7 @@ struct Evaluation {
   // paired comparisons, and of each sample the first that shares an item with it; not written to files.
   std::vector<std::vector<std::int8_t>> outcomes;
   std::vector<std::int64_t> clusters;
+  std::vector<ProbeCell> probe;  // of each modality on the evaluated items and on training items
   std::vector<QualityCell> quality;
   std::vector<ClipCell> clip_reference, clip_score;  // of real pairs (of the one `given`, all), and of others
   std::vector<DiversityCell> diversity;
@@ -206,6 +214,15 @@ struct Fields<CoherenceCell> {
     v.given("given", c.given);
     v.target("target", c.target);
     Fields<Share>::visit(c.coherence, v);
+  }
+};
+
+template <>
+struct Fields<ProbeCell> {
+  static void visit(auto& c, auto&& v) {
+    v.target("target", c.target);
+    v("split", c.split, kShown);
+    Fields<Share>::visit(c.right, v);
   }
 };
 
@@ -328,6 +345,7 @@ struct Fields<Evaluation> {
     });
     v.sparse_list("conditional", e.conditional, kKnown);
     v.sparse_list("leave_one_out", e.leave_one_out, kKnown);
+    v.sparse_list("probe", e.probe, kShown);
     v.sparse_list("quality", e.quality, kKnown);
     v.sparse_list("clip_reference", e.clip_reference, kShown);
     v.sparse_list("clip_score", e.clip_score, kKnown);

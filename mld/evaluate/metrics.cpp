@@ -8,13 +8,13 @@
 
 namespace mld {
 
-extern const Metric kCoherence, kQuality, kRobustness, kDiversity, kMemorisation, kInformation;
+extern const Metric kCoherence, kQuality, kRobustness, kDiversity, kMemorisation, kInformation, kProbe;
 
 namespace {
 
-constexpr std::array kMetrics{&kCoherence, &kQuality,      &kRobustness,
+constexpr std::array kMetrics{&kCoherence, &kProbe,        &kQuality,    &kRobustness,
                               &kDiversity, &kMemorisation, &kInformation};
-constexpr std::array kPrinted{&kCoherence,    &kQuality,     &kDiversity,
+constexpr std::array kPrinted{&kProbe,        &kCoherence,   &kQuality,   &kDiversity,
                               &kMemorisation, &kInformation, &kRobustness};
 static_assert(kMetrics.size() == kPrinted.size());
 

@@ -38,10 +38,20 @@ std::string format(const char* pattern, double a, double b, double c) {
   return text;
 }
 
+std::string interval(const Share& share) {
+  return std::isnan(share.low) ? "" : cat(fixed(100 * share.low, 1), " … ", fixed(100 * share.high, 1));
+}
+
+std::string with_interval(const Share& share) {
+  return format("%6.2f %%   [%6.2f, %6.2f]", 100 * share.value, 100 * share.low, 100 * share.high);
+}
+
 std::string row(std::string name, const std::string& value) {
   name.resize(std::max<std::size_t>(name.size() + 1, 40), ' ');
   return "  " + name + value + "\n";
 }
+
+std::string interval_head() { return row("", "value      95 % interval"); }
 
 std::string under(const std::string& heading, const std::string& rows) {
   return rows.empty() ? "" : heading + "\n" + rows;

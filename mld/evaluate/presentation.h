@@ -22,6 +22,9 @@ std::string with_error(double value, double error);
 
 // printf with a pattern for up to three numbers.
 std::string format(const char* pattern, double a, double b = 0, double c = 0);
+std::string interval(const Share& share);       // "96.4 … 97.8" in percent; "" for none
+std::string interval_head();                    // the line over such values in a table for a terminal
+std::string with_interval(const Share& share);  // " 97.12 %   [ 96.40,  97.80]", for a terminal
 // A line of the table for a terminal.
 std::string row(std::string name, const std::string& value);
 // A heading and its rows; nothing without rows.

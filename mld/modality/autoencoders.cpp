@@ -99,6 +99,16 @@ Tensor encode_augmented(const Autoencoder& net, const data::Split& split, int mo
                    });
 }
 
+std::vector<std::int32_t> most_likely(const Tensor& scores) {
+  const std::int64_t classes = scores.shape()[1];
+  std::vector<std::int32_t> labels;
+  for (std::int64_t row = 0; row < scores.shape()[0]; ++row) {
+    const float* s = scores.data<float>() + row * classes;
+    labels.push_back(static_cast<std::int32_t>(std::max_element(s, s + classes) - s));
+  }
+  return labels;
+}
+
 Tensor map_on_device(const Tensor& x, Device device, const std::function<Tensor(const Tensor&)>& f) {
   // On a GPU every new shape is planned anew by its libraries, so the last chunk is filled up.
   const bool fill = device.kind == DeviceKind::cuda && x.shape()[0] > kDeviceChunk;

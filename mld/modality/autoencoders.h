@@ -32,6 +32,9 @@ Tensor encode_augmented(const Autoencoder& net, const data::Split& split, int mo
                         const data::Modality& info, Device device, const Augmentation& by, std::uint64_t seed,
                         std::uint32_t number);
 
+// Of each row of scores [N,K] the class with the highest.
+std::vector<std::int32_t> most_likely(const Tensor& scores);
+
 // f on chunks of x, each moved to the device that f's networks are on, results on the cpu.
 Tensor map_on_device(const Tensor& x, Device device, const std::function<Tensor(const Tensor&)>& f);
 

@@ -107,14 +107,7 @@ Tensor Model::decode_latent(int i, const Tensor& z) const {
 
 std::vector<std::int32_t> Model::classify(int i, const Tensor& x) const {
   const Classifier& net = classifier(i).model;
-  const Tensor scores = map_on_device(x, device_, [&](const Tensor& part) { return net(part).value; });
-  const std::int64_t classes = scores.shape()[1];
-  std::vector<std::int32_t> labels;
-  for (std::int64_t row = 0; row < scores.shape()[0]; ++row) {
-    const float* s = scores.data<float>() + row * classes;
-    labels.push_back(static_cast<std::int32_t>(std::max_element(s, s + classes) - s));
-  }
-  return labels;
+  return most_likely(map_on_device(x, device_, [&](const Tensor& part) { return net(part).value; }));
 }
 
 Tensor Model::features(int i, const Tensor& x) const {

@@ -80,6 +80,7 @@ Evaluation whole() {
   e.memorisation = {{1, 1.125, 1.0625, Proportion{2, 88}}};
   e.information = {{2, 2.0625, 0.05, 87}};
   e.inpainting_gap = {{1, 0.25, 0.8125, 0.0625, 86}};
+  e.probe = {{0, "test", Proportion{82, 83}}, {0, "train", Proportion{81, 82}}};
   e.robustness = {{0.05, 0, Proportion{80, 85}}};
   e.pen = {{"joint", 0.64, 0.01, 84}};
   e.notes = {"a note"};
@@ -94,7 +95,7 @@ TEST_CASE("record: what is written is read back, to the last digit") {
   CHECK(to_json(shown_evaluation(written, "a")) == written);
   CHECK(to_table(parse_evaluation(written, "a")) == to_table(whole()));
   // Every entry of the file is an entry of the table of fields.
-  CHECK(nlohmann::json::parse(written).size() == 33);
+  CHECK(nlohmann::json::parse(written).size() == 34);
   Evaluation ceilings = whole();
   ceilings.generated = false;
   ceilings.seed.reset();
@@ -150,7 +151,7 @@ TEST_CASE("metrics: every one is named, printed once, and refused or noted where
                  "metrics: mi, mutual information: there are no scores"));
   CHECK_NOTHROW(check_metrics(parse_metrics("all"), no_scores));
   CHECK_NOTHROW(check_metrics(parse_metrics("diversity"), no_scores));
-  for (const char* of_latents : {"diversity", "robustness", "memorisation"})
+  for (const char* of_latents : {"diversity", "robustness", "memorisation", "probe"})
     CHECK(contains(error_of(ErrorKind::usage, [&] { check_metrics(parse_metrics(of_latents), Answers{}); }),
                    "no latents of its modalities"));
   // The table and the report have rows of each.
