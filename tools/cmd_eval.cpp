@@ -1,3 +1,6 @@
+#include <memory>
+#include <vector>
+
 #include "data/store/store.h"
 #include "engine/base/names.h"
 #include "engine/io/atomic_file.h"
@@ -13,7 +16,8 @@ namespace mld::tools {
 namespace {
 
 struct Options {
-  std::string run, data, split = "test", metrics = default_metrics(), given_sets, weights, out;
+  std::string run, data, metrics = default_metrics(), given_sets, weights, out;
+  std::vector<std::string> splits{"test"};
   std::int64_t samples = 0;
   int threads = 0;
   bool json = false, ceilings = false;
@@ -21,36 +25,70 @@ struct Options {
   DeviceFlags device;
 };
 
+// Where the result of a split goes. Opened before the work, so that a place that cannot be written is known.
+class Result {
+ public:
+  // `own`: what the run's file holds of the same samples stays in it.
+  Result(const std::filesystem::path& file, bool own)
+      : out_(file), before_(own && path_exists(file) ? read_text(file) : std::string()) {}
+  void write(const std::string& json) {
+    out_.write(with_parts_of(json, before_));
+    out_.commit();
+  }
+
+ private:
+  AtomicFile out_;
+  std::string before_;
+};
+
+// One for each split: the last one's is `file`, the others' stand beside it.
+std::vector<std::unique_ptr<Result>> open_results(const std::filesystem::path& file, bool own,
+                                                  const std::vector<std::string>& splits) {
+  std::vector<std::unique_ptr<Result>> results;
+  for (const std::string& split : splits)
+    results.push_back(std::make_unique<Result>(&split == &splits.back() ? file : of_split(file, split), own));
+  return results;
+}
+
+// Result k of several: tables one below the other, or a list of objects.
+void print(const std::string& text, std::size_t k, std::size_t several, bool json) {
+  const bool list = json && several > 1;
+  const char *before = k > 0 ? (list ? ",\n" : "\n") : (list ? "[\n" : ""),
+             *after = list && k + 1 == several ? "]\n" : "";
+  std::fputs((before + text + after).c_str(), stdout);
+}
+
 void run(const Options& o) {
   set_threads(o.threads);
   const Model model = open_model(o.run, o.device.choose());
   const data::Store store = data::Store::open(store_of(o.data, model, o.run));
   note(store.unchecked_note());
-  EvaluationOptions options{.split = o.split,
-                            .samples = o.samples,
+  check_distinct("--split", o.splits);
+  for (const std::string& split : o.splits) (void)evaluated_split(store, split);  // before any work
+  EvaluationOptions options{.samples = o.samples,
                             .sampling = o.sampler.apply(sample_settings(model.config())),
                             .metrics = parse_metrics(o.metrics),
                             .given_sets = o.given_sets,
                             .generate = !o.ceilings && model.generates(),
                             .weights = o.weights};
-  // Opened first, so that a place that cannot be written is known before the work.
-  std::filesystem::path file = o.out;
   const bool own = o.out.empty() && options.generate && is_folder(o.run);
-  if (own) file = RunFiles{o.run}.evaluation();
-  std::optional<AtomicFile> out;
-  if (!file.empty()) out.emplace(file);
-  const std::string before = own && path_exists(file) ? read_text(file) : std::string();
+  const std::filesystem::path file = own ? RunFiles{o.run}.evaluation() : std::filesystem::path(o.out);
+  std::vector<std::unique_ptr<Result>> results;
+  if (!file.empty()) results = open_results(file, own, o.splits);
   Progress progress;
-  const Evaluation result =
-      evaluate(model, store, options, [&](const std::string& what, std::int64_t done, std::int64_t total) {
-        progress.show_part(what, done, total);
-        return !stop_requested();
-      });
-  progress.finish();
-  std::fputs((o.json ? to_json(result) : to_table(result)).c_str(), stdout);
-  if (!out) return;
-  out->write(with_parts_of(to_json(result), before));
-  out->commit();
+  for (std::size_t k = 0; k < o.splits.size(); ++k) {
+    options.split = o.splits[k];
+    const std::string part = o.splits.size() > 1 ? options.split + ": " : "";
+    const Evaluation found =
+        evaluate(model, store, options, [&](const std::string& what, std::int64_t done, std::int64_t total) {
+          progress.show_part(part + what, done, total);
+          return !stop_requested();
+        });
+    progress.finish();
+    const std::string json = to_json(found);
+    print(o.json ? json : to_table(found), k, o.splits.size(), o.json);
+    if (!results.empty()) results[k]->write(json);
+  }
 }
 
 }  // namespace
@@ -60,7 +98,13 @@ void add_eval_command(CLI::App& app) {
   CLI::App* c = app.add_subcommand("eval", "Coherence and quality of joint and conditional generation");
   c->add_option("RUN", o->run, "Run directory or exported file")->type_name("")->required();
   c->add_option("--data", o->data, "Store to compare with; default: the one trained on")->type_name("STORE");
-  c->add_option("--split", o->split, "Split to condition on")->type_name("NAME")->capture_default_str();
+  c->add_option("--split", o->splits,
+                "Split to condition on; of several, separated by commas, the last one's result is the run's "
+                "evaluation.json, those of the others evaluation-NAME.json beside it")
+      ->type_name("NAMES")
+      ->delimiter(',')
+      ->allow_extra_args(false)
+      ->default_str("test");
   c->add_option(
        "--samples", o->samples,
        "Rows of the split, drawn by class, beyond its first pairing with further ones; default: the first "

@@ -56,14 +56,6 @@ std::pair<std::int64_t, std::int64_t> parse_range(const std::string& text) {
   return {first, last};
 }
 
-void check_distinct(const char* option, const std::vector<std::string>& names) {
-  for (std::size_t i = 0; i < names.size(); ++i)
-    MLD_CHECK_AS(ErrorKind::usage,
-                 std::find(names.begin(), names.begin() + static_cast<std::ptrdiff_t>(i), names[i]) ==
-                     names.begin() + static_cast<std::ptrdiff_t>(i),
-                 option, ": ", quote(names[i]), " is named twice");
-}
-
 // What the options say without the model.
 void check(const Options& o) {
   MLD_CHECK_AS(ErrorKind::usage, o.given.empty() || o.from.empty(),

@@ -2,8 +2,10 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "engine/base/error.h"
 #include "engine/base/precision.h"
@@ -51,6 +53,15 @@ inline void refuse_empty_values(CLI::App& app) {
   for (CLI::Option* option : app.get_options(nullptr))
     if (option->get_items_expected_max() > 0) option->check(check, "");
   for (CLI::App* command : app.get_subcommands(nullptr)) refuse_empty_values(*command);
+}
+
+// Of an option that lists names.
+inline void check_distinct(const char* option, const std::vector<std::string>& names) {
+  for (std::size_t i = 0; i < names.size(); ++i)
+    MLD_CHECK_AS(ErrorKind::usage,
+                 std::find(names.begin(), names.begin() + static_cast<std::ptrdiff_t>(i), names[i]) ==
+                     names.begin() + static_cast<std::ptrdiff_t>(i),
+                 option, ": ", quote(names[i]), " is named twice");
 }
 
 inline void add_threads(CLI::App& app, int& threads) {

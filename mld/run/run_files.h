@@ -7,14 +7,16 @@
 //   latents.safetensors              encodings of the training split (kept_latents.h)
 //   metrics.jsonl                    one line every run.log_every steps of every stage
 //   evaluation.json                  the last evaluation (mldctl eval)
+//   evaluation-SPLIT.json            that of another split, where one command measured several
 //   samplers.json                    the last comparison of samplers (mldctl bench-samplers)
 //   report.html                      for readers (mld/report/report.h)
-//   evaluation.old.json, samplers.old.json   those of the networks before some were trained on
+//   evaluation[-SPLIT].old.json, samplers.old.json   those of the networks before some were trained on
 //   reused.json                      which files were taken over from which run, with their hashes
 #pragma once
 
 #include <filesystem>
 #include <string>
+#include <vector>
 
 #include "data/store/description.h"
 #include "mld/config/config.h"
@@ -34,10 +36,15 @@ struct RunFiles {
   std::filesystem::path metrics() const { return folder / "metrics.jsonl"; }
   std::filesystem::path evaluation() const { return folder / "evaluation.json"; }
   std::filesystem::path samplers() const { return folder / "samplers.json"; }
-  std::filesystem::path old_evaluation() const { return folder / "evaluation.old.json"; }
-  std::filesystem::path old_samplers() const { return folder / "samplers.old.json"; }
   std::filesystem::path reused() const { return folder / "reused.json"; }
 };
+
+// NAME-SPLIT.json beside NAME.json: where results of another split stand.
+std::filesystem::path of_split(const std::filesystem::path& file, const std::string& split);
+// NAME.old.json for NAME.json: where results of the networks before stand.
+std::filesystem::path of_networks_before(const std::filesystem::path& file);
+// Results of the networks that are there: evaluation.json, those of other splits, samplers.json.
+std::vector<std::filesystem::path> result_files(const RunFiles& files);
 
 // The saved configuration and description. ErrorKind::model if the folder holds no run.
 Config read_run_config(const RunFiles& files);

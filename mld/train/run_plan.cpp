@@ -90,9 +90,8 @@ std::optional<StageRecord> score_to_replace(const fs::path& file) {
   }
 }
 
-void set_aside(const fs::path& file, const fs::path& as,
-               const std::function<void(const std::string&)>& note) {
-  if (!path_exists(file)) return;
+void set_aside(const fs::path& file, const std::function<void(const std::string&)>& note) {
+  const fs::path as = of_networks_before(file);
   std::error_code error;
   fs::rename(file, as, error);
   if (error) fail_io(file, "rename", error.value());
@@ -120,8 +119,7 @@ void plan_run(std::vector<StagePlan>& stages, const RunFiles& run, Config& confi
 void prepare_run(const std::vector<StagePlan>& stages, const RunFiles& run, const PlanOptions& options,
                  const std::function<void(const std::string&)>& note) {
   if (std::ranges::none_of(stages, &StagePlan::trains) && !options.retrain_score) return;
-  set_aside(run.evaluation(), run.old_evaluation(), note);
-  set_aside(run.samplers(), run.old_samplers(), note);
+  for (const fs::path& file : result_files(run)) set_aside(file, note);
   const StageId& generator = stages.back().id;
   if (const fs::path file = run.checkpoint(generator); options.retrain_score && path_exists(file)) {
     std::error_code error;

@@ -264,6 +264,18 @@ works eval run --ceilings
 check "eval" grep -q '^Ceilings' out
 refuses 3 "nowhere: no such data set folder" eval run --data nowhere
 refuses 2 "no split 'dev'; it has train, test: choose one with --split" eval run --split dev
+refuses 2 "no split 'dev'" eval run --split test,dev
+refuses 2 "--split: 'test' is named twice" eval run --split test,train,test
+works eval run --split train,test --samples 8 --steps 2 --resample 1 --metrics coherence
+check "eval of two splits" [ "$(grep -o "of split '[a-z]*'" out | tr '\n' ' ')" = "of split 'train' of split 'test' " ]
+check "the last split's result is the run's" grep -q '"split": "test"' run/evaluation.json
+check "the other's is beside it" grep -q '"split": "train"' run/evaluation-train.json
+works compare run/evaluation-train.json
+works eval run --split test,train --samples 8 --steps 2 --resample 1 --metrics coherence --out both.json --json
+check "the JSON of two splits is a list" eval "head -1 out | grep -qx '\[' && [ \$(grep -c '^\"split\"' out) = 2 ]"
+check "--out: the last split" grep -q '"split": "train"' both.json
+check "--out: the other one" grep -q '"split": "test"' both-test.json
+rm run/evaluation*.json
 works eval run --ceilings --samples 1000
 check "eval: more samples than there are" grep -q '1000 samples were asked for' out
 works eval run --given-sets left --samples 8 --resample 1 --out sets.json

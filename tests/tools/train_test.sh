@@ -58,9 +58,10 @@ check "the budget of another modality changed" [ "$(grep -c '"steps": 7,' shorte
 refuses 2 "--stop-here has no stage to end" "${resume[@]}" --out run --stop-here
 refuses 2 "--stop-here is of a run that is continued; add --resume" "${tiny[@]}" --data A --out x --stop-here
 refuses 2 "autoencoder/a: would be trained on (continues from step 4 of 9 steps), but run/score.safetensors was trained on its latents; give the budget that it was trained with, or train the score network anew afterwards with --retrain-score" "${resume[@]}" --out run --set stage1.steps=9
-works eval run --metrics coherence
+works eval run --metrics coherence --split train,test
 fresh retrained && works "${resume[@]}" --out retrained --set stage1.steps=9 --retrain-score
 check "the evaluation of other networks steps aside" [ ! -e retrained/evaluation.json -a -e retrained/evaluation.old.json ]
+check "that of another split does, too" [ ! -e retrained/evaluation-train.json -a -e retrained/evaluation-train.old.json ]
 works "${tiny[@]}" --data A --out straight9 --set stage1.steps=9
 same retrained/score.safetensors straight9/score.safetensors
 works sample retrained -n 2 --out samples-retrained

@@ -205,12 +205,17 @@ TEST_CASE("resume: an autoencoder is not trained on under a score network, unles
     }
     p.run(p.out, shorter);
     write_file_atomically(p.out / "evaluation.json", "{}");
+    write_file_atomically(p.out / "evaluation-train.json", "[]");
+    write_file_atomically(p.out / "evaluation-valid.old.json", "of before");
     const std::string before = everything(p.out);
     CHECK(contains(error_of(ErrorKind::usage, [&] { p.resume(longer); }), "--retrain-score"));
     CHECK(everything(p.out) == before);
     CHECK(p.resume(longer, {.retrain_score = true}) == StageEnd::finished);
     CHECK_FALSE(fs::exists(p.out / "evaluation.json"));  // it is not that of the new networks
     CHECK(read_text(p.out / "evaluation.old.json") == "{}");
+    CHECK_FALSE(fs::exists(p.out / "evaluation-train.json"));
+    CHECK(read_text(p.out / "evaluation-train.old.json") == "[]");
+    CHECK(read_text(p.out / "evaluation-valid.old.json") == "of before");
     p.run(p.folder / "fresh", longer);
     CHECK(record(p.out, "score").content == record(p.folder / "fresh", "score").content);
     Model::open(p.out);
