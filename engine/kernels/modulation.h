@@ -43,7 +43,9 @@ struct ModulatedNorm {
     const std::int64_t columns = gain.columns;
     const T* const from = x + n * columns;
     const T size = static_cast<T>(columns);
-    const T centre = team.fold(columns, T(0), [=](std::int64_t c) { return from[c]; }, Plus{}) / size;
+    const T centre = team.fold(
+                         columns, T(0), [=](std::int64_t c) { return from[c]; }, Plus{}) /
+                     size;
     const auto deviation = [=](std::int64_t c) {
       const T d = from[c] - centre;
       return norm::Pair<T>{d, d * d};

@@ -15,8 +15,8 @@ using i64 = std::int64_t;
 void check_modulation(Op op, const Var& x, const char* name, const Var& m) {
   check::same_kind(op_name(op), "x", x.value, name, m.value);
   const Shape& s = x.shape();
-  MLD_CHECK(m.shape() == s || m.shape() == Shape({1, s[1]}), op_name(op), ": ", check::describe(name, m.value),
-            " must have the shape of x ", s, ", or one row for all");
+  MLD_CHECK(m.shape() == s || m.shape() == Shape({1, s[1]}), op_name(op), ": ",
+            check::describe(name, m.value), " must have the shape of x ", s, ", or one row for all");
 }
 
 void check_rows(Op op, const Var& x) {
@@ -55,9 +55,9 @@ void pull_norm(const SavedNorm& s, const Tensor& dy, Tape& tape) {
   };
   const T *x = s.x.ptr<T>(), *up = dy.ptr<T>(), *mean = s.mean.ptr<T>(), *rstd = s.rstd.ptr<T>();
   for_each_row(dy.device(), all[0], all[1],
-               ModulatedNormBackward<T>{x, up, mean, rstd, modulation<T>(s.gamma, s.scale, s.x),
-                                        place<T>(s.x_slot, all, dy, tape), of_row(s.scale_slot, s.scale_shared),
-                                        of_row(s.shift_slot, s.shift_shared)});
+               ModulatedNormBackward<T>{
+                   x, up, mean, rstd, modulation<T>(s.gamma, s.scale, s.x), place<T>(s.x_slot, all, dy, tape),
+                   of_row(s.scale_slot, s.scale_shared), of_row(s.shift_slot, s.shift_shared)});
   reduce_columns(
       dy.device(), all[0], all[1],
       ModulatedNormSums<T>{x, up, mean, rstd, all[1], place<T>(s.gamma_slot, vector, dy, tape),
@@ -79,8 +79,9 @@ void pull_gate(const SavedGate& s, const Tensor& dout, Tape& tape) {
   for_each_row(dout.device(), all[0], all[1],
                GatedAddBackward<T>{y, up, modulation<T>(s.gate, s.row, s.y),
                                    place<T>(s.y_slot, all, dout, tape), one_row ? none : row});
-  reduce_columns(dout.device(), all[0], all[1],
-                 GateSums<T>{y, up, all[1], place<T>(s.gate_slot, {all[1]}, dout, tape), one_row ? row : none});
+  reduce_columns(
+      dout.device(), all[0], all[1],
+      GateSums<T>{y, up, all[1], place<T>(s.gate_slot, {all[1]}, dout, tape), one_row ? row : none});
 }
 
 }  // namespace
@@ -95,8 +96,18 @@ Var modulated_layer_norm(const Var& x, const Var& gamma, const Var& beta, const 
   check_modulation(kOp, x, "scale", scale);
   check_modulation(kOp, x, "shift", shift);
   const auto moments = [&] { return Tensor::empty({rows}, x.dtype(), x.device()); };
-  SavedNorm s{x.value,   gamma.value, scale.value, moments(), moments(), x.slot, gamma.slot, beta.slot,
-              scale.slot, shift.slot, shared(x.value, scale.value), shared(x.value, shift.value)};
+  SavedNorm s{x.value,
+              gamma.value,
+              scale.value,
+              moments(),
+              moments(),
+              x.slot,
+              gamma.slot,
+              beta.slot,
+              scale.slot,
+              shift.slot,
+              shared(x.value, scale.value),
+              shared(x.value, shift.value)};
   Var y = Tensor::empty(x.shape(), x.dtype(), x.device());
   dispatch_float(x.dtype(), op_name(kOp), [&]<class T>() {
     for_each_row(x.device(), rows, columns,
@@ -116,14 +127,15 @@ Var gated_add(const Var& h, const Var& y, const Var& gate, const Var& row) {
   constexpr Op kOp = Op::gated_add;
   check_rows(kOp, y);
   check::same_kind(op_name(kOp), "y", y.value, "h", h.value);
-  MLD_CHECK(h.shape() == y.shape(), op_name(kOp), ": h ", h.shape(), " and y ", y.shape(), " differ in shape");
+  MLD_CHECK(h.shape() == y.shape(), op_name(kOp), ": h ", h.shape(), " and y ", y.shape(),
+            " differ in shape");
   check::per_channel(op_name(kOp), y.value, "gate", gate.value, y.shape()[1]);
   check_modulation(kOp, y, "row", row);
   Var out = Tensor::empty(y.shape(), y.dtype(), y.device());
   dispatch_float(y.dtype(), op_name(kOp), [&]<class T>() {
     for_each_row(y.device(), y.shape()[0], y.shape()[1],
-                 GatedAdd<T>{h.value.ptr<T>(), y.value.ptr<T>(), modulation<T>(gate.value, row.value, y.value),
-                             out.value.ptr<T>()});
+                 GatedAdd<T>{h.value.ptr<T>(), y.value.ptr<T>(),
+                             modulation<T>(gate.value, row.value, y.value), out.value.ptr<T>()});
   });
   if (!needs_grad(h, y, gate, row)) return out;
   out.slot = Tape::current()->record(
