@@ -57,12 +57,12 @@ class Probe {
     const std::int64_t steps = std::min(kSteps, kMostEpochs * order.steps_per_epoch());
     const Tensor x = Tensor::empty({order.batch(), items.codes.shape()[1]}),
                  y = Tensor::empty({order.batch()}, DType::i32);
-    nn::TrainStep step(
-        store_, seed, {.schedule = LrSchedule::cosine, .lr = kLearningRate, .total = steps},
-        {.weight_decay = kWeightDecay, .decoupled = true}, [&](const StepState* state) {
-          return cross_entropy(
-              net_(x, {.training = true, .key = {.state = state, .site = kFirstLayerSite}}), y);
-        });
+    nn::TrainStep step(store_, seed, {.schedule = LrSchedule::cosine, .lr = kLearningRate, .total = steps},
+                       {.weight_decay = kWeightDecay, .decoupled = true}, [&](const StepState* state) {
+                         return cross_entropy(
+                             net_(x, {.training = true, .key = {.state = state, .site = kFirstLayerSite}}),
+                             y);
+                       });
     for (std::int64_t k = 0; k < steps; ++k) {
       progress(k, steps);
       const std::vector<std::int32_t> rows = order.rows(k);
@@ -110,9 +110,9 @@ class ProbeMeasure : public Measure {
     const LabelledCodes measured(model.layout().slice(context_.z, i), context_.rows.labels_of_items(i)),
         trained = training_items(i);
     if (measured.count() == 0 || trained.count() == 0)
-      return context_.note(
-          cat("probe of ", name, " is left out: no ", trained.count() == 0 ? "training item" : "sample",
-              " that has it is labelled"));
+      return context_.note(cat("probe of ", name, " is left out: no ",
+                               trained.count() == 0 ? "training item" : "sample",
+                               " that has it is labelled"));
     const Probe probe(trained, model.dataset().classes, name, [&](std::int64_t step, std::int64_t steps) {
       context_.tell("probe of " + name, step, steps);
     });
@@ -154,20 +154,22 @@ std::string table(const Evaluation& e) {
   for (const ProbeCell& c : e.probe) {
     if (is_second(e, c)) continue;
     const ProbeCell* train = of_training(e, c);
-    rows += row("probe of " + e.name(c.target),
-                with_interval(c.right) +
-                    (train == nullptr ? "" : format("   (training items %6.2f %%)", 100 * train->right.value)));
+    rows +=
+        row("probe of " + e.name(c.target),
+            with_interval(c.right) +
+                (train == nullptr ? "" : format("   (training items %6.2f %%)", 100 * train->right.value)));
   }
   return rows.empty() ? "" : interval_head() + under("The class, read off the latents", rows);
 }
 
 std::vector<Section> sections(const Evaluation& e) {
-  Table probes{"Probe: the class read off the latents, hardly more of which generation from them can know",
-               {{"Modality"}, {"Items of"}, {"Right class", true}, {"95 % interval, %"}, {"N", true}, {"0 to 100 %"}},
-               {}};
+  Table probes{
+      "Probe: the class read off the latents, hardly more of which generation from them can know",
+      {{"Modality"}, {"Items of"}, {"Right class", true}, {"95 % interval, %"}, {"N", true}, {"0 to 100 %"}},
+      {}};
   for (const ProbeCell& c : e.probe)
-    probes.rows.push_back({e.name(c.target), c.split, percent(c.right.value), interval(c.right),
-                           count(c.right.n), c.right});
+    probes.rows.push_back(
+        {e.name(c.target), c.split, percent(c.right.value), interval(c.right), count(c.right.n), c.right});
   return {{"Coherence", {std::move(probes)}}};
 }
 

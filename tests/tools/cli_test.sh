@@ -275,7 +275,7 @@ works eval run --split test,train --samples 8 --steps 2 --resample 1 --metrics c
 check "the JSON of two splits is a list" eval "head -1 out | grep -qx '\[' && [ \$(grep -c '^\"split\"' out) = 2 ]"
 check "--out: the last split" grep -q '"split": "train"' both.json
 check "--out: the other one" grep -q '"split": "test"' both-test.json
-rm run/evaluation*.json
+rm run/evaluation-train.json
 works eval run --ceilings --samples 1000
 check "eval: more samples than there are" grep -q '1000 samples were asked for' out
 works eval run --given-sets left --samples 8 --resample 1 --out sets.json

@@ -34,8 +34,8 @@ const MethodFactory kNoLatents = [](const Config&, const data::Description& data
 constexpr std::int32_t kClasses = 2, kDim = 6;
 constexpr double kDistance = 3;  // of the two means
 
-// a: a normal distribution for each of two classes; b: noise. Every 25th sample has no label, every 10th of the test
-// split no b.
+// a: a normal distribution for each of two classes; b: noise. Every 25th sample has no label, every 10th of
+// the test split no b.
 void write_gaussians(const std::filesystem::path& folder, std::int32_t train, std::int32_t test,
                      bool train_labels) {
   data::Description description;
@@ -64,8 +64,9 @@ void write_gaussians(const std::filesystem::path& folder, std::int32_t train, st
         for (std::int32_t j = 0; j < kDim; ++j) {
           const double mean = m == 0 && j == 0 ? kDistance * (i % kClasses - 0.5) : 0;
           const auto row = static_cast<std::uint32_t>(i), block = static_cast<std::uint32_t>(j);
-          values[m].push_back(static_cast<float>(mean) +
-                              normal4(draw(static_cast<std::uint64_t>(2 * count + m), 0, 0, row, block)).v[0]);
+          values[m].push_back(
+              static_cast<float>(mean) +
+              normal4(draw(static_cast<std::uint64_t>(2 * count + m), 0, 0, row, block)).v[0]);
         }
       }
     }
