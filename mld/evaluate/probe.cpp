@@ -164,7 +164,7 @@ std::string table(const Evaluation& e) {
 
 std::vector<Section> sections(const Evaluation& e) {
   Table probes{
-      "Probe: the class read off the latents, hardly more of which generation from them can know",
+      "Probe of the latents: the class read off them, a ceiling of what is generated from them",
       {{"Modality"}, {"Items of"}, {"Right class", true}, {"95 % interval, %"}, {"N", true}, {"0 to 100 %"}},
       {}};
   for (const ProbeCell& c : e.probe)
