@@ -26,7 +26,7 @@ void run(const Options& o) {
   std::vector<SamplerOptions> samplers = sampler_candidates();
   if (o.most_calls > 0)
     std::erase_if(samplers,
-                  [&](const SamplerOptions& s) { return make_plan(s).network_calls > o.most_calls; });
+                  [&](const SamplerOptions& s) { return make_plan(s).network_calls() > o.most_calls; });
   MLD_CHECK_AS(ErrorKind::usage, !samplers.empty(), "bench-samplers: no sampler has at most ", o.most_calls,
                " network calls");
   const std::filesystem::path folder = o.run;

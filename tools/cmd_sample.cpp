@@ -191,7 +191,7 @@ void run(const Options& o) {
                         {"given", given.record()},
                         {"seed", settings.seed},
                         {"schedule", schedule_record(settings.sampler)},
-                        {"network_calls", make_plan(settings.sampler).network_calls},
+                        {"network_calls", model.method().network_calls(settings)},
                         {"files", writer.finish()}};
   if (!given.done().empty()) record["given_done"] = given.done();
   write_file_atomically(folder.path() / "sample.json", record.dump(2) + "\n");

@@ -76,8 +76,9 @@ struct SamplerFlags {
   static void refuse_unread(const SamplerChange& asked, const SamplerOptions& options) {
     config::visit_fields(asked, [&](std::string_view name, const auto& value, const auto&, const char*) {
       visit_details(options, [&](std::string_view detailed, const auto&, const auto& detail) {
-        MLD_CHECK_AS(ErrorKind::usage, name != detailed || !value || options.method == detail.method, "--",
-                     name, " is of --method ", name_of(detail.method), ", not of ", name_of(options.method));
+        const SamplerMethod reads = detail.method.value_or(options.method);
+        MLD_CHECK_AS(ErrorKind::usage, name != detailed || !value || options.method == reads, "--", name,
+                     " is of --method ", name_of(reads), ", not of ", name_of(options.method));
       });
     });
   }

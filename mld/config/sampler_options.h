@@ -14,6 +14,7 @@ namespace mld {
 constexpr int kMaxLevels = 100'000;  // of steps and jump
 constexpr int kMaxResample = 1000;
 constexpr double kMaxChurn = 1000;
+constexpr double kMaxGuidance = 100, kMaxRatio = 1e6;
 
 template <class T>
 using Plain = T;
@@ -34,6 +35,9 @@ struct SamplerFields {
   Of<std::int64_t> resample = initially<Of>(std::int64_t{1});  // r
   Of<Renoise> renoise = initially<Of>(Renoise::euler);
   Of<double> churn = initially<Of>(20.0);
+  Of<double> guidance = initially<Of>(1.0);  // w
+  Of<double> guidance_low = initially<Of>(0.3);
+  Of<double> guidance_high = initially<Of>(5.0);
   bool operator==(const SamplerFields&) const = default;
 };
 using SamplerOptions = SamplerFields<Plain>;
@@ -47,10 +51,10 @@ inline constexpr SamplerOptions kPaperSampler{
 // left out (resample 1), as the walk does.
 SamplerOptions changed(SamplerOptions options, const SamplerChange& change);
 
-// An option that one method reads, beyond the schedule that all walk.
+// An option beyond the schedule that all methods walk.
 template <class T>
 struct SamplerDetail {
-  SamplerMethod method;
+  std::optional<SamplerMethod> method;  // the one that reads it; none: all do
   // What a record stands for that does not name the option: what the method did before there was the option, for
   // ever. Records leave it out there, and so do names.
   T neutral;
@@ -62,6 +66,10 @@ struct SamplerDetail {
 void visit_details(auto& o, auto&& v) {
   v("renoise", o.renoise, SamplerDetail<Renoise>{SamplerMethod::em, Renoise::euler, o.resample > 1});
   v("churn", o.churn, SamplerDetail<double>{.method = SamplerMethod::dpm_sde, .neutral = 1, .always = true});
+  const bool guided = o.guidance != 1;
+  v("guidance", o.guidance, SamplerDetail<double>{.method = {}, .neutral = 1});
+  v("guidance_low", o.guidance_low, SamplerDetail<double>{.method = {}, .neutral = 0.3, .read = guided});
+  v("guidance_high", o.guidance_high, SamplerDetail<double>{.method = {}, .neutral = 5, .read = guided});
 }
 
 namespace config {
@@ -82,6 +90,12 @@ struct Fields<SamplerFields<Of>> {
     v("churn", c.churn, Limits{0, kMaxChurn},
       "dpm_sde: noise of the reverse SDE; 1 the plain one, 0 the ODE, more adds Langevin steps at every "
       "level");
+    v("guidance", c.guidance, Limits{0, kMaxGuidance}.added(1),
+      "weight of what modalities say of one another, over what is drawn knowing nothing; 1: as learnt. Costs "
+      "network calls, and needs score.marginals or model.kind=uni");
+    v("guidance_low", c.guidance_low, Limits{0, kMaxRatio}.added(0.3),
+      "noise level sigma/a from which on it weighs");
+    v("guidance_high", c.guidance_high, Limits{0, kMaxRatio}.added(5.0), "noise level up to which it weighs");
   }
 };
 

@@ -91,8 +91,9 @@ constexpr int kProgressEvery = 16;  // network calls between waits for a device,
 }  // namespace
 
 Sampler::Sampler(ScoreFunction score, NoiseSource& noise, const SamplerPlan& plan, const Shape& shape,
-                 DType dtype, Device device)
+                 DType dtype, Device device, GuidedScore guided)
     : score_(std::move(score)),
+      guided_(std::move(guided)),
       noise_(noise),
       plan_(plan),
       place_(Tensor::empty({1}, DType::i32, device)),
@@ -103,10 +104,8 @@ Sampler::Sampler(ScoreFunction score, NoiseSource& noise, const SamplerPlan& pla
       z_(Tensor::empty(shape, dtype, device)),
       given_(Tensor::empty({shape[1]}, DType::u8, device)),
       rows_(Tensor::empty({shape[0]}, DType::i32, device)),
-      stochastic_(device, [this] { transition(true, true); }),
-      deterministic_(device, [this] { transition(true, false); }),
-      forward_(device, [this] { transition(false, true); }),
       recordable_(noise.recordable()) {
+  MLD_CHECK(plan_.guided == 0 || guided_.score, "sample: a guided plan without a guided score");
   if (plan_.remembers) memory_ = Tensor::empty(shape, dtype, device);
   std::vector<std::int32_t> levels;
   std::vector<double> coefficients;
@@ -122,13 +121,13 @@ Sampler::Sampler(ScoreFunction score, NoiseSource& noise, const SamplerPlan& pla
   coefficients_ = Tensor::from(coefficients, {transitions, kCoefficients}, device);
 }
 
-void Sampler::transition(bool evaluates, bool noisy, std::uint32_t site) {
+void Sampler::transition(const Sort& sort, std::uint32_t site) {
   const Device device = r_.device();
   const std::int64_t rows = r_.shape()[0], dim = r_.shape()[1];
   for_each(device, 1,
            NextPlace{place_.ptr<std::int32_t>(), level_.ptr<std::int32_t>(), current_.ptr<double>(),
                      levels_.ptr<std::int32_t>(), coefficients_.ptr<double>()});
-  if (evaluates && plan_.noised_given) {
+  if (sort.evaluates && plan_.noised_given) {
     noise_.normal(zeta_, kSiteGiven, place_, rows_);
     dispatch_float(r_.dtype(), "sample", [&]<class T>() {
       for_each_row(device, rows, dim,
@@ -136,19 +135,23 @@ void Sampler::transition(bool evaluates, bool noisy, std::uint32_t site) {
                                 current_.ptr<double>(), dim});
     });
   }
-  const Tensor n = evaluates ? score_(r_, level_) : Tensor();
-  if (noisy) noise_.normal(zeta_, site, place_, rows_);
+  const ScoreFunction& score = sort.guided ? guided_.score : score_;
+  const Tensor n = sort.evaluates ? score(r_, level_) : Tensor();
+  if (sort.noisy) noise_.normal(zeta_, site, place_, rows_);
   dispatch_float(r_.dtype(), "sample", [&]<class T>() {
     for_each_row(device, rows, dim,
                  Advance<T>{r_.ptr<T>(), memory_.defined() ? memory_.ptr<T>() : nullptr,
-                            n.defined() ? n.ptr<T>() : nullptr, noisy ? zeta_.ptr<T>() : nullptr, z_.ptr<T>(),
-                            given_.ptr<std::uint8_t>(), current_.ptr<double>(), dim});
+                            n.defined() ? n.ptr<T>() : nullptr, sort.noisy ? zeta_.ptr<T>() : nullptr,
+                            z_.ptr<T>(), given_.ptr<std::uint8_t>(), current_.ptr<double>(), dim});
   });
 }
 
 void Sampler::run(const Transition& step) {
-  if (!recordable_) return transition(step.evaluates, step.noisy);
-  step.evaluates ? step.noisy ? stochastic_() : deterministic_() : forward_();
+  const Sort sort{step.evaluates, step.noisy, step.guided};
+  if (!recordable_) return transition(sort);
+  std::unique_ptr<CapturedStep>& recorded = recordings_[sort.index()];
+  if (!recorded) recorded = std::make_unique<CapturedStep>(r_.device(), [this, sort] { transition(sort); });
+  (*recorded)();
 }
 
 Tensor Sampler::operator()(const Tensor& z, const Tensor& given, const Tensor& rows,
@@ -159,13 +162,15 @@ Tensor Sampler::operator()(const Tensor& z, const Tensor& given, const Tensor& r
   r_.zero();
   if (memory_.defined()) memory_.zero();
   place_.copy_from(Tensor::full({1}, -1, DType::i32, place_.device()));
-  transition(kStart.evaluates, kStart.noisy, kSiteInitial);
-  std::int64_t done = 0;
+  transition({.noisy = true}, kSiteInitial);
+  const std::int64_t total = plan_.network_calls(guided_.references);
+  std::int64_t done = 0, evaluated = 0;
   for (const Transition& step : plan_.transitions) {
     run(step);
     if (!step.evaluates || !progress) continue;
-    if (++done % kProgressEvery == 0) synchronize(r_.device());
-    if (!progress(done, plan_.network_calls)) throw Cancelled{};
+    done += step.guided ? 1 + guided_.references : 1;
+    if (++evaluated % kProgressEvery == 0) synchronize(r_.device());
+    if (!progress(done, total)) throw Cancelled{};
   }
   return r_.clone();
 }

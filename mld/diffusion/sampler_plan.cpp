@@ -170,7 +170,11 @@ SamplerPlan make_plan(const SamplerOptions& options, bool noised_given) {
     }
   }
   for (Transition& step : plan.transitions) {
-    plan.network_calls += step.evaluates;
+    const double s = ratio(time(step.level));
+    step.guided =
+        step.evaluates && options.guidance != 1 && s >= options.guidance_low && s <= options.guidance_high;
+    plan.evaluations += step.evaluates;
+    plan.guided += step.guided;
     plan.remembers |= step.carry != 0;
     if (!noised_given) continue;
     step.given_mean = VpSde::mean(time(step.level));

@@ -32,6 +32,7 @@ namespace mld {
 struct Transition {
   int level = 0;  // at which the network is called, or from which noise is added
   bool evaluates = false, noisy = false;
+  bool guided = false;  // the network's output is that of guidance, which takes more calls
   double keep = 0, push = 0, spread = 0, carry = 0, save_keep = 0, save_push = 0;
   double given_mean = 1, given_std = 0;  // given coordinates <- given_mean z + given_std eta, before a call
 };
@@ -43,11 +44,14 @@ struct SamplerPlan {
 
   std::vector<double> times;  // of the levels 0, 1, ..., ascending; level 0 is the data
   std::vector<Transition> transitions;
-  std::int64_t network_calls = 0;
-  bool remembers = false;  // some transition reads m
+  std::int64_t evaluations = 0, guided = 0;  // transitions that evaluate, and those of them that are guided
+  bool remembers = false;                    // some transition reads m
   // In-painting (docs/method.md section 11.1): before each network call the given coordinates are brought to the
   // noise level by fresh noise, for networks that know one time only. Otherwise they stay clean.
   bool noised_given = false;
+
+  // Where guidance weighs the output against that of `references` other calls.
+  std::int64_t network_calls(std::int64_t references = 0) const { return evaluations + references * guided; }
 };
 
 // ErrorKind::usage for options beyond their limits.

@@ -6,7 +6,7 @@ namespace mld {
 namespace {
 
 bool is_read(const SamplerOptions& options, const auto& detail) {
-  return options.method == detail.method && detail.read;
+  return options.method == detail.method.value_or(options.method) && detail.read;
 }
 
 // " exact", " churn 3"

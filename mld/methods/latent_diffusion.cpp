@@ -121,11 +121,19 @@ Tensor LatentDiffusion::reconstruct(int i, const Tensor& x) const {
 
 // A network with one time knows nothing of given modalities: they are noised like the rest.
 SamplerPlan LatentDiffusion::plan(const SampleSettings& settings) const {
-  return make_plan(settings.sampler, variant_.one_time);
+  const SamplerPlan walk = make_plan(settings.sampler, variant_.one_time);
+  MLD_CHECK_AS(ErrorKind::usage, walk.guided == 0 || !variant_.one_time, "sampler guidance ",
+               settings.sampler.guidance, ": an in-painting network cannot leave modalities out; use 1");
+  MLD_CHECK_AS(ErrorKind::usage,
+               walk.guided == 0 || variant_.independent_times || config_.score.marginals > 0,
+               "sampler guidance ", settings.sampler.guidance,
+               ": the network has not learnt to do without modalities; use 1, or train with score.marginals "
+               "above 0, as 0.15");
+  return walk;
 }
 
 std::int64_t LatentDiffusion::network_calls(const SampleSettings& settings) const {
-  return plan(settings).network_calls;
+  return plan(settings).network_calls(guidance_references(0, layout_.modalities()));
 }
 
 SubsetSampler LatentDiffusion::sampler(Subset given, const SampleSettings& settings,
@@ -141,9 +149,10 @@ SubsetSampler LatentDiffusion::sampler(Subset given, const SampleSettings& setti
   const std::int64_t chunk = settings.chunk > 0 ? settings.chunk : gpu ? kGpuChunk : kCpuChunk;
   const std::int64_t batches = (count - 1) / chunk + 1, batch = gpu ? chunk : (count - 1) / batches + 1;
   const SamplerPlan walk = plan(settings);
-  const auto sampler = std::make_shared<LatentSampler>(score().network(), layout_, config_.score.prediction,
-                                                       walk, given, settings.seed, batch, device_);
-  return {batch, walk.network_calls,
+  const auto sampler =
+      std::make_shared<LatentSampler>(score().network(), layout_, config_.score.prediction, walk,
+                                      settings.sampler.guidance, given, settings.seed, batch, device_);
+  return {batch, walk.network_calls(guidance_references(given, layout_.modalities())),
           [sampler](const Tensor& z, std::span<const std::int32_t> ids, const SamplerProgress& progress) {
             return (*sampler)(z, ids, progress);
           }};

@@ -121,7 +121,7 @@ class Method {
   virtual Tensor encode(int i, const Tensor& x) const = 0;       // [N, sample...] -> [N, codes().dims[i]]
   virtual Tensor decode(int i, const Tensor& draws) const = 0;   // -> [N, sample...]
   virtual Tensor reconstruct(int i, const Tensor& x) const = 0;  // what can be had of x at best
-  // Network calls of one sample; ErrorKind::usage for settings that cannot be.
+  // Network calls of one sample, at most, whatever is given; ErrorKind::usage for settings that cannot be.
   virtual std::int64_t network_calls(const SampleSettings& settings) const = 0;
   // For `count` samples in all. The method must outlive it. Not everything may be given.
   virtual SubsetSampler sampler(Subset given, const SampleSettings& settings, std::int64_t count) const = 0;

@@ -33,7 +33,8 @@ struct AugmentPicture {
     });
   }
   MLD_HD std::int32_t moved(std::uint32_t word) const {
-    const std::int32_t places = 2 * shift + 1, k = static_cast<std::int32_t>(u01(word) * static_cast<float>(places));
+    const std::int32_t places = 2 * shift + 1,
+                       k = static_cast<std::int32_t>(u01(word) * static_cast<float>(places));
     return (k < places ? k : places - 1) - shift;
   }
   MLD_HD static std::int32_t held(std::int32_t place, std::int32_t size) {
@@ -43,7 +44,8 @@ struct AugmentPicture {
 
 }  // namespace
 
-Augmentation augmentation(const ModalityConfig& modality, const StageConfig& stage, const data::Modality& info) {
+Augmentation augmentation(const ModalityConfig& modality, const StageConfig& stage,
+                          const data::Modality& info) {
   const Augmentation by{stage.shift, stage.gain, stage.offset};
   MLD_CHECK_AS(ErrorKind::usage, !by.changes() || info.kind == data::ModalityKind::image, "modality '",
                modality.name, "': only pictures can be trained with shift, gain and offset, and this is ",
@@ -54,8 +56,8 @@ Augmentation augmentation(const ModalityConfig& modality, const StageConfig& sta
 void augment(const Tensor& x, const Tensor& out, const Augmentation& by, const data::ValueRange& range,
              const DrawKey& key) {
   const Shape& s = x.shape();
-  MLD_CHECK(s.rank() == 4 && out.shape() == s && out.raw() != x.raw(), "augment: x ", s, ", out ", out.shape(),
-            "; expected two tensors [B,H,W,C]");
+  MLD_CHECK(s.rank() == 4 && out.shape() == s && out.raw() != x.raw(), "augment: x ", s, ", out ",
+            out.shape(), "; expected two tensors [B,H,W,C]");
   for_each_row(x.device(), s[0], s.product(1, 4),
                AugmentPicture{x.ptr<float>(), out.ptr<float>(), static_cast<std::int32_t>(s[1]),
                               static_cast<std::int32_t>(s[2]), static_cast<std::int32_t>(s[3]),

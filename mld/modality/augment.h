@@ -9,13 +9,16 @@
 namespace mld {
 
 struct Augmentation {
-  std::int64_t shift = 0;       // pixels, at most, each way
-  double gain = 0, offset = 0;  // contrast is multiplied by 1 +- gain, the value range is moved by +- offset of its width
+  std::int64_t shift = 0;  // pixels, at most, each way
+  double gain = 0,
+         offset =
+             0;  // contrast is multiplied by 1 +- gain, the value range is moved by +- offset of its width
   bool changes() const { return shift > 0 || gain > 0 || offset > 0; }
 };
 
 // What a stage asks for; ErrorKind::usage if the modality is no picture.
-Augmentation augmentation(const ModalityConfig& modality, const StageConfig& stage, const data::Modality& info);
+Augmentation augmentation(const ModalityConfig& modality, const StageConfig& stage,
+                          const data::Modality& info);
 
 // out <- x [B,H,W,C] with one change for each picture, drawn by key: what comes in at an edge repeats it, values stay
 // within the range. x and out must not overlap.

@@ -236,11 +236,11 @@ class Reporter {
 
   std::string how_sampled() const {
     const SamplerOptions own = sample_settings(model_.config()).sampler, used = settings_.sampler;
-    const bool shorter = make_plan(used).network_calls < make_plan(own).network_calls;
+    const bool shorter = make_plan(used).network_calls() < make_plan(own).network_calls();
     return cat(
-        "Drawn with ", schedule_name(used), ", ", make_plan(used).network_calls, " network calls a sample",
-        shorter ? cat(" (the run itself is set to ", schedule_name(own), ")") : "", ", seed ", seed(), ", ",
-        model_.config().score.ema > 0 ? "averaged (EMA)" : "raw", " weights.",
+        "Drawn with ", schedule_name(used), ", ", model_.method().network_calls(settings_),
+        " network calls a sample", shorter ? cat(" (the run itself is set to ", schedule_name(own), ")") : "",
+        ", seed ", seed(), ", ", model_.config().score.ema > 0 ? "averaged (EMA)" : "raw", " weights.",
         real_.rows().empty() ? "" : cat(" Given ones are samples of split ", real_.split().name(), "."));
   }
 
@@ -300,7 +300,7 @@ std::vector<Subset> shown_subsets(int modalities) {
 SampleSettings shortened(SampleSettings settings, std::size_t walks) {
   constexpr std::int64_t kFewestLevels = 20;
   const auto too_many = [&] {
-    return make_plan(settings.sampler).network_calls * static_cast<std::int64_t>(walks) > kMaxCalls;
+    return make_plan(settings.sampler).network_calls() * static_cast<std::int64_t>(walks) > kMaxCalls;
   };
   SamplerOptions& s = settings.sampler;
   if (too_many()) s.resample = 1;

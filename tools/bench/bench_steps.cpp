@@ -285,7 +285,7 @@ Case sampling_case(const Config& config, i64 batch, const SamplerOptions& option
   return {.flops = flops,
           .bytes = kWordBytes * static_cast<double>(sampling->store.count()),
           .parameters = sampling->store.count(),
-          .schedule_calls = make_plan(options).network_calls,
+          .schedule_calls = make_plan(options).network_calls(),
           .run = [sampling](i64 calls) -> std::optional<double> {
             sampling->run(calls);
             return {};

@@ -285,6 +285,15 @@ TEST_CASE("config: what was done before there was a key") {
         std::map<std::string, double>{{"score.schedule_steps", 0},
                                       {"score.network", static_cast<double>(mld::ScoreNetworkKind::resmlp)},
                                       {"score.blocks", 6},
+                                      {"score.marginals", 0},
+                                      {"score.pairing", static_cast<double>(mld::Pairing::fixed)},
+                                      {"score.encodings", 1},
+                                      {"sampler.guidance", 1},
+                                      {"sampler.guidance_low", 0.3},
+                                      {"sampler.guidance_high", 5},
+                                      {"stage1.shift", 0},
+                                      {"stage1.gain", 0},
+                                      {"stage1.offset", 0},
                                       {"stage1.schedule_steps", 0},
                                       {"modalities.units", static_cast<double>(mld::Units::declared)}});
 }

@@ -230,7 +230,7 @@ TEST_CASE("sampler: jumps of the fast methods follow the exact forward process")
 TEST_CASE("sampler: network calls of a plan") {
   using mld::SamplerMethod;
   const auto calls = [](SamplerMethod method, mld::Schedule s) {
-    return mld::make_plan(walk(method, s.levels, s.jump, s.resample)).network_calls;
+    return mld::make_plan(walk(method, s.levels, s.jump, s.resample)).network_calls();
   };
   CHECK(calls(SamplerMethod::em, {250, 10, 10}) == 2410);
   CHECK(calls(SamplerMethod::dpm, {20, 1, 1}) == 20);

@@ -68,5 +68,5 @@ TEST_CASE("schedule: jumps that were asked for fit the levels, configured ones g
   CHECK(changed(paper, {.steps = 5, .resample = 1}).steps == 5);
   const mld::SamplerOptions given_way = changed(paper, {.steps = 5});  // as the walk itself does
   CHECK(given_way.resample == 1);
-  CHECK(mld::make_plan(given_way).network_calls == mld::count(Schedule{5, 10, 10}.walk()).reverse);
+  CHECK(mld::make_plan(given_way).network_calls() == mld::count(Schedule{5, 10, 10}.walk()).reverse);
 }

@@ -135,6 +135,11 @@ TEST_CASE("score batch: on every device the choices are the cpu's, and the numbe
   };
   const auto make = [](Device device, bool holes, const ScoreBatchOptions& options, std::int64_t step) {
     LatentStore store = latents(holes);
+    std::vector<std::int32_t> of_samples(40), of_items(12);
+    for (std::size_t k = 0; k < 40; ++k) of_samples[k] = static_cast<std::int32_t>(k % 2);
+    for (std::size_t k = 0; k < 12; ++k) of_items[k] = static_cast<std::int32_t>(k % 2);
+    const auto first = [&](std::ptrdiff_t n) { return std::vector(of_items.begin(), of_items.begin() + n); };
+    store.set_classes(item_classes(of_samples, std::vector{first(10), first(8), first(12)}, 2));
     store.move_to(device);
     const ScoreBatcher batcher(store, options, 5);
     const StepCounter state = at_step(step, device);
@@ -155,6 +160,8 @@ TEST_CASE("score batch: on every device the choices are the cpu's, and the numbe
           const auto subsets = holes ? SubsetDraw::per_sample : SubsetDraw::per_batch;
           const ScoreBatchOptions options{.batch = 17,
                                           .d = 0.3,
+                                          .marginals = holes ? 0.5 : 0,
+                                          .pairing = holes ? Pairing::fresh : Pairing::fixed,
                                           .subsets = subsets,
                                           .time = {.kind = kind},
                                           .prediction = prediction,
@@ -206,6 +213,114 @@ TEST_CASE("score batch: an epoch visits every sample once, subsets and times hav
   }
   CHECK(std::abs(sum / n - 0.5) < 5 * std::sqrt(1.0 / 12 / n));
   CHECK(std::abs(squares / n - 1.0 / 3) < 5 * std::sqrt(4.0 / 45 / n));
+}
+
+TEST_CASE(
+    "score batch: modalities are left out as often as asked for, and their row is one that lacks them") {
+  const LatentStore store = latents(false);
+  const ScoreBatcher batcher(store, {.batch = 20, .d = 0.4, .marginals = 0.3}, 9);
+  std::map<Subset, int> left_out;
+  int all_diffused = 0, whole = 0;
+  const int steps = 2000;
+  for (int step = 0; step < steps; ++step) {
+    const BatchDraw draw = batcher.draw(at_step(step).ptr());
+    for (int b = 0; b < 20; ++b) {
+      Subset absent = 0;
+      const std::int32_t* row = draw.encoding.data<std::int32_t>() + std::ptrdiff_t{3} * b;
+      for (int i = 0; i < 3; ++i)
+        if (row[i] < 0) absent |= Subset{1} << i;
+      ++left_out[absent];
+      if (absent != 0) continue;
+      ++whole;
+      all_diffused += draw.conditioning.data<std::int32_t>()[b] == 0;
+    }
+    if (step > 3) continue;
+    const ScoreBatch batch = batcher.perturb(draw);
+    for (std::int64_t b = 0; b < 20; ++b) check_row(store, draw, batch, b, Prediction::noise, ModelKind::mld);
+  }
+  const double n = 20.0 * steps;
+  CHECK(left_out.size() == 7);
+  for (auto [set, count] : left_out) {  // five standard deviations
+    const double p = set == 0 ? 0.7 : 0.3 / 6;
+    CHECK(std::abs(count / n - p) < 5 * std::sqrt(p * (1 - p) / n));
+  }
+  // Whether something is left out says nothing of what is given.
+  CHECK(std::abs(all_diffused / static_cast<double>(whole) - 0.4) < 5 * std::sqrt(0.24 / whole));
+}
+
+TEST_CASE("score batch: fresh pairs are of the sample's class, each of its items as often as the others") {
+  // Classes 0, 1 and 2 of ten, eight and twelve items; samples 5, 10, ... have no label; the second modality has no
+  // item of class 2, so that the sample's own stays.
+  std::vector<std::int32_t> of_samples;
+  for (int row = 0; row < 40; ++row) of_samples.push_back(row % 5 == 0 ? -1 : row % 3);
+  const std::vector<std::vector<std::int32_t>> of_items{
+      {0, 1, 2, 0, 1, 2, 0, 1, 2, -1}, {0, 0, 0, 1, 1, 1, 1, -1}, {2, 2, 2, 2, 1, 1, 1, 1, 0, 0, 0, 0}};
+  LatentStore store = latents(false);
+  store.set_classes(item_classes(of_samples, of_items, 3));
+  const ScoreBatcher batcher(store, {.batch = 20, .pairing = Pairing::fresh}, 9);
+  const ScoreBatcher fixed(store, {.batch = 20}, 9);
+  std::map<std::pair<int, int>, int> drawn;  // (modality, item) of class 1
+  int of_class = 0;
+  for (int step = 0; step < 3000; ++step) {
+    const BatchDraw draw = batcher.draw(at_step(step).ptr());
+    const Tensor own = fixed.draw(at_step(step).ptr()).encoding;
+    for (int b = 0; b < 20; ++b) {
+      const std::int32_t label = of_samples[static_cast<std::size_t>(draw.sample.data<std::int32_t>()[b])];
+      of_class += label == 1;
+      for (int i = 0; i < 3; ++i) {
+        const std::int32_t item = draw.encoding.data<std::int32_t>()[3 * b + i];
+        REQUIRE(item >= 0);
+        if (label < 0 || (i == 1 && label == 2))
+          CHECK(item == own.data<std::int32_t>()[3 * b + i]);
+        else
+          CHECK(of_items[static_cast<std::size_t>(i)][static_cast<std::size_t>(item)] == label);
+        if (label == 1) ++drawn[{i, item}];
+      }
+    }
+  }
+  CHECK(drawn.size() == 3 + 4 + 4);
+  for (auto [which, count] : drawn) {
+    const double p = which.first == 0 ? 1.0 / 3 : 0.25, n = of_class;
+    CHECK(std::abs(count / n - p) < 5 * std::sqrt(p * (1 - p) / n));
+  }
+}
+
+TEST_CASE("score batch: what is given may be as augmented, what is to be generated is as it is") {
+  const LatentLayout layout({2, 3});
+  std::vector<std::int32_t> samples;
+  for (int row = 0; row < 40; ++row) samples.insert(samples.end(), {row % 10, row % 8});
+  const LatentStore store(layout,
+                          {test::random({10, 2}, 1, DType::f32), test::random({32, 3}, 2, DType::f32)},
+                          Tensor::from(samples, {40, 2}), {1, 4});
+  CHECK(store.items(1) == 8);
+  const ScoreBatcher batcher(store, {.batch = 20, .d = 0.2}, 9);
+  std::map<int, int> encodings;
+  int given_rows = 0;
+  for (int step = 0; step < 2000; ++step) {
+    const BatchDraw draw = batcher.draw(at_step(step).ptr());
+    const ScoreBatch batch = batcher.perturb(draw);
+    for (int b = 0; b < 20; ++b) {
+      const std::int32_t* row = draw.encoding.data<std::int32_t>() + std::ptrdiff_t{2} * b;
+      const std::int32_t* own = samples.data() + std::ptrdiff_t{2} * draw.sample.data<std::int32_t>()[b];
+      const bool given = draw.conditioning.data<std::int32_t>()[b] == 0b10;
+      CHECK(row[0] == own[0]);
+      CHECK(row[1] % 8 == own[1]);
+      if (!given) CHECK(row[1] == own[1]);
+      if (!given) continue;
+      ++given_rows;
+      ++encodings[row[1] / 8];
+      for (int j = 0; j < 3; ++j)
+        CHECK(batch.r.data<float>()[5 * b + 2 + j] == store.latents(1).data<float>()[3 * row[1] + j]);
+    }
+  }
+  CHECK(encodings.size() == 4);
+  for (auto [which, count] : encodings)
+    CHECK(std::abs(count / static_cast<double>(given_rows) - 0.25) < 5 * std::sqrt(0.1875 / given_rows));
+  // Statistics are of the items as they are.
+  const LatentStore plain(layout, {store.latents(0), store.latents(1).rows(0, 8).clone()},
+                          Tensor::from(samples, {40, 2}));
+  CHECK(test::host(store.statistics(store.all_samples()).std) ==
+        test::host(plain.statistics(plain.all_samples()).std));
 }
 
 TEST_CASE("score batch: one subset for the whole batch if asked for") {

@@ -138,7 +138,8 @@ TEST_CASE("results: bench-samplers knows every sampler it is asked for in the co
     const std::string text = read_text(kResults / "samplers" / name);
     const SamplerBench bench = parse_sampler_bench(text, name);
     const auto how = nlohmann::json::parse(bench.reference.how).at("run");
-    CHECK(score_hash(configured(how.at("preset"), settings_of(how.at("settings")))) == how.at("config_hash"));
+    CHECK(score_hash(configured(how.at("preset"), settings_of(how.at("settings")))) ==
+          how.at("config_hash").get<std::string>());
     std::vector<nlohmann::json> asked, there;
     for (const SamplerOptions& sampler : sampler_candidates()) asked.push_back(schedule_record(sampler));
     for (const SamplerResult& result : bench.results) there.push_back(schedule_record(result.sampler));
