@@ -104,6 +104,7 @@ struct ScoreConfig : TrainConfig {
   std::int64_t groups = 8;
   std::vector<std::int64_t> mults = {1, 1};
   std::int64_t blocks = 6;
+  double dropout = 0;
   std::int64_t fourier_features = 0;  // frequencies per modality; 0: the raw times
   Prediction prediction = Prediction::noise;
   double d = 0.5;  // Pr(everything is diffused): the paper's meaning

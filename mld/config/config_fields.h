@@ -107,6 +107,8 @@ struct Fields<ScoreConfig> {
       "resmlp: groups G of the group normalisation; must divide width");
     v("mults", c.mults, Limits{1, 64}, "resmlp: width multiplier of each level");
     v("blocks", c.blocks, Limits{1, 64}.added(6), "adaln: number of residual blocks");
+    v("dropout", c.dropout, Limits{0, 0.9}.added(0),
+      "adaln: share of each block's hidden values left out of a step");
     v("fourier_features", c.fourier_features, Limits{0, 12},
       "frequencies per modality whose sines and cosines the time embedding also sees; 0: the times alone");
     v("prediction", c.prediction, kAny,

@@ -38,6 +38,7 @@ class ScoreModel {
                                      .groups = config.groups,
                                      .mults = config.mults,
                                      .blocks = config.blocks,
+                                     .dropout = config.dropout,
                                      .fourier = config.fourier_features})),
         latent_mean({layout.total}, 0.0),
         latent_std({layout.total}, 1.0) {

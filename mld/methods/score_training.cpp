@@ -5,6 +5,7 @@
 
 #include "engine/ops/ops.h"
 #include "mld/config/seed.h"
+#include "mld/diffusion/noise.h"
 #include "mld/diffusion/score_batch.h"
 #include "mld/diffusion/score_model.h"
 #include "mld/modality/autoencoders.h"
@@ -53,7 +54,10 @@ class ScoreTraining : public Training {
   }
   Var loss(const StepState* state) const override {
     const ScoreBatch batch = batcher_.perturb(batcher_.draw(state));
-    return squared_error(model_.network()(batch.r, batch.tau), batch.target,
+    const nn::Context context{
+        .training = true,
+        .key = {.state = state, .site = kFirstLayerSite, .first_row = batcher_.rows().first}};
+    return squared_error(model_.network()(batch.r, batch.tau, context), batch.target,
                          1.0 / static_cast<double>(batcher_.rows().total), batch.weight);
   }
 

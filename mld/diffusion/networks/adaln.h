@@ -11,14 +11,16 @@
 
 namespace mld {
 
-// h + (gate + g) (W2 silu(W1 LN(h; scale, shift))).
+// h + (gate + g) (W2 dropout(silu(W1 LN(h; scale, shift)))).
 struct AdaLnBlock {
-  explicit AdaLnBlock(std::int64_t width);
-  Var operator()(const Var& h, const Var& scale, const Var& shift, const Var& g) const;
+  AdaLnBlock(std::int64_t width, double dropout);
+  Var operator()(const Var& h, const Var& scale, const Var& shift, const Var& g,
+                 const nn::Context& context) const;
   void visit(nn::Visitor& v);
 
   nn::LayerNorm norm;
   nn::Linear lin1, lin2;
+  nn::Dropout dropout;
   nn::Parameter gate;  // [W]
 };
 
@@ -29,7 +31,7 @@ class AdaLnNetwork : public ScoreNetwork {
 
  protected:
   std::vector<const nn::Linear*> projections() const override;
-  Var forward(const Var& r, const TimePath& time) const override;
+  Var forward(const Var& r, const TimePath& time, const nn::Context& context) const override;
 
  private:
   nn::Linear lin_in_;

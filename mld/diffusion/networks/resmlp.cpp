@@ -77,7 +77,7 @@ std::vector<const nn::Linear*> ResMlpNetwork::projections() const {
   return all;
 }
 
-Var ResMlpNetwork::forward(const Var& r, const TimePath& time) const {
+Var ResMlpNetwork::forward(const Var& r, const TimePath& time, const nn::Context&) const {
   auto u = time.begin();
   const auto with = [](const Var& h, const Var& stored) { return concat(std::vector<Var>{h, stored}, 1); };
   const Var first = lin_in_(r);

@@ -30,7 +30,7 @@ class ResMlpNetwork : public ScoreNetwork {
 
  protected:
   std::vector<const nn::Linear*> projections() const override;
-  Var forward(const Var& r, const TimePath& time) const override;
+  Var forward(const Var& r, const TimePath& time, const nn::Context& context) const override;
 
  private:
   struct Level {

@@ -80,10 +80,10 @@ ScoreNetwork::TimePath ScoreNetwork::row(const Tensor& table, const Tensor& inde
   return out;
 }
 
-Var ScoreNetwork::operator()(const Var& r, const TimePath& time) const {
+Var ScoreNetwork::operator()(const Var& r, const TimePath& time, const nn::Context& context) const {
   MLD_CHECK(r.shape().rank() == 2 && r.shape()[1] == options_.dim, "score network: r ", r.shape(),
             ", expected [B,", options_.dim, "]");
-  return forward(r, time);
+  return forward(r, time, context);
 }
 
 std::unique_ptr<ScoreNetwork> make_score_network(const ScoreNetworkOptions& options) {

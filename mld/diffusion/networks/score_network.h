@@ -23,6 +23,7 @@ struct ScoreNetworkOptions {
   std::int64_t groups = 8;                // G, of resmlp
   std::vector<std::int64_t> mults{1, 1};  // of resmlp
   std::int64_t blocks = 6;                // of adaln
+  double dropout = 0;                     // of adaln, within each block
   // 0: the raw times go into the time MLP (the paper). K > 0: each time also as 1[tau = 0] and sin, cos(pi
   // 2^k tau), k < K, which a given modality and small times are told apart by from the first step.
   std::int64_t fourier = 0;
@@ -42,8 +43,10 @@ class ScoreNetwork {
   Tensor time_table(const Tensor& tau) const;
   TimePath row(const Tensor& table, const Tensor& index) const;
 
-  Var operator()(const Var& r, const TimePath& time) const;
-  Var operator()(const Var& r, const Tensor& tau) const { return (*this)(r, time_path(tau)); }
+  Var operator()(const Var& r, const TimePath& time, const nn::Context& context = {}) const;
+  Var operator()(const Var& r, const Tensor& tau, const nn::Context& context = {}) const {
+    return (*this)(r, time_path(tau), context);
+  }
 
   const ScoreNetworkOptions& options() const { return options_; }
   virtual void visit(nn::Visitor& v) = 0;
@@ -53,7 +56,7 @@ class ScoreNetwork {
 
   // The projections, in the order in which forward() reads their outputs.
   virtual std::vector<const nn::Linear*> projections() const = 0;
-  virtual Var forward(const Var& r, const TimePath& time) const = 0;
+  virtual Var forward(const Var& r, const TimePath& time, const nn::Context& context) const = 0;
   void visit_time(nn::Visitor& v);
 
  private:

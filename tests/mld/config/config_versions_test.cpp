@@ -285,6 +285,7 @@ TEST_CASE("config: what was done before there was a key") {
         std::map<std::string, double>{{"score.schedule_steps", 0},
                                       {"score.network", static_cast<double>(mld::ScoreNetworkKind::resmlp)},
                                       {"score.blocks", 6},
+                                      {"score.dropout", 0},
                                       {"score.marginals", 0},
                                       {"score.pairing", static_cast<double>(mld::Pairing::fixed)},
                                       {"score.encodings", 1},

@@ -192,6 +192,28 @@ TEST_CASE("adaln: starts linear in r, whatever the time") {
   test::check_near(test::host(net(r, tau).value), test::host(want.value), 1e-6);
 }
 
+TEST_CASE("adaln: dropout changes training alone, by rows of their own, and the mean output but little") {
+  AdaLnNetwork net(
+      {.dim = 6, .times = 2, .width = 64, .time_dim = 8, .blocks = 2, .dropout = 0.25, .fourier = 3});
+  nn::ParameterStore store(net, {});
+  initialize_all(store);
+  const Tensor r = test::random({4, 6}, 1, DType::f32), tau = Tensor::full({4, 2}, 0.4);
+  const auto plain = test::host(net(r, tau).value);
+  CHECK(test::host(net(r, tau, {.training = false, .key = {.seed = 1}}).value) == plain);
+  std::vector<double> mean(plain.size());
+  const int draws = 2000;
+  for (std::uint32_t step = 0; step < draws; ++step) {
+    const auto out = test::host(net(r, tau, {.training = true, .key = {.seed = 1, .step = step}}).value);
+    for (std::size_t k = 0; k < out.size(); ++k) mean[k] += out[k] / draws;
+    if (step > 0) continue;
+    CHECK(distance(out, plain) > 1e-3);
+    const DrawKey later{.seed = 1, .step = step, .first_row = 2};
+    const auto rest = test::host(net(r.rows(2, 2), tau.rows(0, 2), {.training = true, .key = later}).value);
+    CHECK(rest == std::vector<double>(out.begin() + 12, out.end()));
+  }
+  CHECK(distance(mean, plain) < 0.1);
+}
+
 TEST_CASE("score network: output and gradients of every device are the cpu's, along either time path") {
   // The output, the gradient of the input and those of the parameters; the output for a shared time.
   const auto compute = [&](ScoreNetworkKind kind, Device device) {

@@ -19,8 +19,7 @@ constexpr Subset kFirst = 1, kSecond = 2;
 
 // Two modalities of 3 and 2 numbers.
 struct Fixture {
-  explicit Fixture(Device on = kCpu)
-      : device(on), store(net, {.device = on, .training = false}) {
+  explicit Fixture(Device on = kCpu) : device(on), store(net, {.device = on, .training = false}) {
     store.initialize(3);
     std::uint64_t seed = 10;
     for (auto& entry : store.parameters())  // what starts at zero, too
@@ -49,11 +48,17 @@ struct Fixture {
 };
 
 SamplerOptions guided(double w, double low = 0, double high = kMaxRatio) {
-  return {.method = SamplerMethod::dpm_sde, .steps = 8, .churn = 1, .guidance = w, .guidance_low = low,
+  return {.method = SamplerMethod::dpm_sde,
+          .steps = 8,
+          .churn = 1,
+          .guidance = w,
+          .guidance_low = low,
           .guidance_high = high};
 }
 
-std::vector<double> slice(const Fixture& f, const Tensor& z, int i) { return test::host(f.layout.slice(z, i)); }
+std::vector<double> slice(const Fixture& f, const Tensor& z, int i) {
+  return test::host(f.layout.slice(z, i));
+}
 
 }  // namespace
 
@@ -85,7 +90,10 @@ TEST_CASE("guidance: with weight 0 a draw does not see what is given, nor a join
 
 TEST_CASE("guidance: a step is the formula's, made of calls by hand") {
   Fixture f;
-  const SamplerOptions options{.method = SamplerMethod::dpm, .steps = 1, .guidance = 2.5, .guidance_low = 0,
+  const SamplerOptions options{.method = SamplerMethod::dpm,
+                               .steps = 1,
+                               .guidance = 2.5,
+                               .guidance_low = 0,
                                .guidance_high = kMaxRatio};
   const Tensor z = test::random({4, 5}, 1, DType::f32);
   const std::vector<std::int32_t> ids{20, 21, 22, 23};
@@ -107,7 +115,8 @@ TEST_CASE("guidance: a step is the formula's, made of calls by hand") {
   const auto data = [&](double r, double n) { return (r + s * n) / a; };
   const auto check = [&](Subset given, int modality, const Tensor& seen, const Tensor& alone) {
     const Tensor got = f.draw(options, given, z, Prediction::noise);
-    const auto r = slice(f, seen, modality), with = slice(f, call(seen, contains(given, 0) ? 0 : 1, 1), modality),
+    const auto r = slice(f, seen, modality),
+               with = slice(f, call(seen, contains(given, 0) ? 0 : 1, 1), modality),
                without = slice(f, call(alone, 1, 1), modality), out = slice(f, got, modality);
     for (std::size_t k = 0; k < r.size(); ++k)
       CHECK(out[k] == doctest::Approx(data(r[k], with[k] + 1.5 * (with[k] - without[k]))).epsilon(1e-4));

@@ -64,7 +64,8 @@ TEST_CASE("augment: every shift within the limits comes, and what comes in at an
 TEST_CASE("augment: contrast and brightness are one draw a picture, within their limits and the range") {
   const Tensor x = Tensor::full({2000, 1, 3, 1}, 0);
   for (std::int64_t b = 0; b < 2000; ++b)
-    for (int i = 0; i < 3; ++i) x.data<float>()[3 * b + i] = 1.0f + static_cast<float>(i);  // middle of 0 to 4: 2
+    for (int i = 0; i < 3; ++i)
+      x.data<float>()[3 * b + i] = 1.0f + static_cast<float>(i);  // middle of 0 to 4: 2
   const Tensor out = augmented(x, {.gain = 0.5, .offset = 0.1}, 0, 0, {0, 4});
   double gains = 0, offsets = 0, gain_squares = 0;
   for (std::int64_t b = 0; b < 2000; ++b) {
