@@ -1,5 +1,5 @@
-// A score network of residual blocks with adaptive layer norm, as in DiT (Peebles & Xie 2023; docs/method.md section
-// 17.4): the time path scales and shifts what a block normalises, and gates what it adds. One projection serves all
+// A score network of residual blocks with adaptive layer norm, as in DiT (Peebles & Xie 2023;
+// docs/method.md section 17.4): the time path scales and shifts what a block normalises, and gates what it adds. One projection serves all
 // blocks, beside scales, shifts and gates that each learns for itself; gates and output start at zero, so that the
 // network is linear in r at first and a block joins in as far as it helps.
 #pragma once

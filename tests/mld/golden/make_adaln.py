@@ -1,5 +1,5 @@
-"""Writes adaln_golden.safetensors: a small score network with adaptive layer norm in PyTorch, written from docs/method.md
-section 17.4 alone, with its output, input gradient, parameter gradients and ten training losses of Adam.
+"""Writes adaln_golden.safetensors: a small score network with adaptive layer norm in PyTorch, written from
+docs/method.md section 17.4 alone, with its output, input gradient, parameter gradients and ten training losses of Adam.
 
 Run with PyTorch 1.13 or later and the safetensors package: python make_adaln.py
 """
