@@ -30,6 +30,9 @@ Tape::Tape() : id_(next_id()), previous_(std::exchange(innermost, this)) { nodes
 Tape::~Tape() { innermost = previous_; }
 Tape* Tape::current() { return innermost; }
 
+Tape::Pause::Pause() : paused_(std::exchange(innermost, nullptr)) {}
+Tape::Pause::~Pause() { innermost = paused_; }
+
 Tape::Node& Tape::at(Slot slot) {
   MLD_CHECK(slot.tape == id_,
             "tape: a value recorded on another tape is used; it may have outlived its step");

@@ -52,6 +52,18 @@ class Tape {
   Tape& operator=(const Tape&) = delete;
   static Tape* current();  // innermost live tape of this thread, or null
 
+  // While alive nothing is recorded on this thread: what is computed is a constant (a stopped gradient).
+  class Pause {
+   public:
+    Pause();
+    ~Pause();
+    Pause(const Pause&) = delete;
+    Pause& operator=(const Pause&) = delete;
+
+   private:
+    Tape* paused_;
+  };
+
   Slot record(Op op, Pull pull);
   Slot leaf(GradSink* sink);  // a parameter
   Var watch(Tensor value);    // an input whose gradient is kept for grad()

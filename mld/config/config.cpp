@@ -67,7 +67,7 @@ void check(const Config& config, Problems& problems) {
     check_modalities(config, problems);
   }
   check_training(config.score, "score", problems);
-  if (config.score.width % config.score.groups != 0)
+  if (config.score.network == ScoreNetworkKind::resmlp && config.score.width % config.score.groups != 0)
     problems.push_back(
         cat("score.groups: ", config.score.groups, " does not divide score.width, ", config.score.width));
   if (config.sampler.resample > 1 && config.sampler.jump > config.sampler.steps)

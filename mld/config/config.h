@@ -111,6 +111,8 @@ struct ScoreConfig : TrainConfig {
   SubsetDraw subsets = SubsetDraw::per_sample;
   double marginals = 0;
   Pairing pairing = Pairing::fixed;
+  double guidance = 1;  // trained in; w
+  double guidance_low = 0.3, guidance_high = 5;
   std::int64_t encodings = 1;
   TimeSampling time_sampling = TimeSampling::uniform;
   double time_log_mean = 0, time_log_std = 1;

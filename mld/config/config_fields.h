@@ -122,6 +122,13 @@ struct Fields<ScoreConfig> {
       "probability that some modalities are left out of a sample, which guidance needs: the network then "
       "also "
       "learns what it draws knowing nothing of them");
+    v("guidance", c.guidance, Limits{0.1, kMaxGuidance}.added(1),
+      "guidance that is trained into the network, so that sampling needs no calls for it; 1: none. Of mld, "
+      "with "
+      "marginals");
+    v("guidance_low", c.guidance_low, Limits{0, kMaxRatio}.added(0.3),
+      "noise level sigma/a from which on it weighs");
+    v("guidance_high", c.guidance_high, Limits{0, kMaxRatio}.added(5.0), "noise level up to which it weighs");
     v("pairing", c.pairing, kAny.added(Pairing::fixed),
       "pairs as the data set has them, or of items of the same class drawn anew at every step (needs "
       "labels)");

@@ -52,6 +52,7 @@ enum Site : std::uint32_t {
   kSitePartner = 8,     // items and encodings of a training row
   kSiteAbsent = 9,      // latents of modalities that guidance leaves out
   kSiteAugment = 10,    // changes of pictures, of a training step or of an encoding
+  kSiteReference = 11,  // the modality by itself that a joint training row is compared with
   kFirstLayerSite = 64
 };
 

@@ -177,6 +177,51 @@ struct PerturbRow {
   }
 };
 
+struct ReferenceRow {
+  const StepState* state;
+  std::int64_t first;  // global row of row 0
+  StoreView store;
+  std::uint64_t seed;
+  const std::int32_t *encoding, *conditioning;
+  const float *time, *noise, *r, *tau;
+  double extra, low, high;  // 1 - 1/w
+  float *seen, *times, *weight;
+
+  template <class Team>
+  MLD_HD void operator()(std::int64_t b, const Team& team) const {
+    Subset present = 0;
+    int count = 0;
+    for (int i = 0; i < store.modalities; ++i)
+      if (encoding[b * store.modalities + i] >= 0) {
+        present |= Subset{1} << i;
+        ++count;
+      }
+    const auto given = static_cast<Subset>(conditioning[b]);
+    const Words drawn = draw(seed, kSiteReference, static_cast<std::uint32_t>(state->step),
+                             static_cast<std::uint32_t>(first + b), 0);
+    auto which = static_cast<std::uint32_t>(u01(drawn.v[0]) * static_cast<float>(count));
+    if (which >= static_cast<std::uint32_t>(count)) which = static_cast<std::uint32_t>(count) - 1;
+    const Subset weighed = given != 0 ? present & ~given : deposit(std::uint32_t{1} << which, present);
+    const Subset without = given != 0 ? given : present & ~weighed;
+    const double t = static_cast<double>(time[b]), ratio = VpSde::std_dev(t) / VpSde::mean(t);
+    const bool on = without != 0 && ratio >= low && ratio <= high;
+    const auto w = static_cast<float>(on ? extra * (given != 0 ? 1 : count) : 0);
+    for (int i = 0; i < store.modalities; ++i) {
+      const bool left_out = contains(without, i);
+      team.once([&] {
+        const std::int64_t at = b * store.modalities + i;
+        times[at] = left_out ? 1.0f : tau[at];
+      });
+      const std::int64_t at = b * store.total + store.offsets[i];
+      team.each(store.dims[i], [=, from = left_out ? noise : r, to = seen,
+                                value = contains(weighed, i) ? w : 0.0f, weights = weight](std::int64_t j) {
+        to[at + j] = from[at + j];
+        weights[at + j] = value;
+      });
+    }
+  }
+};
+
 }  // namespace
 
 ScoreBatcher::ScoreBatcher(LatentStore latents, ScoreBatchOptions options, std::uint64_t seed,
@@ -247,6 +292,25 @@ ScoreBatch ScoreBatcher::perturb(const BatchDraw& draw) const {
                      out.target.ptr<float>(),
                      out.weight.ptr<float>()};
   for_each_row(device_, batch, total, f);
+  return out;
+}
+
+ReferenceBatch ScoreBatcher::reference(const StepState* state, const BatchDraw& draw,
+                                       const ScoreBatch& batch) const {
+  MLD_CHECK(times_ == 1 && !options_.variant.one_time, "score training: only mld has guidance trained in");
+  const Shape& shape = batch.r.shape();
+  const Tensor noise = Tensor::empty(shape, DType::f32, device_);
+  fill_normal(noise, DrawKey{.state = state, .site = kSiteAbsent, .first_row = rows_.first});
+  ReferenceBatch out{Tensor::empty(shape, DType::f32, device_),
+                     Tensor::empty(batch.tau.shape(), DType::f32, device_),
+                     Tensor::empty(shape, DType::f32, device_)};
+  for_each_row(
+      device_, shape[0], shape[1],
+      ReferenceRow{state, rows_.first, view(latents_, options_), seed_, draw.encoding.ptr<std::int32_t>(),
+                   draw.conditioning.ptr<std::int32_t>(), draw.time.ptr<float>(), noise.ptr<float>(),
+                   batch.r.ptr<float>(), batch.tau.ptr<float>(), 1 - 1 / options_.guidance,
+                   options_.guidance_low, options_.guidance_high, out.r.ptr<float>(), out.tau.ptr<float>(),
+                   out.weight.ptr<float>()});
   return out;
 }
 

@@ -21,6 +21,8 @@ struct ScoreBatchOptions {
   double d = 0.5;            // probability that everything is diffused
   double marginals = 0;      // probability that some modalities are left out, as if the sample lacked them
   Pairing pairing = Pairing::fixed;
+  // Of guidance that is trained in (docs/method.md section 11.4): w, and the noise levels sigma/a where it weighs.
+  double guidance = 1, guidance_low = 0, guidance_high = 0;
   SubsetDraw subsets = SubsetDraw::per_sample;
   TimeDistribution time = {};
   Prediction prediction = Prediction::noise;
@@ -46,6 +48,13 @@ struct ScoreBatch {
   Tensor weight;  // [B,D] Omega_b w_i on A1, 0 elsewhere
 };
 
+// What guidance compares the batch with: the same rows without some of their modalities. The target becomes
+// target + weight (output - output of the reference), neither with a gradient.
+struct ReferenceBatch {
+  Tensor r, tau;  // [B,D], [B,M]
+  Tensor weight;  // [B,D] on coordinates that are diffused and guided
+};
+
 class ScoreBatcher {
  public:
   // Shares the memory of the latents. Of each batch it draws the rows of a shard.
@@ -57,6 +66,9 @@ class ScoreBatcher {
   // Draws the step that the state stands at, in device memory.
   BatchDraw draw(const StepState* state) const;
   ScoreBatch perturb(const BatchDraw& draw) const;
+  // Of a row with given modalities: without these. Of any other: without all but one of its modalities, drawn anew,
+  // for which the weight counts as often as there are others to draw.
+  ReferenceBatch reference(const StepState* state, const BatchDraw& draw, const ScoreBatch& batch) const;
 
  private:
   LatentStore latents_;

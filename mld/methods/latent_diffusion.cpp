@@ -17,10 +17,13 @@ LatentDiffusion::LatentDiffusion(const Config& config, const data::Description& 
     infos_.push_back(dataset.modalities[static_cast<std::size_t>(dataset.modality(m.name))]);
 }
 
-Answers LatentDiffusion::answers_of(const Variant& variant) {
+Answers LatentDiffusion::answers_of(const Config& config) {
+  const Variant variant = variant_of(config.model.kind);
   Answers can{
       .latents = true, .no_information = {}, .caution = {}, .inpainting_gap = variant.independent_times};
   if (variant.one_time) can.no_information = "an in-painting model has no conditional scores";
+  if (config.score.guidance != 1)
+    can.no_information = "scores with guidance trained in are not those of the data";
   if (variant.independent_times) can.caution = "a uni network has never seen a modality at time 0 exactly";
   return can;
 }
@@ -35,12 +38,21 @@ std::vector<StageId> LatentDiffusion::stages() const {
 void LatentDiffusion::check(const StageId& stage, const TrainingData& data, bool trained) const {
   if (stage.kind == StageKind::score) {
     const ScoreModel model(config_);
+    const ScoreConfig& score = config_.score;
+    MLD_CHECK_AS(
+        ErrorKind::usage,
+        score.guidance == 1 || (config_.model.kind == ModelKind::mld && score.marginals > 0),
+        "score.guidance ", score.guidance,
+        " is of model.kind mld, with score.marginals above 0, as 0.15: the network has to know what it "
+        "draws without what guides it");
+    check_rows(data);
     if (trained) check_statistics(data);
     return;
   }
   const std::size_t i = index(stage.modality);
   const ModalityConfig& m = config_.modalities[i];
   make_autoencoder(m, data.info(i));
+  augmentation(m, m.stage1, data.info(i));
   MLD_CHECK_AS(ErrorKind::data, !items_to_draw(data.split, data.columns[i], m.stage1.sampling, false).empty(),
                "modality '", m.name,
                "': no sample of split 'train' has it; leave it out of the configuration");

@@ -20,9 +20,9 @@ class LatentDiffusion : public Method {
  public:
   LatentDiffusion(const Config& config, const data::Description& dataset, Device device);
 
-  static Answers answers_of(const Variant& variant);
+  static Answers answers_of(const Config& config);
 
-  Answers answers() const override { return answers_of(variant_); }
+  Answers answers() const override { return answers_of(config_); }
   std::vector<StageId> stages() const override;
   void check(const StageId& stage, const TrainingData& data, bool trained) const override;
   std::int64_t steps_per_epoch(const StageId& stage, const TrainingData& data) const override;

@@ -18,9 +18,7 @@ Tensor Method::noise_prediction(const Tensor&, const Tensor&) const {
   fail(ErrorKind::internal, "noise prediction asked of a method that has none");
 }
 
-Answers method_answers(const Config& config) {
-  return LatentDiffusion::answers_of(variant_of(config.model.kind));
-}
+Answers method_answers(const Config& config) { return LatentDiffusion::answers_of(config); }
 
 std::unique_ptr<Method> make_method(const Config& config, const data::Description& dataset, Device device) {
   return std::make_unique<LatentDiffusion>(config, dataset, device);

@@ -25,6 +25,9 @@ ScoreBatchOptions batch_options(const Config& config, std::int64_t batch) {
                             .d = c.d,
                             .marginals = c.marginals,
                             .pairing = c.pairing,
+                            .guidance = c.guidance,
+                            .guidance_low = c.guidance_low,
+                            .guidance_high = c.guidance_high,
                             .subsets = c.subsets,
                             .time = {c.time_sampling, c.t_min, c.time_log_mean, c.time_log_std},
                             .prediction = c.prediction,
@@ -40,6 +43,7 @@ class ScoreTraining : public Training {
                 std::int64_t batch, std::uint64_t seed)
       : stats_(stats),
         model_(data.config),
+        guided_(data.config.score.guidance != 1),
         parameters_(model_, {.device = data.device, .ema = data.config.score.ema > 0}),
         batcher_(latents, batch_options(data.config, batch), seed, data.shard) {}
 
@@ -53,17 +57,30 @@ class ScoreTraining : public Training {
     if (model_.latent_axes) upload(stats_.axes, model_.latent_axes->value());
   }
   Var loss(const StepState* state) const override {
-    const ScoreBatch batch = batcher_.perturb(batcher_.draw(state));
+    const BatchDraw draw = batcher_.draw(state);
+    const ScoreBatch batch = batcher_.perturb(draw);
     const nn::Context context{
         .training = true,
         .key = {.state = state, .site = kFirstLayerSite, .first_row = batcher_.rows().first}};
-    return squared_error(model_.network()(batch.r, batch.tau, context), batch.target,
-                         1.0 / static_cast<double>(batcher_.rows().total), batch.weight);
+    const Var output = model_.network()(batch.r, batch.tau, context);
+    if (guided_) guide(state, draw, batch, output.value, context);
+    return squared_error(output, batch.target, 1.0 / static_cast<double>(batcher_.rows().total),
+                         batch.weight);
   }
 
  private:
+  // target <- target + (1 - 1/w) (output - that without what guides it).
+  void guide(const StepState* state, const BatchDraw& draw, const ScoreBatch& batch, const Tensor& output,
+             const nn::Context& context) const {
+    const Tape::Pause constant;
+    const ReferenceBatch reference = batcher_.reference(state, draw, batch);
+    const Var without = model_.network()(reference.r, reference.tau, context);
+    batch.target.copy_from(add(batch.target, mul(reference.weight, sub(output, without))).value);
+  }
+
   LatentStats stats_;
   ScoreModel model_;
+  bool guided_;
   nn::ParameterStore parameters_;
   ScoreBatcher batcher_;
 };
@@ -89,10 +106,6 @@ Tensor sample_index(const TrainingData& data) {
 }
 
 ItemClasses classes_of(const TrainingData& data) {
-  MLD_CHECK_AS(
-      ErrorKind::usage, data.store.description().classes > 0,
-      "score.pairing 'fresh' draws items of the same class, and the data have no labels; leave it at "
-      "'fixed'");
   std::vector<std::vector<std::int32_t>> of_items;
   for (const int column : data.columns) {
     const auto labels = data.split.item_labels(column);
@@ -158,6 +171,20 @@ MakeTraining score_training(const TrainingData& data) {
     const std::int64_t size = std::min(batch, latents.num_samples());
     return std::make_unique<ScoreTraining>(data, latents, stats, size, seed);
   };
+}
+
+void check_rows(const TrainingData& data) {
+  const ScoreConfig& score = data.config.score;
+  MLD_CHECK_AS(
+      ErrorKind::usage, score.pairing == Pairing::fixed || data.store.description().classes > 0,
+      "score.pairing 'fresh' draws items of the same class, and the data have no labels; leave it at "
+      "'fixed'");
+  bool augmented = score.encodings == 1;
+  for (std::size_t i = 0; i < data.columns.size(); ++i) augmented = augmented || encodings(data, i) > 1;
+  MLD_CHECK_AS(
+      ErrorKind::usage, augmented, "score.encodings ", score.encodings,
+      ": encodes items as augmented, and none of its modalities is augmented; set their stage1.shift, "
+      "gain or offset, or leave it at 1");
 }
 
 void check_statistics(const TrainingData& data) {

@@ -29,7 +29,10 @@ void check_networks(const Method& method, const TrainingData& data,
     for (const StageId& stage : stages)
       if (stage.modality == m.name) check_of(m.name, [&] { method.check(stage, data, chosen(stage)); });
     if (m.classifier != ClassifierKind::none && classes > 0)
-      check_of(m.name, [&] { make_classifier(m, data.info(i), classes); });
+      check_of(m.name, [&] {
+        make_classifier(m, data.info(i), classes);
+        augmentation(m, m.classifier_training, data.info(i));
+      });
   }
   for (const StageId& stage : stages)
     if (stage.generates()) method.check(stage, data, chosen(stage));

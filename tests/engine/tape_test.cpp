@@ -27,6 +27,26 @@ std::vector<float> values(const Tensor& t) {
   return {host.span<float>().begin(), host.span<float>().end()};
 }
 
+TEST_CASE("tape: what is computed while it pauses is a constant") {
+  const Tensor x = test::random({5}, 1);
+  Tape tape;
+  const Var in = tape.watch(x);
+  const Var square = mul(in, in);
+  Var stopped;
+  {
+    const Tape::Pause pause;
+    CHECK(Tape::current() == nullptr);
+    stopped = mul(square, in);  // x^3, of which nothing is differentiated
+    CHECK(stopped.slot.constant());
+  }
+  CHECK(Tape::current() == &tape);
+  tape.backward(sum(mul(square, stopped)));  // d/dx x^2 c = 2 x c
+  for (std::int64_t i = 0; i < 5; ++i) {
+    const double v = x.data<double>()[i];
+    CHECK(tape.grad(in).data<double>()[i] == doctest::Approx(2 * v * v * v * v));
+  }
+}
+
 TEST_CASE("a value used twice gets both contributions, and a shared gradient is not overwritten") {
   for (const Device device : test::test_devices()) {
     Tape tape;

@@ -288,7 +288,8 @@ TEST_CASE("config: wrong types, ranges and forms") {
            {"seed=18446744073709551616", "seed: expected an integer from 0 to 2^64-1"},
            {"model.kind=vae", "expected one of mld, inpaint, uni, found 'vae'"},
            {"data.store=\xff", "is not UTF-8"},
-           {"threads=2000", "expected 0 to 1024"}}) {
+           {"threads=2000", "expected 0 to 1024"},
+           {"score.guidance=0", "expected 0.1 to 100"}}) {
     const std::string message = error_with({row.setting});
     CHECK_MESSAGE(contains(message, row.expected), message);
     CHECK_MESSAGE(contains(message, "setting '"), message);

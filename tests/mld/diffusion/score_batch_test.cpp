@@ -323,6 +323,100 @@ TEST_CASE("score batch: what is given may be as augmented, what is to be generat
         test::host(plain.statistics(plain.all_samples()).std));
 }
 
+TEST_CASE("score batch: what guidance compares a row with lacks what is given, or all but one modality") {
+  const LatentStore store = latents(true);
+  const ScoreBatchOptions options{
+      .batch = 20, .d = 0.4, .marginals = 0.2, .guidance = 2, .guidance_low = 0.3, .guidance_high = 5};
+  const ScoreBatcher batcher(store, options, 9);
+  std::map<int, int> alone;  // modality weighed in rows of all three
+  int guided = 0, outside = 0;
+  for (int step = 0; step < 500; ++step) {
+    const StepCounter state = at_step(step);
+    const BatchDraw draw = batcher.draw(state.ptr());
+    const ScoreBatch batch = batcher.perturb(draw);
+    const ReferenceBatch reference = batcher.reference(state.ptr(), draw, batch);
+    for (std::int64_t b = 0; b < 20; ++b) {
+      const std::int32_t* row = draw.encoding.data<std::int32_t>() + 3 * b;
+      const auto given = static_cast<Subset>(draw.conditioning.data<std::int32_t>()[b]);
+      const auto t = static_cast<double>(draw.time.data<float>()[b]);
+      const double ratio = VpSde::std_dev(t) / VpSde::mean(t);
+      const bool within = ratio >= 0.3 && ratio <= 5;
+      Subset present = 0, weighed = 0, without = 0;
+      std::set<float> weights;
+      for (int i = 0; i < 3; ++i) {
+        if (row[i] >= 0) present |= Subset{1} << i;
+        const auto tau = [&](const Tensor& x) { return x.data<float>()[3 * b + i]; };
+        if (tau(reference.tau) == 1 && tau(batch.tau) != 1) without |= Subset{1} << i;
+        if (tau(reference.tau) != 1 || tau(batch.tau) == 1) CHECK(tau(reference.tau) == tau(batch.tau));
+        const auto dim = store.layout().dims[static_cast<std::size_t>(i)];
+        const std::int64_t at = b * 6 + store.layout().offsets[static_cast<std::size_t>(i)];
+        float weight = 0;
+        for (std::int64_t j = 0; j < dim; ++j) {
+          weight = reference.weight.data<float>()[at + j];
+          const bool fresh = reference.r.data<float>()[at + j] != batch.r.data<float>()[at + j];
+          CHECK(fresh == contains(without, i));
+        }
+        if (weight != 0) weighed |= Subset{1} << i;
+        if (weight != 0) weights.insert(weight);
+      }
+      const int others = given != 0 ? 1 : std::popcount(present);
+      for (const float w : weights) CHECK(w == doctest::Approx(0.5 * others));
+      if (std::popcount(present) > 1) CHECK(without == (given != 0 ? given : without));
+      if (std::popcount(present) == 1) CHECK((without == 0 && weighed == 0));
+      if (std::popcount(present) == 1) continue;
+      CHECK(without != 0);
+      ++(within ? guided : outside);
+      CHECK(weighed == (within ? present & ~without : 0));
+      if (given != 0) continue;
+      CHECK(std::popcount(present & ~without) == 1);
+      if (present == 0b111) ++alone[std::countr_zero(present & ~without)];
+    }
+  }
+  CHECK(guided > 1000);
+  CHECK(outside > 1000);
+  int all = 0;
+  for (auto [modality, count] : alone) all += count;
+  CHECK(alone.size() == 3);
+  for (auto [modality, count] : alone)
+    CHECK(std::abs(count / static_cast<double>(all) - 1.0 / 3) < 5 * std::sqrt(2.0 / 9 / all));
+}
+
+TEST_CASE("score batch: guidance trained in is what the guided outputs are, of Gaussians") {
+  // Two numbers of variance 1 and correlation rho. Outputs that are linear in what is seen, fitted with the targets that
+  // a row gets, converge to n(without) + w (n - n(without)), which is known in closed form.
+  constexpr double kRho = 0.8, kTime = 0.3, kWeight = 3;
+  const double a = VpSde::mean(kTime), s = VpSde::std_dev(kTime);
+  // Of the second number, given the first: minus the noise is regressed on (r, z). Without: on r alone.
+  const double keep = a * a * (1 - kRho * kRho) + s * s;
+  const double with_r = -s / keep, with_z = s * a * kRho / keep, alone_r = -s;
+  double r_weight = 0, z_weight = 0;  // of the output; its reference has learnt alone_r
+  const auto normal = [](std::uint32_t step, std::int64_t n) {
+    const Tensor x = Tensor::empty({n, 3});
+    fill_normal(x, {.seed = 3, .step = step});
+    return x;
+  };
+  const double extra = 1 - 1 / kWeight;
+  for (std::uint32_t step = 0; step < 40; ++step) {
+    const Tensor x = normal(step, 20'000);
+    double rr = 0, rz = 0, zz = 0, ry = 0, zy = 0;
+    for (std::int64_t b = 0; b < 20'000; ++b) {
+      const auto v = [&](int k) { return static_cast<double>(x.data<float>()[3 * b + k]); };
+      const double z = v(0), other = kRho * z + std::sqrt(1 - kRho * kRho) * v(1), r = a * other + s * v(2);
+      const double y = -v(2) + extra * (r_weight * r + z_weight * z - alone_r * r);
+      rr += r * r;
+      rz += r * z;
+      zz += z * z;
+      ry += r * y;
+      zy += z * y;
+    }
+    const double det = rr * zz - rz * rz;
+    r_weight = (ry * zz - zy * rz) / det;
+    z_weight = (zy * rr - ry * rz) / det;
+  }
+  CHECK(r_weight == doctest::Approx(alone_r + kWeight * (with_r - alone_r)).epsilon(0.05));
+  CHECK(z_weight == doctest::Approx(kWeight * with_z).epsilon(0.05));
+}
+
 TEST_CASE("score batch: one subset for the whole batch if asked for") {
   const LatentStore store = latents(false);
   const ScoreBatcher batcher(store, {.batch = 20, .d = 0.4, .subsets = SubsetDraw::per_batch}, 9);

@@ -90,12 +90,19 @@ TEST_CASE("start: whatever can be known is checked before there is a folder") {
   refused(ErrorKind::usage, {"modalities.b.autoencoder=conv"}, "'conv'");
   refused(ErrorKind::usage, {"modalities.b.likelihood=categorical"}, "modality 'b'");
   refused(ErrorKind::usage, {"modalities.b.classifier=svhn"}, "'svhn'");
+  refused(ErrorKind::usage, {"score.guidance=2"}, "score.marginals");
+  refused(ErrorKind::usage, {"score.guidance=2", "score.marginals=0.1", "model.kind=uni"}, "model.kind mld");
+  refused(ErrorKind::usage, {"score.encodings=2"}, "none of its modalities is augmented");
+  refused(ErrorKind::usage, {"modalities.a.stage1.shift=1"}, "only pictures");
+  refused(ErrorKind::usage, {"modalities.a.classifier_training.gain=0.1"}, "only pictures");
   const auto with = [&](const char* name, const VectorData& data) {
     p.store = p.folder / name;
     make_vectors(p.store, data);
   };
   with("once", {.without_b = [](std::int64_t row) { return row != 4; }});
   refused(ErrorKind::data, {}, "modality 'b': is in 1 of the 24 samples");
+  with("none", {.classes = 0});
+  refused(ErrorKind::usage, {"score.pairing=fresh"}, "the data have no labels");
   with("one", {.n = 1, .classes = 0});
   refused(ErrorKind::data, {}, "modality 'a': is in 1 of the 1 samples");
   with("late", {.without_b = [](std::int64_t row) { return row >= 2; }});

@@ -19,8 +19,10 @@
 #include "mld/run/run_files.h"
 #include "nn/checkpoint.h"
 #include "nn/sequential.h"
+#include "tests/mld/run_place.h"
 #include "tests/mld/workshop.h"
 #include "tests/nn/helpers.h"
+#include "tests/threads_scope.h"
 #if MLD_CUDA_EMULATED
 #include "cuda_emulation.h"
 #include "engine/cuda/runtime.h"
@@ -306,6 +308,46 @@ TEST_CASE("train: the variants train, resume and generate as the method does") {
       CHECK(uni.inpainting_gap[10].t == 0.05);
     }
   }
+}
+
+TEST_CASE(
+    "train: adaptive layer norm, guidance, fresh pairs and augmentation, resumed and on other threads") {
+  const Workshop w;
+  const data::Store store = data::Store::open(w.store);
+  const Config config = tiny_config(
+      w.store, {"score.network=adaln", "score.blocks=2", "score.dropout=0.2", "score.marginals=0.3",
+                "score.guidance=2", "score.pairing=fresh", "modalities.image.stage1.shift=1",
+                "modalities.image.stage1.gain=0.2", "modalities.image.stage1.offset=0.1",
+                "modalities.image.classifier_training.shift=1", "score.encodings=3"});
+  const fs::path whole = w.folder / "whole", parts = w.folder / "parts";
+  train({.config = config, .out = whole}, {});
+  int stops = 0, polls = 0;
+  TrainHooks hooks;
+  hooks.stop = [&] { return ++polls % 5 == 0; };
+  {
+    const test::Threads three(3);
+    while (train({.config = config, .out = parts, .resume = true}, hooks) == StageEnd::stopped) ++stops;
+  }
+  CHECK(stops >= 7);
+  CHECK(test::everything(parts) == test::everything(whole));
+
+  const Model model = Model::open(whole);
+  EvaluationOptions options{.sampling = sample_settings(model.config()),
+                            .metrics = parse_metrics("coherence")};
+  options.sampling.sampler.guidance = 1.5;
+  const Evaluation e = evaluate(model, store, options);
+  CHECK(e.conditional.size() == 9);
+  CHECK(e.network_calls > options.sampling.sampler.steps);
+  const Evaluation again = parse_evaluation(to_json(e), "evaluation.json");
+  CHECK(again.sampler == e.sampler);
+  CHECK(test::contains(to_table(e), "guidance 1.5"));
+  options.sampling.chunk = 5;
+  Evaluation f = evaluate(model, store, options);
+  f.seconds = e.seconds;
+  CHECK(to_json(f) == to_json(e));
+  options.metrics = parse_metrics("mi");
+  CHECK(
+      test::contains(test::error_of(ErrorKind::usage, [&] { evaluate(model, store, options); }), "guidance"));
 }
 
 #if MLD_CUDA_EMULATED
