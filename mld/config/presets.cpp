@@ -42,6 +42,25 @@ constexpr std::array kPresets = {
   "score": {"width": 512, "time_dim": 256, "groups": 8, "d": 0.5, "batch": 128, "lr": 1e-4, "steps": 1314000},
   "sampler": {"method": "em", "steps": 250, "jump": 10, "resample": 10}
 })"},
+    Preset{"mnist-svhn-fast", "MNIST and SVHN digits paired by class, a recipe for minutes on a CPU",
+           R"({
+  "stage1": {"batch": 128, "lr": 1e-3, "schedule": "cosine", "final_lr": 1e-5},
+  "classifier_training": {"batch": 128, "lr": 1e-3, "schedule": "cosine", "final_lr": 1e-5},
+  "modalities": [
+    // The paper's MNIST autoencoder loses 5 digits in a hundred, this one 2.
+    {"name": "mnist", "autoencoder": "conv", "latent": 16, "likelihood": "normal", "classifier": "mnist",
+     "stage1": {"steps": 4000}, "classifier_training": {"steps": 9000}},
+    {"name": "svhn", "autoencoder": "svhn_conv", "latent": 64, "likelihood": "laplace", "scale": 0.75,
+     "classifier": "svhn", "stage1": {"steps": 10000, "shift": 2, "gain": 0.2, "offset": 0.1},
+     "classifier_training": {"steps": 6000}}],
+  // docs/benchmarks.md says what each of these buys.
+  "score": {"network": "adaln", "width": 512, "time_dim": 128, "blocks": 6, "fourier_features": 8, "d": 0.3,
+            "marginals": 0.15, "guidance": 2, "pairing": "fresh", "encodings": 32, "batch": 128, "steps": 24000,
+            "lr": 1.5e-3, "warmup": 200, "schedule": "cosine", "final_lr": 1e-5,
+            "weight_decay": 0.5, "decoupled_decay": true,
+            "prediction": "velocity", "time_sampling": "lognormal", "time_log_std": 1.2},
+  "sampler": {"steps": 20, "churn": 6}
+})"},
     Preset{"mhd", "Multimodal Handwritten Digits: image, sound, trajectory, the paper's recipe",
            R"({
   // 500 epochs of 781 steps; 100 epochs of 781 steps.

@@ -240,7 +240,7 @@ TEST_CASE("config: unknown keys offer the nearest valid one") {
   CHECK(contains(error_of(ErrorKind::usage, [] { with({}, "digit"); }),
                  "none named 'digit', did you mean digits?"));
   CHECK(contains(error_of(ErrorKind::usage, [] { with({}, "imagenet"); }),
-                 "there are digits, mnist-svhn, mhd"));
+                 "there are digits, mnist-svhn, mnist-svhn-fast, mhd"));
   const std::string variable = error_of(ErrorKind::usage, [] { with_variable("MLD_SCORE__WITDH", "3"); });
   CHECK(contains(variable,
                  "variable 'MLD_SCORE__WITDH': 'score.witdh': unknown key, did you mean score.width?"));
