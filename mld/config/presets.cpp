@@ -57,7 +57,7 @@ constexpr std::array kPresets = {
   "score": {"network": "adaln", "width": 512, "time_dim": 128, "blocks": 6, "fourier_features": 8, "d": 0.3,
             "marginals": 0.15, "guidance": 2, "pairing": "fresh", "encodings": 32, "batch": 128, "steps": 24000,
             "lr": 1.5e-3, "warmup": 200, "schedule": "cosine", "final_lr": 1e-5,
-            "weight_decay": 0.5, "decoupled_decay": true,
+            "weight_decay": 0.2, "decoupled_decay": true,
             "prediction": "velocity", "time_sampling": "lognormal", "time_log_std": 1.2},
   "sampler": {"steps": 20, "churn": 6}
 })"},
