@@ -3,6 +3,7 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cctype>
 #include <map>
 #include <optional>
@@ -30,13 +31,13 @@ struct SamplerFlags {
             meaning[0] = static_cast<char>(std::toupper(meaning[0]));
           meaning += "; default: as the run was configured";
           if constexpr (std::is_enum_v<T>)
-            app.add_option("--" + name, choices[name], meaning)->type_name(either<T>());
+            app.add_option(flag(name), choices[name], meaning)->type_name(either<T>());
           else if constexpr (std::is_integral_v<T>)
-            app.add_option("--" + name, value, meaning)
+            app.add_option(flag(name), value, meaning)
                 ->type_name("N")
                 ->check(between(static_cast<T>(limits.lowest), static_cast<T>(limits.highest)));
           else
-            app.add_option("--" + name, value, meaning)->type_name("X");
+            app.add_option(flag(name), value, meaning)->type_name("X");
         });
     app.add_option(
            "--chunk", chunk,
@@ -65,6 +66,12 @@ struct SamplerFlags {
   }
 
  private:
+  // "--guidance-low"
+  static std::string flag(std::string name) {
+    std::ranges::replace(name, '_', '-');
+    return "--" + name;
+  }
+
   template <class E>
   static std::string either() {
     std::string names;
@@ -77,8 +84,9 @@ struct SamplerFlags {
     config::visit_fields(asked, [&](std::string_view name, const auto& value, const auto&, const char*) {
       visit_details(options, [&](std::string_view detailed, const auto&, const auto& detail) {
         const SamplerMethod reads = detail.method.value_or(options.method);
-        MLD_CHECK_AS(ErrorKind::usage, name != detailed || !value || options.method == reads, "--", name,
-                     " is of --method ", name_of(reads), ", not of ", name_of(options.method));
+        MLD_CHECK_AS(ErrorKind::usage, name != detailed || !value || options.method == reads,
+                     flag(std::string(name)), " is of --method ", name_of(reads), ", not of ",
+                     name_of(options.method));
       });
     });
   }

@@ -257,6 +257,10 @@ check "eval --json" grep -q '"classifier"' out
 refuses 7 "nowhere/x.json" eval run --out nowhere/x.json
 refuses 7 "nowhere: no such folder" eval run --weights nowhere
 refuses 2 "--churn is of --method dpm_sde, not of em" eval run --method em --churn 3
+refuses 2 "has not learnt to do without modalities" eval run --guidance 2
+refuses 2 "--guidance = much" eval run --guidance much
+refuses 2 "sampler guidance -1; expected 0 to 100" eval run --guidance -1
+works eval run --guidance 2 --guidance-low 1e5 --metrics coherence --out unguided.json
 refuses 2 "--renoise is of --method em, not of dpm" eval run --method dpm --renoise exact
 refuses 2 "sampler method 'ddim'; expected em, dpm, dpm_sde or heun" eval run --method ddim
 refuses 2 "--steps: expected 1 to 100000, found 0" eval run --steps 0
