@@ -11,7 +11,8 @@ SampleSettings settings_of(const Model& model, const Generator::Options& options
   SamplerChange change{.steps = asked(options.steps),
                        .jump = asked(options.jump),
                        .resample = asked(options.resample),
-                       .churn = options.churn};
+                       .churn = options.churn,
+                       .guidance = options.guidance};
   if (!options.method.empty()) change.method = parse_choice<SamplerMethod>("sampler method", options.method);
   SampleSettings settings = sample_settings(model.config());
   settings.seed = options.seed;

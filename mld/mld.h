@@ -39,7 +39,8 @@ class Generator {
     // "dpm_sde" or "heun". A jump longer than the steps is an error; a configured one is left out.
     std::string method = {};
     int steps = 0, jump = 0, resample = 0;
-    std::optional<double> churn = {};  // of dpm_sde
+    std::optional<double> churn = {};     // of dpm_sde
+    std::optional<double> guidance = {};  // of networks that have learnt to do without modalities
     // (done, total) network calls; returning false ends the call with mld::Cancelled.
     std::function<bool(std::int64_t done, std::int64_t total)> progress = {};
   };

@@ -160,6 +160,8 @@ TEST_CASE("Generator: values of another scale, and schedules that do not fit, ar
   refused(ErrorKind::usage, "jumps of 3 levels do not fit 2 steps", [&] { drawn(2, 0, 2); });
   refused(ErrorKind::usage, "levels: expected 1 to 100000, found -1", [&] { drawn(-1, 1, 1); });
   CHECK(drawn(2, 0, 0) == drawn(2, 2, 1));
+  refused(ErrorKind::usage, "has not learnt to do without modalities",
+          [&] { model.sample(1, {}, {.guidance = 2, .progress = {}}); });
 }
 
 }  // namespace mld

@@ -348,6 +348,13 @@ TEST_CASE(
   options.metrics = parse_metrics("mi");
   CHECK(
       test::contains(test::error_of(ErrorKind::usage, [&] { evaluate(model, store, options); }), "guidance"));
+
+  const Generator generator = Generator::open(whole.string());
+  const auto drawn = [&](std::optional<double> guidance) {
+    return generator.sample(3, {}, {.seed = 1, .guidance = guidance, .progress = {}});
+  };
+  CHECK(drawn(1) == drawn({}));
+  CHECK(drawn(1.5) != drawn({}));
 }
 
 #if MLD_CUDA_EMULATED
