@@ -84,12 +84,14 @@ struct ModulatedNormBackward {
     };
     const norm::Pair<T> sums = team.fold(columns, norm::Pair<T>{T(0), T(0)}, terms, Plus{});
     const T mean_h = sums.a / size, mean_h_xhat = sums.b / size;
-    const GradientPlace<T> to_x = dx, to_scale = dscale, to_shift = dshift;
-    team.each(columns, [=](std::int64_t c) {
+    // In two loops: a GPU's registers would not hold all of it.
+    team.each(columns, [=, to = dx](std::int64_t c) {
       const T xhat = norm::xhat(from[c], m, r);
-      to_scale.put(first + c, up[c] * xhat);
+      to.put(first + c, norm::dx(r, up[c] * g(n, c), xhat, mean_h, mean_h_xhat));
+    });
+    team.each(columns, [=, to_scale = dscale, to_shift = dshift](std::int64_t c) {
+      to_scale.put(first + c, up[c] * norm::xhat(from[c], m, r));
       to_shift.put(first + c, up[c]);
-      to_x.put(first + c, norm::dx(r, up[c] * g(n, c), xhat, mean_h, mean_h_xhat));
     });
   }
 };
