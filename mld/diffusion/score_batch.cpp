@@ -199,8 +199,7 @@ struct ReferenceRow {
     const auto given = static_cast<Subset>(conditioning[b]);
     const Words drawn = draw(seed, kSiteReference, static_cast<std::uint32_t>(state->step),
                              static_cast<std::uint32_t>(first + b), 0);
-    auto which = static_cast<std::uint32_t>(u01(drawn.v[0]) * static_cast<float>(count));
-    if (which >= static_cast<std::uint32_t>(count)) which = static_cast<std::uint32_t>(count) - 1;
+    const auto which = static_cast<std::uint32_t>(IndexView::below(count, u01(drawn.v[0])));
     const Subset weighed = given != 0 ? present & ~given : deposit(std::uint32_t{1} << which, present);
     const Subset without = given != 0 ? given : present & ~weighed;
     const double t = static_cast<double>(time[b]), ratio = VpSde::std_dev(t) / VpSde::mean(t);

@@ -381,42 +381,6 @@ TEST_CASE("score batch: what guidance compares a row with lacks what is given, o
     CHECK(std::abs(count / static_cast<double>(all) - 1.0 / 3) < 5 * std::sqrt(2.0 / 9 / all));
 }
 
-TEST_CASE("score batch: guidance trained in is what the guided outputs are, of Gaussians") {
-  // Two numbers of variance 1 and correlation rho. Outputs that are linear in what is seen, fitted with the targets that
-  // a row gets, converge to n(without) + w (n - n(without)), which is known in closed form.
-  constexpr double kRho = 0.8, kTime = 0.3, kWeight = 3;
-  const double a = VpSde::mean(kTime), s = VpSde::std_dev(kTime);
-  // Of the second number, given the first: minus the noise is regressed on (r, z). Without: on r alone.
-  const double keep = a * a * (1 - kRho * kRho) + s * s;
-  const double with_r = -s / keep, with_z = s * a * kRho / keep, alone_r = -s;
-  double r_weight = 0, z_weight = 0;  // of the output; its reference has learnt alone_r
-  const auto normal = [](std::uint32_t step, std::int64_t n) {
-    const Tensor x = Tensor::empty({n, 3});
-    fill_normal(x, {.seed = 3, .step = step});
-    return x;
-  };
-  const double extra = 1 - 1 / kWeight;
-  for (std::uint32_t step = 0; step < 40; ++step) {
-    const Tensor x = normal(step, 20'000);
-    double rr = 0, rz = 0, zz = 0, ry = 0, zy = 0;
-    for (std::int64_t b = 0; b < 20'000; ++b) {
-      const auto v = [&](int k) { return static_cast<double>(x.data<float>()[3 * b + k]); };
-      const double z = v(0), other = kRho * z + std::sqrt(1 - kRho * kRho) * v(1), r = a * other + s * v(2);
-      const double y = -v(2) + extra * (r_weight * r + z_weight * z - alone_r * r);
-      rr += r * r;
-      rz += r * z;
-      zz += z * z;
-      ry += r * y;
-      zy += z * y;
-    }
-    const double det = rr * zz - rz * rz;
-    r_weight = (ry * zz - zy * rz) / det;
-    z_weight = (zy * rr - ry * rz) / det;
-  }
-  CHECK(r_weight == doctest::Approx(alone_r + kWeight * (with_r - alone_r)).epsilon(0.05));
-  CHECK(z_weight == doctest::Approx(kWeight * with_z).epsilon(0.05));
-}
-
 TEST_CASE("score batch: one subset for the whole batch if asked for") {
   const LatentStore store = latents(false);
   const ScoreBatcher batcher(store, {.batch = 20, .d = 0.4, .subsets = SubsetDraw::per_batch}, 9);
