@@ -18,8 +18,8 @@ namespace mld {
 //   uni      multi-time network trained with a time drawn for each modality; samples as mld does
 enum class ModelKind : std::uint8_t { mld, inpaint, uni };
 
-// The networks are those of the paper's benchmarks; `mlp` fits any sample, `conv` maps with
-// sides divisible by 4.
+// The networks are those of the paper's benchmarks; `mlp` fits any sample, `residual` any map, `conv`
+// maps with sides divisible by 4.
 enum class AutoencoderKind : std::uint8_t {
   mlp,
   conv,
@@ -35,6 +35,7 @@ enum class ClassifierKind : std::uint8_t {
   none,
   mlp,
   conv,
+  residual,
   mnist,
   svhn,
   mhd_image,
@@ -101,8 +102,8 @@ template <>
 inline constexpr std::array<std::string_view, 7> kNames<AutoencoderKind>{
     "mlp", "conv", "mnist_mlp", "svhn_conv", "mhd_image", "mhd_sound", "mhd_trajectory"};
 template <>
-inline constexpr std::array<std::string_view, 8> kNames<ClassifierKind>{
-    "none", "mlp", "conv", "mnist", "svhn", "mhd_image", "mhd_sound", "mhd_trajectory"};
+inline constexpr std::array<std::string_view, 9> kNames<ClassifierKind>{
+    "none", "mlp", "conv", "residual", "mnist", "svhn", "mhd_image", "mhd_sound", "mhd_trajectory"};
 template <>
 inline constexpr std::array<std::string_view, 3> kNames<Units>{"declared", "standard", "unit"};
 template <>

@@ -23,17 +23,15 @@ class PenPair {
 
   int image() const { return image_; }
   int path() const { return path_; }
-  // Adds the pairs among values [n, sample...] of all modalities whose row is in `keep`.
-  void add(const std::vector<Tensor>& values, const std::vector<std::int64_t>& keep);
-  // Of what was added since the last call; nothing of fewer than two pairs.
-  std::optional<PenAgreement> take(const std::string& how);
+  // Adds the agreement of each pair among values [n, sample...] of all modalities whose row is in `keep`.
+  void add(const std::vector<Tensor>& values, const std::vector<std::int64_t>& keep,
+           Moments& agreements) const;
 
  private:
   PenPair() = default;
 
   int image_ = -1, path_ = -1;
   data::ValueRange original_;  // of the path
-  Moments agreements_;
 };
 
 std::optional<PenPair> PenPair::find(const Model& model) {
@@ -50,17 +48,12 @@ std::optional<PenPair> PenPair::find(const Model& model) {
   return pair;
 }
 
-void PenPair::add(const std::vector<Tensor>& values, const std::vector<std::int64_t>& keep) {
+void PenPair::add(const std::vector<Tensor>& values, const std::vector<std::int64_t>& keep,
+                  Moments& agreements) const {
   for (const std::int64_t k : keep)
-    agreements_.add(data::pen_image_agreement(
+    agreements.add(data::pen_image_agreement(
         values[static_cast<std::size_t>(image_)].rows(k, 1).span<float>(),
         values[static_cast<std::size_t>(path_)].rows(k, 1).span<float>(), original_));
-}
-
-std::optional<PenAgreement> PenPair::take(const std::string& how) {
-  const Moments all = std::exchange(agreements_, {});
-  if (all.count() < 2) return std::nullopt;
-  return PenAgreement{how, all.mean(), all.standard_error(), all.count()};
 }
 
 class CoherenceMeasure : public Measure {
@@ -86,11 +79,17 @@ class CoherenceMeasure : public Measure {
       read(i, chunk.values[k], of_real_[k]);
       if (chunk.again[k].defined()) read(i, chunk.again[k], of_self_[k]);
     }
-    if (pen_) pen_->add(chunk.values, context_.complete(chunk, full_set(context_.model.modalities())));
+    if (!pen_) return;
+    const auto complete = context_.complete(chunk, full_set(context_.model.modalities()));
+    pen_->add(chunk.values, complete, agreements_);
+    if (chunk.again[static_cast<std::size_t>(pen_->image())].defined() &&
+        chunk.again[static_cast<std::size_t>(pen_->path())].defined())
+      pen_->add(chunk.again, complete, of_self_agreements_);
   }
 
   void real_done() override {
-    finish_pen("real");
+    finish_pen("real", agreements_);
+    finish_pen("reconstructed", of_self_agreements_);
     for (int i = 0; i < context_.model.modalities(); ++i) {
       const auto k = static_cast<std::size_t>(i);
       const Labels labels = context_.rows.labels_of_items(i);
@@ -104,11 +103,11 @@ class CoherenceMeasure : public Measure {
       if (const auto k = static_cast<std::size_t>(i); !contains(given, i))
         read(i, chunk.values[k], predicted_[k]);
     if (pen_ && !(contains(given, pen_->image()) && contains(given, pen_->path())))
-      pen_->add(chunk.values, context_.complete(chunk, given));
+      pen_->add(chunk.values, context_.complete(chunk, given), agreements_);
   }
 
   void generated_done(Subset given) override {
-    finish_pen(context_.name_of(given));
+    finish_pen(context_.name_of(given), agreements_);
     if (given == 0)
       count_joint();
     else
@@ -124,9 +123,10 @@ class CoherenceMeasure : public Measure {
     all.insert(all.end(), more.begin(), more.end());
   }
 
-  void finish_pen(const std::string& how) {
-    if (!pen_) return;
-    if (const auto agreement = pen_->take(how)) context_.result.pen.push_back(*agreement);
+  void finish_pen(const std::string& how, Moments& agreements) {
+    const Moments all = std::exchange(agreements, {});
+    if (all.count() < 2) return;
+    context_.result.pen.push_back({how, all.mean(), all.standard_error(), all.count()});
   }
 
   // Coherence of what was read where anything was; no number where no label says what is right.
@@ -165,6 +165,7 @@ class CoherenceMeasure : public Measure {
   }
 
   std::optional<PenPair> pen_;
+  Moments agreements_, of_self_agreements_;
   std::vector<Labels> of_real_, of_self_, predicted_;  // of each modality, in the order of the rows
 };
 

@@ -11,6 +11,7 @@ Autoencoder mlp(const Shape& shape, std::int64_t latent);
 Autoencoder conv(const Shape& shape, std::int64_t latent);
 Classifier mlp_classifier(const Shape& shape, std::int64_t classes);
 Classifier conv_classifier(const Shape& shape, std::int64_t classes);
+Classifier residual_classifier(const Shape& shape, std::int64_t classes);
 
 // networks_mnist_svhn.cpp
 Autoencoder mnist_mlp(const Shape& shape, std::int64_t latent);

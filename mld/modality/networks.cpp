@@ -74,6 +74,10 @@ Classifier make_classifier(ClassifierKind kind, const Shape& stored, std::int64_
     case ClassifierKind::conv:
       check_quarters("conv", shape);
       return networks::conv_classifier(shape, classes);
+    case ClassifierKind::residual:
+      MLD_CHECK_AS(ErrorKind::usage, shape.rank() == 3, "network 'residual' takes maps, not ", shape,
+                   "; choose 'mlp'");
+      return networks::residual_classifier(shape, classes);
     case ClassifierKind::mnist:
       check_shape("mnist", shape, kMnist);
       return networks::digit_classifier(shape, classes);

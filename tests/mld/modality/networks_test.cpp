@@ -33,6 +33,8 @@ TEST_CASE("networks: parameter counts of the classifiers, and the size of their 
   };
   for (const Row& r : {Row{mld::ClassifierKind::mnist, {28, 28, 1}, 21840, 320},
                        Row{mld::ClassifierKind::svhn, {32, 32, 3}, 31340, 500},
+                       Row{mld::ClassifierKind::residual, {32, 32, 3}, 482730, 128},
+                       Row{mld::ClassifierKind::residual, {3, 5, 1}, 482154, 128},
                        Row{mld::ClassifierKind::mhd_image, {28, 28, 1}, 87818, 128},
                        Row{mld::ClassifierKind::mhd_trajectory, {200}, 434826, 128},
                        Row{mld::ClassifierKind::mhd_sound, {32, 128}, 485578, 128}}) {
@@ -49,6 +51,8 @@ TEST_CASE("networks: generic ones fit users' shapes, errors name what they take"
         mld::Shape{16, 24, 3});
   CHECK_THROWS_WITH_AS(mld::make_autoencoder(mld::AutoencoderKind::conv, {15, 24, 3}, 5),
                        doctest::Contains("divisible by 4"), mld::Error);
+  CHECK_THROWS_WITH_AS(mld::make_classifier(mld::ClassifierKind::residual, {7}, 10),
+                       doctest::Contains("choose 'mlp'"), mld::Error);
   CHECK_THROWS_WITH_AS(mld::make_classifier(mld::ClassifierKind::svhn, {28, 28, 1}, 10),
                        doctest::Contains("[32,32,3]"), mld::Error);
 }
