@@ -5,7 +5,6 @@
 #include "engine/threads/threads.h"
 #include "mld/report/ablation_page.h"
 #include "mld/study/ablation.h"
-#include "mld/study/compare.h"
 #include "tools/commands.h"
 #include "tools/sampler_options.h"
 #include "tools/terminal.h"
@@ -66,9 +65,7 @@ void run(const Options& o) {
   if (cells.empty()) throw Stopped{"what was done is kept, the same command continues"};
   const std::filesystem::path page = std::filesystem::path(o.out) / "ablation.html";
   write_file_atomically(page, report::ablation_page(key, cells));
-  std::vector<std::filesystem::path> files;
-  for (const AblationCell& cell : cells) files.push_back(cell.evaluation);
-  std::fputs(tables::write_tables(compare(files), tables::TableFormat::table).c_str(), stdout);
+  std::fputs(tables::write_tables(ablation_tables(key, cells), tables::TableFormat::table).c_str(), stdout);
   std::printf("%s\n", page.string().c_str());
 }
 

@@ -11,7 +11,6 @@
 #include "engine/base/statistics.h"
 #include "mld/report/chart.h"
 #include "mld/report/html.h"
-#include "mld/study/compare.h"
 #include "mld/study/tables/evaluation_file.h"
 
 namespace mld::report {
@@ -67,17 +66,17 @@ struct Charts {
   }
 };
 
-const std::string kCoherence = "Coherence";
+const std::string kCoherence = "Coherence", kDiversity = "Diversity";
 
 void add_points(const Evaluation& file, double x, Charts& charts) {
   constexpr std::size_t kFew = 4;  // conditional cells that fit a chart
   Curves& coherence = charts[kCoherence];
   if (const double joint = file.joint.all_equal.value; !std::isnan(joint)) coherence.add("joint", x, joint);
+  const auto direction = [&](Subset given, int target) {
+    return cat(names_of(given, file.modalities), " → ", file.modalities[static_cast<std::size_t>(target)]);
+  };
   if (file.conditional.size() <= kFew)
-    for (const auto& c : file.conditional)
-      coherence.add(
-          cat(names_of(c.given, file.modalities), " → ", file.modalities[static_cast<std::size_t>(c.target)]),
-          x, c.coherence.value);
+    for (const auto& c : file.conditional) coherence.add(direction(c.given, c.target), x, c.coherence.value);
   else
     for (const auto& [size, value] : file.leave_one_out) coherence.add(cat("given ", size), x, value);
   for (const auto& q : file.quality) {
@@ -88,6 +87,8 @@ void add_points(const Evaluation& file, double x, Charts& charts) {
     charts[cat(q.metric, " of ", file.modalities[static_cast<std::size_t>(q.target)])].add(
         q.given == 0 ? "joint" : "given " + names_of(q.given, file.modalities), x, q.distance.frechet);
   }
+  if (file.diversity.size() <= kFew)
+    for (const auto& c : file.diversity) charts[kDiversity].add(direction(c.given, c.target), x, c.ratio);
 }
 
 std::string curves(const std::string& key, std::span<const AblationCell> cells) {
@@ -99,10 +100,12 @@ std::string curves(const std::string& key, std::span<const AblationCell> cells) 
   }
   std::string out;
   for (const std::string& title : charts.titles) {
-    const bool shares = title == kCoherence;
+    const bool shares = title == kCoherence || title == kDiversity;
     out += figure(title, line_chart({.description = cat(title, " against ", key),
                                      .x_label = key,
-                                     .y_label = shares ? "right class" : "distance",
+                                     .y_label = title == kCoherence   ? "right class"
+                                                : title == kDiversity ? "share of the spread"
+                                                                      : "distance",
                                      .series = charts.curves[title].series(),
                                      .shares = shares}));
   }
@@ -113,10 +116,8 @@ std::string curves(const std::string& key, std::span<const AblationCell> cells) 
 }  // namespace
 
 std::string ablation_page(const std::string& key, std::span<const AblationCell> cells) {
-  std::vector<std::filesystem::path> files;
-  for (const AblationCell& cell : cells) files.push_back(cell.evaluation);
-  const std::string table = tables::write_tables(compare(files), tables::TableFormat::table);
-  return page("Ablation of " + key, cat(files.size(), " runs"),
+  const std::string table = tables::write_tables(ablation_tables(key, cells), tables::TableFormat::table);
+  return page("Ablation of " + key, cat(cells.size(), " runs"),
               {{"curves", "Curves", curves(key, cells)}, {"table", "Table", preformatted(table)}});
 }
 

@@ -13,6 +13,7 @@
 #include "mld/evaluate/choice/given_sets.h"
 #include "mld/evaluate/choice/row_draw.h"
 #include "mld/run/model_data.h"
+#include "mld/study/compare.h"
 #include "mld/study/tables/evaluation_file.h"
 
 namespace mld {
@@ -60,9 +61,9 @@ class Ablation {
     for (const std::uint64_t seed : request.seeds)
       for (const std::string& value : request.values) {
         const std::string name = cat(file_name(value), "-seed", seed);
-        jobs_.push_back({{value, seed, results_ / (name + ".json")},
-                         request.configure({cat(request.key, "=", value), cat("seed=", seed)}),
-                         request.out / name});
+        Config config = request.configure({cat(request.key, "=", value), cat("seed=", seed)});
+        const fs::path run = run_of(config, request.out / name);
+        jobs_.push_back({{value, seed, results_ / (name + ".json")}, std::move(config), run});
       }
     check_jobs();
   }
@@ -97,14 +98,24 @@ class Ablation {
   }
 
  private:
+  // The run of an earlier cell whose networks are the same, as where a setting of the sampler varies; else `own`.
+  fs::path run_of(const Config& config, const fs::path& own) const {
+    const auto same = std::ranges::find_if(jobs_, [&](const Job& job) {
+      return job.config.seed == config.seed && stage1_of(job.config) == stage1_of(config) &&
+             score_hash(job.config) == score_hash(config);
+    });
+    return same == jobs_.end() ? own : same->run;
+  }
+
   // Whatever would make the last step fail is found before the first.
   void check_jobs() {
     MLD_CHECK_AS(ErrorKind::usage, !jobs_.empty(), "ablation: no value or no seed");
-    std::set<fs::path> names;
+    std::set<fs::path> evaluations;
     std::map<std::tuple<std::string, std::uint64_t, std::string>, std::string> rows;
     for (Job& job : jobs_) {
-      MLD_CHECK_AS(ErrorKind::usage, names.insert(job.run).second, "ablation: two cells would be ",
-                   job.run.string(), "; give each value and each seed once");
+      MLD_CHECK_AS(ErrorKind::usage, evaluations.insert(job.cell.evaluation).second,
+                   "ablation: two cells would be ", job.cell.evaluation.stem().string(),
+                   "; give each value and each seed once");
       const auto [row, is_new] = rows.try_emplace(
           {score_hash(job.config), job.config.seed, schedule_name(sampling(job.config).sampler)},
           job.cell.value);
@@ -242,6 +253,12 @@ std::pair<std::string, std::vector<std::string>> parse_variation(const std::stri
 
 std::vector<AblationCell> ablate(const AblationRequest& request, const AblationHooks& hooks) {
   return Ablation(request, hooks).run();
+}
+
+std::vector<tables::Table> ablation_tables(const std::string& key, std::span<const AblationCell> cells) {
+  std::vector<fs::path> files;
+  for (const AblationCell& cell : cells) files.push_back(cell.evaluation);
+  return compare(files, {.samplers = key.starts_with("sampler.")});
 }
 
 }  // namespace mld

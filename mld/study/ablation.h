@@ -1,6 +1,6 @@
 // An ablation: one setting of a configuration varied over a list of values, each with a list of seeds. Every
 // cell is a run that is trained and evaluated like any other; stage 1 is trained once and shared if all cells
-// agree on it. What is finished stays finished: a cell whose evaluation is there is not computed again,
+// agree on it, and cells that differ in the sampler alone share a run. What is finished stays finished: a cell whose evaluation is there is not computed again,
 // and an interrupted one goes on where it was, so that the evaluations alone, a few KB each, can be kept and
 // built upon.
 #pragma once
@@ -8,10 +8,12 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "mld/evaluate/evaluate.h"
+#include "mld/study/tables/table.h"
 #include "mld/train/train.h"
 
 namespace mld {
@@ -28,7 +30,7 @@ struct AblationRequest {
   std::vector<std::uint64_t> seeds = {0};
   // The configuration that is varied, with these settings ("score.d=0.1") on top.
   std::function<Config(const std::vector<std::string>& settings)> configure;
-  std::filesystem::path out;           // runs: OUT/VALUE-seedN, OUT/stage1
+  std::filesystem::path out;           // runs: OUT/VALUE-seedN (VALUE the first that shares it), OUT/stage1
   std::filesystem::path results = {};  // evaluations: VALUE-seedN.json; empty: OUT/results
   std::filesystem::path reuse = {};    // run whose stage 1 is taken over; empty: one is trained
   EvaluationOptions evaluation;        // but for the sampling, which is the run's own,
@@ -53,5 +55,8 @@ std::pair<std::string, std::vector<std::string>> parse_variation(const std::stri
 // classifier recipe, N, rows, split, data, sets of given modalities, schedule or seed of samples, or without
 // a metric that is asked for; ErrorKind::io for folders that cannot be written.
 std::vector<AblationCell> ablate(const AblationRequest& request, const AblationHooks& hooks);
+
+// Its cells side by side (compare.h); with a key of the sampler, of several samplers.
+std::vector<tables::Table> ablation_tables(const std::string& key, std::span<const AblationCell> cells);
 
 }  // namespace mld

@@ -162,9 +162,9 @@ std::string how_made(const Group& g, std::span<const LayoutColumn> columns) {
 // One table, and where its numbers were not measured alike.
 class Maker {
  public:
-  Maker(const TableLayout& layout, std::span<const Group> groups, bool paper)
-      : layout_(layout), groups_(groups), paper_(paper) {
-    if (paper) add_published();
+  Maker(const TableLayout& layout, std::span<const Group> groups, const CompareOptions& options)
+      : layout_(layout), groups_(groups), paper_(options.paper), samplers_(options.samplers) {
+    if (paper_) add_published();
     for (const Group& g : groups)
       out_.rows.push_back({.name = g.name, .published = false, .values = {}, .made = {}});
     out_.title = layout.title;
@@ -223,8 +223,9 @@ class Maker {
     std::vector<double> values;
     bool differs = false;
     for (const Evaluation* file : g.files) {
-      const std::optional<Reading> reading = read_cell(*file, column);
+      std::optional<Reading> reading = read_cell(*file, column);
       if (!reading) continue;
+      if (samplers_) reading->made.erase(kScheduleKey);
       values.push_back(reading->value);
       if (!reference_) {
         reference_ = reading->made;
@@ -305,7 +306,7 @@ class Maker {
 
   const TableLayout& layout_;
   std::span<const Group> groups_;
-  bool paper_;
+  bool paper_, samplers_;
   Table out_;
   std::vector<const PublishedRow*> published_rows_;
   std::size_t published_ = 0;  // rows above ours
@@ -330,7 +331,7 @@ std::vector<Table> compare(std::span<const std::filesystem::path> inputs, const 
   std::vector<Table> out;
   bool any_published = false;
   for (const TableLayout& layout : layouts_of(files)) {
-    const Maker maker(layout, groups, options.paper);
+    const Maker maker(layout, groups, options);
     any_published = any_published || !layout.published.empty();
     MLD_CHECK_AS(ErrorKind::usage, options.force || maker.disagreement().empty(),
                  "compare: ", maker.disagreement(),

@@ -15,8 +15,9 @@
 namespace mld {
 
 struct CompareOptions {
-  bool paper = false;  // with the published rows
-  bool force = false;  // numbers that were not measured alike are marked instead of refused
+  bool paper = false;     // with the published rows
+  bool force = false;     // numbers that were not measured alike are marked instead of refused
+  bool samplers = false;  // schedules may differ: they are what is compared
 };
 
 // `inputs`: run directories that were evaluated, or evaluation files. ErrorKind::data for a file that is

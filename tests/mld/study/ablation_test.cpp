@@ -8,6 +8,7 @@
 #include "data/importers/import.h"
 #include "mld/report/ablation_page.h"
 #include "mld/run/run_files.h"
+#include "mld/study/tables/evaluation_file.h"
 #include "tests/expect_error.h"
 #include "tests/mld/vector_data.h"
 #include "tests/mld/workshop.h"
@@ -49,6 +50,11 @@ struct Study {
   }
 };
 
+std::string without_time(std::string text) {
+  const std::size_t at = text.find("\"seconds\""), end = text.find('\n', at);
+  return text.erase(at, end - at);
+}
+
 }  // namespace
 
 TEST_CASE("ablation: what is varied is a key and its values") {
@@ -80,10 +86,6 @@ TEST_CASE("ablation: a cell is the run that train and evaluate make, and stage 1
   options.sampling = sample_settings(config);
   Evaluation e = evaluate(Model::open(by_hand.string()), data::Store::open(study.store), options);
   const std::string json = read_text(cells[3].evaluation);
-  const auto without_time = [](std::string text) {
-    const std::size_t at = text.find("\"seconds\""), end = text.find('\n', at);
-    return text.erase(at, end - at);
-  };
   CHECK(without_time(to_json(e)) == without_time(json));
   CHECK(json.size() < 10'000);
 
@@ -259,6 +261,45 @@ TEST_CASE("ablation: cells that differ in stage 1 train their own, and mistakes 
   mi.evaluation.metrics = parse_metrics("mi");
   refused(mi, "conditional scores");
   CHECK_FALSE(fs::exists(study.folder / "nothing"));
+}
+
+TEST_CASE("ablation: cells that differ in the sampler share one run, and are drawn with their own") {
+  Study study;
+  AblationRequest request = study.request("sampler.steps=4,5,6", {0, 1});
+  request.configure = [store = study.store](const std::vector<std::string>& cell) {
+    std::vector<std::string> settings{"score.steps=4", "sampler.resample=1"};
+    settings.insert(settings.end(), cell.begin(), cell.end());
+    return test::tiny_config(store, settings);
+  };
+  request.evaluation.metrics = parse_metrics("coherence,diversity");
+  const std::vector<AblationCell> cells = ablate(request, study.hooks);
+  REQUIRE(cells.size() == 6);
+  CHECK(fs::exists(request.out / "4-seed1"));
+  CHECK_FALSE(fs::exists(request.out / "5-seed0"));
+  CHECK_FALSE(fs::exists(request.out / "6-seed1"));
+  for (const AblationCell& cell : cells)
+    CHECK(tables::read_evaluation(cell.evaluation).schedule() == "dpm_sde " + cell.value + " churn 20");
+  CHECK(tables::read_evaluation(cells[0].evaluation).weights_hash ==
+        tables::read_evaluation(cells[2].evaluation).weights_hash);
+  CHECK(tables::read_evaluation(cells[0].evaluation).weights_hash !=
+        tables::read_evaluation(cells[3].evaluation).weights_hash);
+
+  // The evaluation that a run was named after is kept, the run is not: another cell trains it again.
+  fs::remove_all(request.out / "4-seed0");
+  const std::string five = without_time(read_text(cells[1].evaluation));
+  fs::remove(cells[1].evaluation);
+  CHECK(ablate(request, study.hooks).size() == 6);
+  CHECK(without_time(read_text(cells[1].evaluation)) == five);
+  CHECK(fs::exists(request.out / "4-seed0"));
+
+  const std::string page = report::ablation_page("sampler.steps", cells);
+  CHECK(contains(page, "Coherence against sampler.steps"));
+  const std::vector<tables::Table> tables = ablation_tables("sampler.steps", cells);
+  REQUIRE(tables.front().rows.size() == 3);
+  CHECK(tables.front().rows[1].name == "MLD, dpm_sde 5 churn 20");
+  CHECK(tables.front().rows[1].values.front()->runs == 2);
+  CHECK(contains(error_of(ErrorKind::usage, [&] { ablation_tables("score.d", cells); }),
+                 "measured differently"));
 }
 
 TEST_CASE("ablation: data that are others by now are refused, where runs go on and where they take over") {
