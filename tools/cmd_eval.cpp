@@ -16,7 +16,7 @@ namespace mld::tools {
 namespace {
 
 struct Options {
-  std::string run, data, metrics = default_metrics(), given_sets, weights, out;
+  std::string run, judges, data, metrics = default_metrics(), given_sets, weights, out;
   std::vector<std::string> splits{"test"};
   std::int64_t samples = 0;
   int threads = 0;
@@ -60,7 +60,9 @@ void print(const std::string& text, std::size_t k, std::size_t several, bool jso
 
 void run(const Options& o) {
   set_threads(o.threads);
-  const Model model = open_model(o.run, o.device.choose());
+  const Device device = o.device.choose();
+  Model model = open_model(o.run, device);
+  if (!o.judges.empty()) model.judge_by(open_model(o.judges, device), o.judges);
   const data::Store store = data::Store::open(store_of(o.data, model, o.run));
   note(store.unchecked_note());
   check_distinct("--split", o.splits);
@@ -71,7 +73,7 @@ void run(const Options& o) {
                             .given_sets = o.given_sets,
                             .generate = !o.ceilings && model.generates(),
                             .weights = o.weights};
-  const bool own = o.out.empty() && options.generate && is_folder(o.run);
+  const bool own = o.out.empty() && o.judges.empty() && options.generate && is_folder(o.run);
   const std::filesystem::path file = own ? RunFiles{o.run}.evaluation() : std::filesystem::path(o.out);
   std::vector<std::unique_ptr<Result>> results;
   if (!file.empty()) results = open_results(file, own, o.splits);
@@ -123,6 +125,11 @@ void add_eval_command(CLI::App& app) {
   c->add_option("--weights", o->weights,
                 "Folder of the metric networks; default: that of MLD_WEIGHTS, if any")
       ->type_name("DIR");
+  c->add_option(
+       "--judges", o->judges,
+       "Run or file whose classifiers read the samples, in place of this run's; the result is in no file "
+       "but that of --out")
+      ->type_name("RUN");
   c->add_option("--out", o->out, "File for the result as JSON; default: evaluation.json in the run's folder")
       ->type_name("FILE");
   c->add_flag("--ceilings", o->ceilings, "Only classifiers and autoencoders, nothing is generated");

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 
+#include "data/store/modality_check.h"
 #include "engine/io/crc32.h"
+#include "engine/io/file_error.h"
 
 namespace mld {
 namespace {
@@ -38,6 +40,28 @@ Model::Model(Config config, data::Description dataset, Device device, const Meth
   method_ = method(config_, dataset_, device);
   layout_ = method_->codes();
   classifiers_.resize(infos_.size());
+}
+
+void Model::judge_by(Model other, const std::string& where) {
+  bool any = false;
+  for (int theirs = 0; theirs < other.modalities(); ++theirs) {
+    if (!other.has_classifier(theirs)) continue;
+    const std::string& name = other.modality(theirs).name;
+    const int own = modality(name);
+    data::check_same_modality(other.info(theirs), info(own), where);
+    MLD_CHECK_AS(ErrorKind::usage, other.dataset().classes == dataset_.classes, where, ": its classifier of ",
+                 quote(name), " knows ", other.dataset().classes, " classes, this model has ",
+                 dataset_.classes);
+    ModalityConfig& config = config_.modalities[static_cast<std::size_t>(own)];
+    const ModalityConfig& trained = other.modality(theirs);
+    config.classifier = trained.classifier;
+    config.classifier_training = trained.classifier_training;
+    classifiers_[static_cast<std::size_t>(own)] =
+        std::move(other.classifiers_[static_cast<std::size_t>(theirs)]);
+    any = true;
+  }
+  MLD_CHECK_AS(ErrorKind::usage, any, where, ": has no classifier that could judge");
+  remarks_.emplace_back("judged by the classifiers of another run");
 }
 
 int Model::modality(const std::string& name) const {

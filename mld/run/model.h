@@ -23,6 +23,9 @@ class Model {
   // is neither, is damaged, or has parts that were not trained together.
   static Model open(const std::filesystem::path& path, Device device = kCpu,
                     const MethodFactory& method = make_method);
+  // From here on the classifiers of `other`, which errors call `where`, judge: of every modality that it has one of.
+  // ErrorKind::usage if it has none or they know other classes, ErrorKind::data if they are of other shapes or ranges.
+  void judge_by(Model other, const std::string& where);
   // One file for inference, with the final weights of everything there is.
   void save(const std::filesystem::path& file) const;
 

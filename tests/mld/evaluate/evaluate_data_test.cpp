@@ -5,9 +5,12 @@
 #include <bit>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <numeric>
 
 #include "engine/io/atomic_file.h"
+#include "mld/config/seed.h"
 #include "mld/evaluate/evaluate.h"
+#include "mld/modality/item_feed.h"
 #include "mld/report/report.h"
 #include "mld/run/model_data.h"
 #include "mld/run/run_files.h"
@@ -178,6 +181,45 @@ TEST_CASE("evaluate and report: data that the model cannot read are a sentence")
                    more = t.measure(t.other({.names = {"a", "b", "c"}}));
   CHECK(more.conditional[0].coherence.hits == same.conditional[0].coherence.hits);
   CHECK_FALSE(std::filesystem::exists(t.run() / ".report.html.tmp"));
+}
+
+TEST_CASE("evaluate: another run's classifiers judge the same samples") {
+  const Trained own, other({}, {"classifier_training.steps=40", "modalities.a.classifier=none", "seed=3"});
+  const data::Store store = data::Store::open(own.folder / "store");
+  Model judged = own.model();
+  judged.judge_by(other.model(), "OTHER");
+  const EvaluationOptions options{.sampling = sample_settings(own.config), .metrics = parse_metrics("all")};
+  const Evaluation e = evaluate(judged, store, options), before = own.measure(store);
+  const Model judge = other.model();
+  CHECK(e.classifiers().at("a") == before.classifiers().at("a"));  // of which the other has none
+  CHECK(e.classifiers().at("b") == judge.classifier_hash(1));
+  CHECK(e.config_hash == before.config_hash);
+  CHECK(e.classifier_recipe != before.classifier_recipe);
+  CHECK(contains(to_table(e), "judged by the classifiers of another run"));
+  // Given a, the draws of b are the model's own, and what reads them is the other's.
+  const data::Split& test = store.split("test");
+  std::vector<std::int32_t> rows(static_cast<std::size_t>(test.num_samples()));
+  std::iota(rows.begin(), rows.end(), 0);
+  const Model model = own.model();
+  const Tensor given = Tensor::zeros({std::ssize(rows), model.layout().total});
+  model.layout().set_slice(given, 0, model.encode(0, gather_items(test, 0, model.info(0), rows)));
+  SampleSettings as_evaluated = options.sampling;
+  as_evaluated.seed = stage_seed(options.sampling.seed, "evaluate/a");
+  const Tensor draws = model.sample(1, given, rows, as_evaluated);
+  const auto read = judge.classify(1, model.decode(1, draws));
+  std::int64_t hits = 0;
+  for (std::size_t k = 0; k < rows.size(); ++k) hits += read[k] == test.labels()[k];
+  REQUIRE(e.conditional.front().given == 1);
+  CHECK(e.conditional.front().coherence.hits == hits);
+  const auto refused = [&](const Pairs& pairs, ErrorKind kind, const char* part) {
+    const Trained wrong(pairs);
+    Model model = own.model();
+    CHECK(contains(error_of(kind, [&] { model.judge_by(wrong.model(), "OTHER"); }), part));
+  };
+  refused({.dim = 4}, ErrorKind::data, "OTHER");
+  refused({.classes = 4}, ErrorKind::usage, "OTHER: its classifier of 'a' knows 4 classes, this model has 3");
+  refused({.names = {"a", "c"}}, ErrorKind::usage, "unknown modality 'c'");
+  refused({.labelled = false}, ErrorKind::usage, "OTHER: has no classifier that could judge");
 }
 
 TEST_CASE("evaluate: a split that is not there names those that are") {
