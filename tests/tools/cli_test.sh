@@ -264,6 +264,12 @@ works eval run --guidance 2 --guidance-low 1e5 --metrics coherence --out unguide
 refuses 2 "--renoise is of --method em, not of dpm" eval run --method dpm --renoise exact
 refuses 2 "sampler method 'ddim'; expected em, dpm, dpm_sde or heun" eval run --method ddim
 refuses 2 "--steps: expected 1 to 100000, found 0" eval run --steps 0
+cp run/evaluation.json own.json
+works eval run --judges run2 --samples 8 --steps 2 --metrics coherence --out judged.json
+check "who judged is said" grep -q 'judged by the classifiers of another run' out judged.json
+works eval run --judges run2 --samples 8 --steps 2 --metrics coherence
+same run/evaluation.json own.json
+refuses 4 "nowhere: no such run or model file" eval run --judges nowhere
 works eval run --ceilings
 check "eval" grep -q '^Ceilings' out
 refuses 3 "nowhere: no such data set folder" eval run --data nowhere
