@@ -30,6 +30,18 @@ const std::vector<std::string> kClassifiers{"classifier_training.schedule=cosine
                                             "modalities.mnist.classifier_training.steps=9000",
                                             "modalities.svhn.classifier_training.steps=6000"};
 
+// Of the second judge of `mnist-svhn-fast-judged`.
+const std::vector<std::string> kJudge{"modalities.svhn.classifier=residual",
+                                      "modalities.svhn.classifier_training.steps=5000",
+                                      "modalities.svhn.classifier_training.shift=3",
+                                      "modalities.svhn.classifier_training.gain=0.3",
+                                      "modalities.svhn.classifier_training.offset=0.1",
+                                      "modalities.svhn.classifier_training.warmup=100",
+                                      "modalities.svhn.classifier_training.lr=2e-3",
+                                      "modalities.svhn.classifier_training.weight_decay=0.05",
+                                      "modalities.svhn.classifier_training.decoupled_decay=true",
+                                      "modalities.svhn.classifier_training.ema=0.999"};
+
 std::vector<fs::path> evaluations(const std::string& folder) {
   std::vector<fs::path> files;
   for (const fs::directory_entry& entry : fs::directory_iterator(kResults / folder))
@@ -70,6 +82,7 @@ TEST_CASE("results: fingerprints of what was recorded are today what they were t
       if (!file.classifier_recipe.empty()) {
         std::vector<std::string> settings;
         if (file.preset == "mnist-svhn") settings = kClassifiers;
+        if (name == "mnist-svhn-fast-judged") settings = kJudge;
         CHECK(classifiers_hash(configured(file.preset, settings)) == file.classifier_recipe);
         ++recipes;
       }
@@ -77,8 +90,8 @@ TEST_CASE("results: fingerprints of what was recorded are today what they were t
       ++files;
     }
   }
-  CHECK(files == 44);
-  CHECK(recipes == 3);
+  CHECK(files == 50);
+  CHECK(recipes == 9);
 }
 
 TEST_CASE("results: compare and ablate take the committed studies as they are") {
