@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "data/store/modality_check.h"
+#include "engine/base/names.h"
 #include "engine/io/crc32.h"
 #include "engine/io/file_error.h"
 
@@ -43,24 +44,23 @@ Model::Model(Config config, data::Description dataset, Device device, const Meth
 }
 
 void Model::judge_by(Model other, const std::string& where) {
+  const std::vector<std::string> known = other.names();
   bool any = false;
-  for (int theirs = 0; theirs < other.modalities(); ++theirs) {
-    if (!other.has_classifier(theirs)) continue;
-    const std::string& name = other.modality(theirs).name;
-    const int own = modality(name);
-    data::check_same_modality(other.info(theirs), info(own), where);
+  for (int i = 0; i < modalities(); ++i) {
+    const auto found = std::ranges::find(known, modality(i).name);
+    const int theirs = static_cast<int>(found - known.begin());
+    if (found == known.end() || !other.has_classifier(theirs)) continue;
+    data::check_same_modality(other.info(theirs), info(i), where);
     MLD_CHECK_AS(ErrorKind::usage, other.dataset().classes == dataset_.classes, where, ": its classifier of ",
-                 quote(name), " knows ", other.dataset().classes, " classes, this model has ",
+                 quote(*found), " knows ", other.dataset().classes, " classes, this model has ",
                  dataset_.classes);
-    ModalityConfig& config = config_.modalities[static_cast<std::size_t>(own)];
-    const ModalityConfig& trained = other.modality(theirs);
-    config.classifier = trained.classifier;
-    config.classifier_training = trained.classifier_training;
-    classifiers_[static_cast<std::size_t>(own)] =
-        std::move(other.classifiers_[static_cast<std::size_t>(theirs)]);
+    const auto k = static_cast<std::size_t>(i);
+    config_.modalities[k].classifier = other.modality(theirs).classifier;
+    config_.modalities[k].classifier_training = other.modality(theirs).classifier_training;
+    classifiers_[k] = std::move(other.classifiers_[static_cast<std::size_t>(theirs)]);
     any = true;
   }
-  MLD_CHECK_AS(ErrorKind::usage, any, where, ": has no classifier that could judge");
+  MLD_CHECK_AS(ErrorKind::usage, any, where, ": has no classifier of ", join(names()), " that could judge");
   remarks_.emplace_back("judged by the classifiers of another run");
 }
 

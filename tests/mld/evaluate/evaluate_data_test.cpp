@@ -218,8 +218,14 @@ TEST_CASE("evaluate: another run's classifiers judge the same samples") {
   };
   refused({.dim = 4}, ErrorKind::data, "OTHER");
   refused({.classes = 4}, ErrorKind::usage, "OTHER: its classifier of 'a' knows 4 classes, this model has 3");
-  refused({.names = {"a", "c"}}, ErrorKind::usage, "unknown modality 'c'");
-  refused({.labelled = false}, ErrorKind::usage, "OTHER: has no classifier that could judge");
+  refused({.names = {"c", "d"}}, ErrorKind::usage, "OTHER: has no classifier of a, b that could judge");
+  refused({.labelled = false}, ErrorKind::usage, "OTHER: has no classifier of a, b that could judge");
+  // Another order and one modality more are no harm.
+  const Trained wider({.names = {"c", "b", "a"}});
+  Model model_by_wider = own.model();
+  model_by_wider.judge_by(wider.model(), "OTHER");
+  CHECK(model_by_wider.classifier_hash(0) == wider.model().classifier_hash(2));
+  CHECK(model_by_wider.classifier_hash(1) == wider.model().classifier_hash(1));
 }
 
 TEST_CASE("evaluate: a split that is not there names those that are") {
