@@ -212,11 +212,10 @@ def update_ema(averaged, values):
         torch._foreach_add_(averaged, values, alpha=1 - EMA_DECAY)
 
 
-def train_step(model, loss, lr, adam, ema):
-    """A function that makes one step and returns the loss, still a tensor."""
+def train_step(model, loss, lr, adam, averaged=()):
+    """A function that makes one step and returns the loss, still a tensor. averaged: a copy of the parameters, if any."""
     optimizer = torch.optim.Adam(model.parameters(), lr=lr, **adam)
     values = [p.detach() for p in model.parameters()]
-    averaged = [v.clone() for v in values] if ema else None
     network = ready(model)
 
     def step():
@@ -227,7 +226,7 @@ def train_step(model, loss, lr, adam, ema):
         optimizer.zero_grad(set_to_none=True)
         value.backward()
         optimizer.step()
-        if ema:
+        if averaged:
             update_ema(averaged, values)
         return value.detach()
 
@@ -245,15 +244,15 @@ def adam_ways():
 
 
 class Batches:
-    """Rows of the latent store, each once in an epoch. A recorded step reads them where they were at its recording."""
+    """Rows of `samples`, each once in an epoch. A recorded step reads them where they were at its recording."""
 
-    def __init__(self, batch):
-        self.batch, self.order, self.rows = batch, iter(()), None
+    def __init__(self, batch, samples):
+        self.batch, self.samples, self.order, self.rows = batch, samples, iter(()), None
 
     def advance(self):
         rows = next(self.order, None)
         if rows is None:
-            order = torch.randperm(SAMPLES, device=OPTIONS.device)[: SAMPLES // self.batch * self.batch]
+            order = torch.randperm(self.samples, device=OPTIONS.device)[: self.samples // self.batch * self.batch]
             self.order = iter(order.split(self.batch))
             rows = next(self.order)
         if OPTIONS.graph and self.rows is not None:
@@ -262,13 +261,11 @@ class Batches:
             self.rows = rows.clone() if OPTIONS.graph else rows
 
 
-def score_ways(spec):
-    device, size = OPTIONS.device, sum(spec.dims)
-    latents = torch.randn(SAMPLES, size, device=device)
+def score_loss(spec, latents, batches):
+    """The objective on latents [samples, dims], standardised, of the rows that `batches` is at."""
+    device, size = latents.device, sum(spec.dims)
     numbers = torch.arange(len(spec.dims), device=device)
     modality = numbers.repeat_interleave(torch.tensor(spec.dims, device=device))  # of each coordinate
-    batches = Batches(spec.batch)
-    batches.advance()
 
     def loss(network):  # conditioning set of each sample: none, or a proper non-empty subset as a bit mask
         z = latents[batches.rows]
@@ -283,9 +280,22 @@ def score_ways(spec):
         error = (network(r, t * diffused).float() + noise) * mask
         return (error.square().sum(1) * (size / mask.sum(1))).mean()
 
+    return loss
+
+
+def copies(model):
+    return [p.detach().clone() for p in model.parameters()]
+
+
+def score_ways(spec):
+    device = OPTIONS.device
+    batches = Batches(spec.batch, SAMPLES)
+    batches.advance()
+    loss = score_loss(spec, torch.randn(SAMPLES, sum(spec.dims), device=device), batches)
+
     def make(adam):
         model = score_network(spec).to(device)
-        step = train_step(model, loss, 1e-4, adam, ema=True)
+        step = train_step(model, loss, 1e-4, adam, copies(model))
 
         def next_step():
             batches.advance()
@@ -304,7 +314,7 @@ def autoencoder_ways(build, shape, layouts):
         def loss(network):
             return F.l1_loss(network(x).float(), x, reduction="sum") / (LAPLACE_SCALE * AUTOENCODER_BATCH)
 
-        return count(model), train_step(model, loss, 1e-3, adam, ema=False)
+        return count(model), train_step(model, loss, 1e-3, adam)
 
     return {f"{name}, {str(layout)[6:]}": (lambda adam=adam, layout=layout: make(adam, layout))
             for layout in layouts for name, adam in adam_ways().items()}
