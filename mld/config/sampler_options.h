@@ -30,11 +30,11 @@ constexpr Of<T> initially(T value) {
 template <template <class> class Of>
 struct SamplerFields {
   Of<SamplerMethod> method = initially<Of>(SamplerMethod::dpm_sde);
-  Of<std::int64_t> steps = initially<Of>(std::int64_t{50});    // N
+  Of<std::int64_t> steps = initially<Of>(std::int64_t{20});    // N
   Of<std::int64_t> jump = initially<Of>(std::int64_t{10});     // j
   Of<std::int64_t> resample = initially<Of>(std::int64_t{1});  // r
   Of<Renoise> renoise = initially<Of>(Renoise::euler);
-  Of<double> churn = initially<Of>(20.0);
+  Of<double> churn = initially<Of>(10.0);
   Of<double> guidance = initially<Of>(1.0);  // w
   Of<double> guidance_low = initially<Of>(0.3);
   Of<double> guidance_high = initially<Of>(5.0);

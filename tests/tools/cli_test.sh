@@ -337,7 +337,7 @@ check "ablate: curves" grep -q 'Coherence against score.d' study/ablation.html
 rm -r study/0.2-seed0
 works "${study[@]}" --steps 3
 check "ablate: what is evaluated is not made again" [ ! -e study/0.2-seed0 ]
-refuses 8 "0.2-seed0.json: was made with schedule dpm_sde 3 churn 20, not dpm_sde 4 churn 20" "${study[@]}" --steps 4
+refuses 8 "0.2-seed0.json: was made with schedule dpm_sde 3 churn 10, not dpm_sde 4 churn 10" "${study[@]}" --steps 4
 refuses 2 "'score.d' is not of the form KEY=VALUE,VALUE" ablate score.d --data store --out x
 refuses 2 "'score.dd': unknown key" ablate score.dd=1,2 --config tiny.json --data store --out x
 check "a refused ablation made its folder" [ ! -e x ]

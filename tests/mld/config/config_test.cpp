@@ -70,8 +70,8 @@ TEST_CASE("config: the presets hold the papers' numbers") {
   CHECK(digits.score.schedule == mld::LearningRate::cosine);
   CHECK(digits.score.latent_coordinates == mld::LatentCoordinates::principal);
   CHECK(digits.modalities[0].stage1 == digits.stage1);
-  CHECK(digits.modalities[1].stage1.lr == digits.stage1.lr);
-  CHECK(digits.modalities[1].stage1.steps > digits.stage1.steps);  // its own, in the same layer
+  CHECK(digits.modalities[2].stage1.schedule == digits.stage1.schedule);
+  CHECK(digits.modalities[2].stage1.lr > digits.stage1.lr);  // its own, in the same layer
 
   const Config mhd = with({}, "mhd");
   CHECK(mhd.score.width == 1024);
@@ -366,7 +366,7 @@ TEST_CASE("config: all problems of all layers at once") {
   mld::test::write_bytes(folder / "c.json",
                          R"({"scroe": {}, "sampler": {"steps": -1, "jump": "x"}, "stage1": {"lr": 99}})");
   ConfigSources sources;
-  sources.preset = "digits";
+  sources.preset = "mnist-svhn";
   sources.file = (folder / "c.json").string();
   sources.environment = {{"MLD_THREADS", "many"}};
   sources.settings = {"score.groups=3"};

@@ -36,20 +36,20 @@ TEST_CASE("sampling record: what is written, what it is called, and back") {
          "heun",
          R"({"method":"heun","steps":20,"jump":5,"resample":1})"},
         {{},
-         "dpm_sde 50 churn 20",
-         "dpm_sde churn 20",
-         R"({"method":"dpm_sde","steps":50,"jump":10,"resample":1,"churn":20.0})"},
+         "dpm_sde 20 churn 10",
+         "dpm_sde churn 10",
+         R"({"method":"dpm_sde","steps":20,"jump":10,"resample":1,"churn":10.0})"},
         {{.churn = 1},
-         "dpm_sde 50",
+         "dpm_sde 20",
          "dpm_sde",
-         R"({"method":"dpm_sde","steps":50,"jump":10,"resample":1,"churn":1.0})"}}) {
+         R"({"method":"dpm_sde","steps":20,"jump":10,"resample":1,"churn":1.0})"}}) {
     CHECK(schedule_name(row.options) == row.name);
     CHECK(method_name(row.options) == row.line);
     CHECK(schedule_record(row.options).dump() == nlohmann::json::parse(row.record).dump());
     CHECK(read(row.record) == row.options);
   }
   // Neither is read without jumps, or by another method.
-  CHECK(schedule_name({.method = em, .resample = 1, .renoise = Renoise::exact}) == "em 50");
+  CHECK(schedule_name({.method = em, .resample = 1, .renoise = Renoise::exact}) == "em 20");
   CHECK(schedule_record({.method = em, .resample = 1, .renoise = Renoise::exact}).size() == 4);
   CHECK(schedule_record({.method = dpm, .renoise = Renoise::exact, .churn = 3}).size() == 4);
 }

@@ -328,7 +328,7 @@ TEST_CASE("report: the whole document of a run") {
   for (const std::string title : {"Jointly, nothing given", "Given image", "Given sound and trajectory",
                                   "score", "autoencoder/image", "classifier/trajectory"})
     CHECK_MESSAGE(document.has("figcaption", title), title);
-  CHECK(document.has("p", "dpm_sde 6 churn 20, 6 network calls"));
+  CHECK(document.has("p", "dpm_sde 6 churn 10, 6 network calls"));
 
   const fs::path again =
       write_report({.run = tiny.run, .out = tiny.folder / "b.html", .environment = request.environment});

@@ -118,7 +118,7 @@ TEST_CASE("ablation: a cell is the run that train and evaluate make, and stage 1
       return s;
     };
     CHECK(contains(error_of(ErrorKind::busy, [&] { ablate(other, study.hooks); }),
-                   "was made with schedule dpm_sde 6 churn 20, not dpm_sde 5 churn 20"));
+                   "was made with schedule dpm_sde 6 churn 10, not dpm_sde 5 churn 10"));
     other = request;
     other.evaluation.samples = 20;
     CHECK(contains(error_of(ErrorKind::busy, [&] { ablate(other, study.hooks); }), "made with N 24, not 20"));
@@ -278,7 +278,7 @@ TEST_CASE("ablation: cells that differ in the sampler share one run, and are dra
   CHECK_FALSE(fs::exists(request.out / "5-seed0"));
   CHECK_FALSE(fs::exists(request.out / "6-seed1"));
   for (const AblationCell& cell : cells)
-    CHECK(tables::read_evaluation(cell.evaluation).schedule() == "dpm_sde " + cell.value + " churn 20");
+    CHECK(tables::read_evaluation(cell.evaluation).schedule() == "dpm_sde " + cell.value + " churn 10");
   CHECK(tables::read_evaluation(cells[0].evaluation).weights_hash ==
         tables::read_evaluation(cells[2].evaluation).weights_hash);
   CHECK(tables::read_evaluation(cells[0].evaluation).weights_hash !=
@@ -296,7 +296,7 @@ TEST_CASE("ablation: cells that differ in the sampler share one run, and are dra
   CHECK(contains(page, "Coherence against sampler.steps"));
   const std::vector<tables::Table> tables = ablation_tables("sampler.steps", cells);
   REQUIRE(tables.front().rows.size() == 3);
-  CHECK(tables.front().rows[1].name == "MLD, dpm_sde 5 churn 20");
+  CHECK(tables.front().rows[1].name == "MLD, dpm_sde 5 churn 10");
   CHECK(tables.front().rows[1].values.front()->runs == 2);
   CHECK(contains(error_of(ErrorKind::usage, [&] { ablation_tables("score.d", cells); }),
                  "measured differently"));
