@@ -4,7 +4,7 @@
     python3 train_torch.py RUN STEPS [SEED]
     mldctl eval RUN ...
 
-Network and objective are those that peer_torch.py times: the recipe of the preset mnist-svhn (docs/method.md section 14) at
+Network and objective are those that peer_torch.py times: the recipe of the preset mnist-svhn (docs/method.md section 17) at
 the run's width. The averaged weights replace those in RUN/score.safetensors. Needs torch, numpy, safetensors.
 """
 

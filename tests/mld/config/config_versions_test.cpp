@@ -210,8 +210,6 @@ TEST_CASE("config: a key that came later is no part of a hash while it stands at
                                       "score.blocks=6",
                                       "score.mults=[1]",
                                       "score.fourier_features=0",
-                                      "score.marginals=0",
-                                      "score.guidance=1",
                                       "score.d=0.2",
                                       "score.steps=20000",
                                       "score.time_log_mean=0.3",
