@@ -27,6 +27,11 @@ torch.manual_seed(SEED)
 config = json.loads((RUN / "config.json").read_text())
 names = [modality["name"] for modality in config["modalities"]]
 score = config["score"]
+PAPER = {"network": "resmlp", "mults": [1, 1], "fourier_features": 0, "prediction": "noise", "time_sampling": "uniform",
+         "subsets": "per_sample", "pairing": "fixed", "marginals": 0, "latent_coordinates": "own", "schedule": "constant",
+         "warmup": 0, "weight_decay": 0, "clip": 0, "ema": peer.EMA_DECAY}
+if config["model"]["kind"] != "mld" or any(score[key] != value for key, value in PAPER.items()):
+    sys.exit(f"{RUN}: not the paper's recipe, which has model.kind mld and of score {PAPER}")
 tensors = load_file(RUN / "score.safetensors")
 with safe_open(RUN / "score.safetensors", "pt") as file:
     metadata = file.metadata()
