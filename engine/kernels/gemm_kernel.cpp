@@ -103,7 +103,7 @@ void gemm(i64 m, i64 n, i64 k, Matrix a, Matrix b, float* c, i64 ldc, const Epil
   Product p{m, n, k, a, b, c, ldc, epilogue};
   const int threads = worthwhile_threads(m * n * k);
   if (a.transposed && k > 0) p.tiles = pack_a(p, threads, scratch_a);
-  if (m <= kFewRows && n >= 4 * threads * kGroupColumns) return by_columns(p, threads);
+  if (m <= kFewRows && n >= 2 * threads * kGroupColumns) return by_columns(p, threads);
   const i64 fit = std::max<i64>(1, kSharedFloats / std::max<i64>(1, k) / kPanelColumns) * kPanelColumns;
   float* const packed = packed_b().get(padded_columns(std::min(n, fit)) * k);
   for (i64 c0 = 0; c0 < n; c0 += fit) by_rows(p, c0, std::min(n, c0 + fit), threads, packed);
