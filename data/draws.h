@@ -1,4 +1,4 @@
-// The random numbers of one item of `digits`, taken in order from the engine's counter-based generator: a
+// The random numbers of one item of a data set that is made or drawn here, taken in order from the engine's counter-based generator: a
 // pure function of (seed, split, item, site), so an item has the same bits whatever the number of threads,
 // the size of the data set or the order of generation.
 #pragma once
@@ -15,6 +15,10 @@ namespace mld::data {
 inline constexpr std::uint32_t kPenSite = kFirstReservedSite + 0x100;
 inline constexpr std::uint32_t kVoiceSite = kFirstReservedSite + 0x101;
 inline constexpr std::uint32_t kPhaseSite = kFirstReservedSite + 0x102;
+inline constexpr std::uint32_t kSpokenSite = kFirstReservedSite + 0x103;
+inline constexpr std::uint32_t kTextureSite = kFirstReservedSite + 0x104;
+inline constexpr std::uint32_t kCropSite =
+    kFirstReservedSite + 0x110;  // and one more for each modality, at most 64
 
 class ItemRandom {
  public:

@@ -1,3 +1,5 @@
+#include <map>
+
 #include "data/digits/digits.h"
 #include "data/importers/import.h"
 #include "data/store/store.h"
@@ -18,6 +20,12 @@ void done(const std::string& store, const std::vector<std::string>& notes = {}) 
   note("wrote " + store);
 }
 
+data::ImportProgress show_in(Progress& progress) {
+  return [&progress](const std::string& what, std::int64_t done, std::int64_t total) {
+    progress.show(what, done, total);
+  };
+}
+
 void add_make_digits(CLI::App& make) {
   struct Options {
     data::DigitsConfig digits;
@@ -33,6 +41,61 @@ void add_make_digits(CLI::App& make) {
   c->callback([o] {
     data::write_digits(o->digits, o->out);
     done(o->out);
+  });
+}
+
+void add_make_polymnist(CLI::App& make) {
+  struct Options {
+    std::string mnist, backgrounds, out;
+    data::PolyMnistMake how;
+  };
+  auto o = std::make_shared<Options>();
+  CLI::App* c =
+      make.add_subcommand("polymnist", "MNIST digits in several styles: before a picture for each modality");
+  c->add_option("--mnist", o->mnist, "Folder with the four IDX files, plain or .gz")
+      ->type_name("FOLDER")
+      ->required();
+  c->add_option(
+       "--backgrounds", o->backgrounds,
+       "Folder of pictures, one for each modality in order of their names; a texture where one is missing")
+      ->type_name("FOLDER")
+      ->required();
+  c->add_option("--modalities", o->how.modalities, "Modalities")->type_name("N")->capture_default_str();
+  add_out(*c, o->out);
+  add_seed(*c, o->how.seed, "Seed of orders and pieces")->capture_default_str();
+  c->callback([o] {
+    Progress progress;
+    o->how.progress = show_in(progress);
+    const auto notes = data::make_polymnist(o->mnist, o->backgrounds, o->out, o->how);
+    progress.finish();
+    done(o->out, notes);
+  });
+}
+
+void add_import_polymnist(CLI::App& import) {
+  struct Options {
+    std::string folder, out, on_bad = "fail";
+  };
+  auto o = std::make_shared<Options>();
+  CLI::App* c = import.add_subcommand("polymnist", "PolyMNIST's folders train and test of m0, m1, ...");
+  c->add_option("FOLDER", o->folder, "Folder with train/m0/INDEX.DIGIT.png and so on")
+      ->type_name("")
+      ->required();
+  const std::map<std::string, data::OnBad> choices{
+      {"fail", data::OnBad::fail}, {"skip", data::OnBad::skip}, {"missing", data::OnBad::missing}};
+  c->add_option(
+       "--on-bad", o->on_bad,
+       "A picture that cannot be used: fail, skip the sample, or have it lack the modality (missing)")
+      ->type_name("WHAT")
+      ->check(CLI::IsMember({"fail", "skip", "missing"}))
+      ->capture_default_str();
+  add_out(*c, o->out);
+  c->callback([o, choices] {
+    Progress progress;
+    const auto notes = data::import_polymnist(
+        o->folder, o->out, {.on_bad = choices.at(o->on_bad), .progress = show_in(progress)});
+    progress.finish();
+    done(o->out, notes);
   });
 }
 
@@ -70,6 +133,37 @@ void add_import_mnist_svhn(CLI::App& import) {
     o->how.photos = o->photos;
     done(o->out, data::import_mnist_svhn(o->mnist, o->svhn, o->out, o->how));
   });
+}
+
+void add_import_mhd_free(CLI::App& import) {
+  struct Options {
+    std::string mnist, strokes, speech, out;
+    data::MhdFreeImport how;
+  };
+  auto o = std::make_shared<Options>();
+  CLI::App* c = import.add_subcommand(
+      "mhd-free", "MNIST digits with the strokes they may have been written with, and spoken digits");
+  c->add_option("--mnist", o->mnist, "Folder with the four IDX files, plain or .gz")
+      ->type_name("FOLDER")
+      ->required();
+  c->add_option("--strokes", o->strokes, "mnist_strokes.npz")->type_name("FILE")->required();
+  c->add_option("--speech", o->speech, "Folder of recordings named DIGIT_SPEAKER_INDEX.wav")
+      ->type_name("FOLDER")
+      ->required();
+  add_out(*c, o->out);
+  add_seed(*c, o->how.seed, "Seed of the pairing")->capture_default_str();
+  c->add_option("--repetitions", o->how.repetitions, "Sounds that each training digit is paired with")
+      ->type_name("N")
+      ->capture_default_str();
+  c->add_option("--test-speaker", o->how.test_speakers,
+                "Test on this speaker's recordings and train on none of them; may be repeated. Default: the "
+                "recordings 0 to 4 of every speaker and digit")
+      ->type_name("NAME");
+  c->add_option("--valid", o->how.valid,
+                "Take the last N training digits, and the recordings 5 to 9, into a split valid of their own")
+      ->type_name("N")
+      ->check(between(1, INT32_MAX));
+  c->callback([o] { done(o->out, data::import_mhd_free(o->mnist, o->strokes, o->speech, o->out, o->how)); });
 }
 
 void add_import_npy(CLI::App& import) {
@@ -123,9 +217,13 @@ void add_info(CLI::App& data_app) {
 void add_data_commands(CLI::App& app) {
   CLI::App* data_app =
       app.add_subcommand("data", "Make, import and inspect data sets")->require_subcommand(1);
-  add_make_digits(*data_app->add_subcommand("make", "Procedural data sets")->require_subcommand(1));
+  CLI::App* make = data_app->add_subcommand("make", "Data sets that are made")->require_subcommand(1);
+  add_make_digits(*make);
+  add_make_polymnist(*make);
   CLI::App* import = data_app->add_subcommand("import", "Turn files into a store")->require_subcommand(1);
   add_import_mnist_svhn(*import);
+  add_import_mhd_free(*import);
+  add_import_polymnist(*import);
   add_import_npy(*import);
   add_info(*data_app);
 }

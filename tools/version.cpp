@@ -2,6 +2,7 @@
 
 #include "data/audio/wav.h"
 #include "data/formats/image_io.h"
+#include "data/formats/npz.h"
 #include "engine/base/error.h"
 #include "engine/cuda/runtime.h"
 #include "engine/runtime/devices.h"
@@ -17,6 +18,7 @@ Facts version_facts() {
           {"png", feature(data::have_png())},
           {"jpeg", feature(data::have_jpeg())},
           {"sndfile", feature(data::have_sndfile())},
+          {"zip", feature(data::have_zip())},
           {"cuda", feature(kCudaBuilt)}};
 }
 

@@ -13,7 +13,6 @@ namespace mld::data {
 namespace {
 
 constexpr std::int64_t kMaxItems = 10'000'000;
-constexpr int kDigitClasses = 10;
 
 ItemRandom random_of(std::uint64_t seed, std::uint32_t site, bool test_split, std::int64_t index) {
   return {seed, site, test_split ? 1U : 0U, static_cast<std::uint32_t>(index)};

@@ -16,6 +16,7 @@
 
 namespace mld::data {
 
+constexpr std::int64_t kDigitClasses = 10;
 constexpr std::int64_t kDigitImage = kDigitSide * kDigitSide;  // [28, 28, 1]
 constexpr std::int64_t kDigitSoundFrames = 32;
 constexpr std::int64_t kDigitSound = kDigitSoundFrames * kMelBands;  // [32 frames, 128 mel bands]

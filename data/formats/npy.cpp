@@ -7,6 +7,7 @@
 #include <limits>
 #include <optional>
 #include <type_traits>
+#include <utility>
 
 #include "data/formats/gzip.h"
 #include "engine/base/error.h"
@@ -238,10 +239,13 @@ NpyArray::NpyArray(const std::filesystem::path& path) : name_(path.string()), fi
   if (is_gzip(file_.bytes())) {
     const NpyHeader header = parse_header(gunzip_start(file_.bytes(), kMaxHeader + 12, name_), name_);
     const std::int64_t data = data_size(header).value_or(INT64_MAX);
-    inflated_ = gunzip_promised(file_.bytes(), header.data_offset + std::min(data, INT64_MAX / 2), name_);
+    memory_ = gunzip_promised(file_.bytes(), header.data_offset + std::min(data, INT64_MAX / 2), name_);
   }
   header_ = parse_npy(bytes(), name_);
 }
+
+NpyArray::NpyArray(std::string name, std::vector<std::uint8_t> file)
+    : name_(std::move(name)), memory_(std::move(file)), header_(parse_npy(memory_, name_)) {}
 
 std::span<const std::uint8_t> NpyArray::data() const {
   return bytes().subspan(static_cast<std::size_t>(header_.data_offset));

@@ -58,18 +58,19 @@ NpyHeader parse_npy(std::span<const std::uint8_t> bytes, const std::string& name
 // `min_size` bytes in all.
 std::string npy_header(NpyType type, const Shape& shape, std::size_t min_size = 0);
 
-// A .npy file: memory-mapped, or decompressed into memory if it is gzip.
+// A .npy file: memory-mapped, or in memory, where it is decompressed if it is gzip.
 class NpyArray {
  public:
   NpyArray() = default;
   explicit NpyArray(const std::filesystem::path& path);
+  NpyArray(std::string name, std::vector<std::uint8_t> file);  // of a file in memory
 
   const std::string& name() const { return name_; }  // the path, for messages
   const Shape& shape() const { return header_.shape; }
   NpyType type() const { return header_.type; }
 
   // Header and elements as they are in the (decompressed) file.
-  std::span<const std::uint8_t> bytes() const { return inflated_.empty() ? file_.bytes() : inflated_; }
+  std::span<const std::uint8_t> bytes() const { return memory_.empty() ? file_.bytes() : memory_; }
 
   // The elements in place. Fails unless the file holds exactly this type, aligned (as every header written by
   // NumPy since version 1.9 makes it).
@@ -87,7 +88,7 @@ class NpyArray {
 
   std::string name_;
   MmapFile file_;
-  std::vector<std::uint8_t> inflated_;  // used instead of file_ for gzip
+  std::vector<std::uint8_t> memory_;  // used instead of file_ if not empty
   NpyHeader header_;
 };
 

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <span>
 #include <string>
 #include <vector>
@@ -44,6 +45,67 @@ struct LabelledImages {
 
 // The crops [N,32,32,3] of one SVHN file: MATLAB's X [32,32,3,N] and y [N,1] with 10 for the digit zero.
 LabelledImages parse_svhn(std::span<const std::uint8_t> file, const std::string& name);
+
+struct MhdFreeImport {
+  std::uint64_t seed = 0;         // of the pairings
+  std::int64_t repetitions = 10;  // sounds that each training digit is paired with
+  std::int64_t valid = 0;         // digits at the end of the training part that become the split "valid"
+  // The recordings of these speakers are the test part, and no others. Empty: those of index 0 to 4 of every
+  // speaker, as the Free Spoken Digit Dataset has it.
+  std::vector<std::string> test_speakers = {};
+};
+
+// The three modalities of MHD from parts that are free: MNIST's images, the strokes they may have been written with
+// (mnist_strokes.npz) and a spoken digit of the same class (a folder of recordings). Modalities image [28,28,1],
+// bytes; sound [32,128], decibels of the second around the recording's middle, scaled by the range of the training
+// part; trajectory [200], 100 x and 100 y at equal distances along the strokes. Splits share neither a digit nor a
+// recording. A digit's image and trajectory are of one writing; its sounds are drawn from the split's recordings of
+// its class, `repetitions` times in "train", once elsewhere.
+//
+// "valid" has, of the training speakers, the recordings of index 5 to 9, which "train" then lacks. ErrorKind::usage
+// for a test speaker that there is not, and where a split has no recording of a class that it has a digit of.
+std::vector<std::string> import_mhd_free(const std::filesystem::path& mnist,
+                                         const std::filesystem::path& strokes,
+                                         const std::filesystem::path& speech,
+                                         const std::filesystem::path& out, const MhdFreeImport& options);
+
+// Called with what is being read or made and how much of it is done.
+using ImportProgress = std::function<void(const std::string& what, std::int64_t done, std::int64_t total)>;
+
+// What becomes of a sample one of whose files cannot be read.
+enum class OnBad : std::uint8_t {
+  fail,    // the import fails
+  skip,    // the sample is left out
+  missing  // the sample lacks that modality
+};
+
+struct FolderImport {
+  OnBad on_bad = OnBad::fail;
+  ImportProgress progress = {};
+};
+
+// PolyMNIST as it is distributed, or any pictures of digits in that layout: FOLDER/train/m0/I.DIGIT.png, and so in
+// m1, m2, ... and in test; files of one name in all of them are a sample. Modalities m0, m1, ... [28,28,3], bytes;
+// samples in order of I, then DIGIT. Grey pictures become RGB; that, and what else it takes to decode a picture
+// (data/formats/image_io.h), is counted in a note. ErrorKind::data, beside what `on_bad` decides about, where the
+// names in two modalities differ, and for a .png of another name.
+std::vector<std::string> import_polymnist(const std::filesystem::path& folder,
+                                          const std::filesystem::path& out, const FolderImport& options);
+
+struct PolyMnistMake {
+  std::uint64_t seed = 0;
+  int modalities = 5;
+  ImportProgress progress = {};
+};
+
+// The same data made anew, as their authors made them (T. Sutter, I. Daunhawer, J. Vogt: Generalized Multimodal ELBO,
+// 2021): modality k shows the digits of MNIST before the k-th picture of `backgrounds`, in order of their names. Of a
+// digit, sample i is the i-th MNIST image of an order drawn for each modality, on a 28 x 28 piece of the picture from
+// anywhere in it, whose values v are 1 - v where the digit is brighter than 128 of 255. Where pictures are missing, a
+// procedural texture takes their place, which a note says. ErrorKind::data for a picture smaller than 29 x 29.
+std::vector<std::string> make_polymnist(const std::filesystem::path& mnist,
+                                        const std::filesystem::path& backgrounds,
+                                        const std::filesystem::path& out, const PolyMnistMake& options);
 
 struct NpyImport {
   std::filesystem::path

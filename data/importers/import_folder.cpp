@@ -7,8 +7,10 @@
 #include "data/store/json_fields.h"
 #include "engine/base/error.h"
 #include "engine/base/names.h"
+#include "engine/io/crc32.h"
 #include "engine/io/file_error.h"
 #include "engine/io/files.h"
+#include "engine/threads/threads.h"
 
 namespace mld::data {
 namespace {
@@ -62,16 +64,6 @@ std::string suggestion(const std::string& name, const std::vector<std::string>& 
                        const std::string& ending) {
   const std::string near = nearest(name, candidates);
   return near.empty() ? "" : ", did you mean " + near + ending + "?";
-}
-
-void note_names(const fs::path& folder, const std::vector<std::string>& unread,
-                std::vector<std::string>& notes) {
-  constexpr std::size_t kShown = 8;
-  if (unread.empty()) return;
-  const auto shown = std::span(unread).first(std::min(unread.size(), kShown));
-  std::string text = folder.string() + ": not read: " + join(shown);
-  if (unread.size() > kShown) text += cat(" and ", unread.size() - kShown, " more");
-  notes.push_back(std::move(text));
 }
 
 // What of one split nobody reads.
@@ -157,12 +149,37 @@ void check_unread(const InputFolder& input, const std::vector<std::string>& moda
   note_names(input.path, unread, notes);
 }
 
+void note_names(const fs::path& folder, const std::vector<std::string>& unread,
+                std::vector<std::string>& notes) {
+  constexpr std::size_t kShown = 8;
+  if (unread.empty()) return;
+  const auto shown = std::span(unread).first(std::min(unread.size(), kShown));
+  std::string text = folder.string() + ": not read: " + join(shown);
+  if (unread.size() > kShown) text += cat(" and ", unread.size() - kShown, " more");
+  notes.push_back(std::move(text));
+}
+
 void note_unread(const fs::path& folder, const std::vector<std::string>& read,
                  std::vector<std::string>& notes) {
   std::vector<std::string> unread;
   for (const fs::path& path : visible(folder))
     if (!contains(read, path.filename().string())) unread.push_back(path.filename().string());
   note_names(folder, unread, notes);
+}
+
+SourceFile describe_sources(const std::string& name, std::span<const fs::path> files) {
+  struct Sum {
+    std::uint32_t crc;
+    std::int64_t bytes;
+  };
+  std::vector<Sum> sums(files.size());
+  parallel_for(std::ssize(files), [&](std::int64_t i) {
+    const MmapFile file(files[static_cast<std::size_t>(i)]);
+    sums[static_cast<std::size_t>(i)] = {crc32(std::as_bytes(file.bytes())), std::ssize(file.bytes())};
+  });
+  Sum all{0, 0};
+  for (const Sum& sum : sums) all = {crc32_joined(all.crc, sum.crc, sum.bytes), all.bytes + sum.bytes};
+  return {cat(name, " (", files.size(), " files)"), all.bytes, crc_text(all.crc)};
 }
 
 std::vector<std::string> read_vocabulary(const fs::path& path, std::int64_t categories,

@@ -3,8 +3,11 @@
 #pragma once
 
 #include <filesystem>
+#include <span>
 #include <string>
 #include <vector>
+
+#include "data/store/description.h"
 
 namespace mld::data {
 
@@ -34,9 +37,16 @@ InputFolder list_input(const std::filesystem::path& folder);
 void check_unread(const InputFolder& input, const std::vector<std::string>& modalities,
                   const std::vector<std::string>& read, std::vector<std::string>& notes);
 
-// Adds the sentence for a folder that an importer takes named files from.
+// Adds the sentence "FOLDER: not read: NAMES", unless there are none.
+void note_names(const std::filesystem::path& folder, const std::vector<std::string>& unread,
+                std::vector<std::string>& notes);
+
+// Adds it for a folder that an importer takes named files from.
 void note_unread(const std::filesystem::path& folder, const std::vector<std::string>& read,
                  std::vector<std::string>& notes);
+
+// Many files of a provenance record as one, called `name` and how many they are: their bytes, one file after the other.
+SourceFile describe_sources(const std::string& name, std::span<const std::filesystem::path> files);
 
 // One token per line, UTF-8; a byte order mark, CR before LF and blank lines at the end are left out. Other
 // blank lines, control characters, other encodings and another number of tokens than `categories` are

@@ -3,24 +3,23 @@
 #include <map>
 #include <string>
 
-#include "data/formats/idx.h"
+#include "data/digits/digits.h"
 #include "data/formats/matlab.h"
 #include "data/formats/mmap_file.h"
 #include "data/formats/npy.h"
 #include "data/importers/import.h"
 #include "data/importers/import_folder.h"
+#include "data/importers/mnist_files.h"
 #include "data/store/pairing.h"
 #include "data/store/store.h"
 #include "data/store/store_writer.h"
 #include "engine/base/error.h"
-#include "engine/io/files.h"
 
 namespace mld::data {
 namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::int64_t kClasses = 10;
 constexpr std::size_t kSide = 32, kPixels = kSide * kSide, kChannels = 3, kCrop = kPixels * kChannels;
 enum : int { kMnist, kSvhn };
 
@@ -31,37 +30,6 @@ struct Part {
   LabelledImages digits, crops;
 };
 
-// The file under the names it goes by: packed or not, and with a dot where some unpackers leave one.
-fs::path find_idx(const fs::path& folder, const std::string& stem, const std::string& type,
-                  Provenance& provenance) {
-  for (const char* dot : {"-", "."}) {
-    for (const char* packed : {".gz", ""}) {
-      const fs::path path = folder / cat(stem, dot, type, packed);
-      if (!path_exists(path)) continue;
-      provenance.sources.push_back(describe_source(path));
-      return path;
-    }
-  }
-  fail(ErrorKind::data, folder.string(), ": no ", stem, "-", type, " or ", stem, "-", type,
-       ".gz; put MNIST's four IDX files there");
-}
-
-LabelledImages read_mnist(const fs::path& folder, const std::string& prefix, Provenance& provenance) {
-  const fs::path image_path = find_idx(folder, prefix + "-images", "idx3-ubyte", provenance);
-  const fs::path label_path = find_idx(folder, prefix + "-labels", "idx1-ubyte", provenance);
-  IdxArray images = read_idx(image_path);
-  const IdxArray labels = read_idx(label_path);
-  MLD_CHECK_AS(ErrorKind::data, images.shape.rank() == 3 && images.shape[1] == 28 && images.shape[2] == 28,
-               image_path.string(), ": shape ", images.shape, ", expected [N,28,28]");
-  MLD_CHECK_AS(ErrorKind::data, labels.shape == Shape{images.shape[0]}, label_path.string(), ": shape ",
-               labels.shape, ", expected [", images.shape[0], "] as the images");
-  LabelledImages items{std::move(images.values), {labels.values.begin(), labels.values.end()}};
-  const std::int64_t bad = first_outside(items.labels, 0, kClasses - 1);
-  MLD_CHECK_AS(ErrorKind::data, bad < 0, label_path.string(), ": label ", bad, " is ",
-               items.labels[static_cast<std::size_t>(bad)], ", expected 0 to 9");
-  return items;
-}
-
 LabelledImages read_svhn(const fs::path& path, Provenance& provenance) {
   const MmapFile file(path);
   provenance.sources.push_back(describe_source(path));
@@ -71,10 +39,10 @@ LabelledImages read_svhn(const fs::path& path, Provenance& provenance) {
 Description describe() {
   Description d;
   d.name = "mnist-svhn";
-  d.classes = kClasses;
+  d.classes = kDigitClasses;
   d.modalities.resize(2);
   d.modalities[kMnist].name = "mnist";
-  d.modalities[kMnist].shape = {28, 28, 1};
+  d.modalities[kMnist].shape = {kDigitSide, kDigitSide, 1};
   d.modalities[kSvhn].name = "svhn";
   d.modalities[kSvhn].shape = {kSide, kSide, kChannels};
   for (Modality& m : d.modalities) {
@@ -109,21 +77,7 @@ std::size_t between_photos(const std::vector<std::int32_t>& photos, std::size_t 
   return cut;
 }
 
-// Moves those items that `leaves` marks out of `items`; both stay in order.
-LabelledImages take_out(LabelledImages& items, const std::vector<bool>& leaves) {
-  const auto size = std::ssize(items.images) / std::ssize(items.labels);
-  LabelledImages taken, kept;
-  auto image = items.images.begin();
-  for (std::size_t i = 0; i < leaves.size(); ++i, image += size) {
-    LabelledImages& to = leaves[i] ? taken : kept;
-    to.images.insert(to.images.end(), image, image + size);
-    to.labels.push_back(items.labels[i]);
-  }
-  items = std::move(kept);
-  return taken;
-}
-
-using Counts = std::array<std::int64_t, kClasses>;
+using Counts = std::array<std::int64_t, kDigitClasses>;
 
 Counts count_classes(std::span<const std::int32_t> labels) {
   Counts counts{};
@@ -240,7 +194,7 @@ std::vector<std::string> import_mnist_svhn(const fs::path& mnist, const fs::path
     pairing.repetitions = options.repetitions;
     pairing.seed = options.seed;
     pairing.stream = stream++;
-    const Pairing pairs = pair_by_class(part.digits.labels, part.crops.labels, kClasses, pairing);
+    const Pairing pairs = pair_by_class(part.digits.labels, part.crops.labels, kDigitClasses, pairing);
     writer.set_samples(part.split, pairs.index, pairs.labels, pairs.repetitions);
   }
   writer.commit();

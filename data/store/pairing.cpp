@@ -6,24 +6,21 @@
 #include "engine/random/philox.h"
 
 namespace mld::data {
-namespace {
 
-// Items of each class, in their order.
-std::vector<std::vector<std::int32_t>> by_class(std::span<const std::int32_t> labels, std::int64_t classes) {
+std::vector<std::vector<std::int32_t>> items_by_class(std::span<const std::int32_t> labels,
+                                                      std::int64_t classes) {
   std::vector<std::vector<std::int32_t>> items(static_cast<std::size_t>(classes));
   for (std::size_t i = 0; i < labels.size(); ++i)
     if (labels[i] >= 0) items.at(static_cast<std::size_t>(labels[i])).push_back(static_cast<std::int32_t>(i));
   return items;
 }
 
-}  // namespace
-
 Pairing pair_by_class(std::span<const std::int32_t> labels_a, std::span<const std::int32_t> labels_b,
                       std::int64_t classes, const PairingOptions& options) {
   MLD_CHECK_AS(ErrorKind::usage, options.repetitions >= 1 && options.max_per_class >= 1,
                "pairing: ", options.repetitions, " repetitions of at most ", options.max_per_class,
                " items per class, expected positive numbers");
-  const auto a = by_class(labels_a, classes), b = by_class(labels_b, classes);
+  const auto a = items_by_class(labels_a, classes), b = items_by_class(labels_b, classes);
   std::vector<std::int64_t> kept;
   std::int64_t pairs = 0;
   for (std::size_t c = 0; c < a.size(); ++c) {

@@ -10,6 +10,10 @@
 
 namespace mld::data {
 
+// Items of each class, in their order; those of class -1 are left out.
+std::vector<std::vector<std::int32_t>> items_by_class(std::span<const std::int32_t> labels,
+                                                      std::int64_t classes);
+
 struct PairingOptions {
   std::int64_t repetitions = 20;
   std::int64_t max_per_class = 10000;

@@ -10,6 +10,7 @@
 #include "tests/data/arrays_fixture.h"
 #include "tests/data/files.h"
 #include "tests/data/fixtures.h"
+#include "tests/data/mnist_fixture.h"
 
 using namespace mld;
 using namespace mld::data;
@@ -18,21 +19,6 @@ using namespace mld::test;
 namespace {
 
 Ints to_vector(std::span<const std::int32_t> values) { return {values.begin(), values.end()}; }
-
-Bytes idx(std::initializer_list<std::uint8_t> extents, const Bytes& values) {
-  Bytes bytes{0, 0, 8, static_cast<std::uint8_t>(extents.size())};
-  for (std::uint8_t extent : extents) bytes.insert(bytes.end(), {0, 0, 0, extent});
-  bytes.insert(bytes.end(), values.begin(), values.end());
-  return bytes;
-}
-
-// Image i is filled with the byte 10 + i.
-Bytes mnist_images(std::uint8_t count) {
-  Bytes values;
-  for (std::uint8_t i = 0; i < count; ++i)
-    values.insert(values.end(), 28 * 28, static_cast<std::uint8_t>(10 + i));
-  return idx({count, 28, 28}, values);
-}
 
 struct Sources {
   TempFolder folder;

@@ -1,0 +1,231 @@
+#include <algorithm>
+#include <charconv>
+#include <map>
+#include <optional>
+
+#include "data/formats/image_io.h"
+#include "data/importers/import.h"
+#include "data/importers/import_folder.h"
+#include "data/importers/polymnist.h"
+#include "data/store/store_writer.h"
+#include "engine/base/error.h"
+#include "engine/base/names.h"
+#include "engine/io/file_error.h"
+#include "engine/io/files.h"
+#include "engine/threads/threads.h"
+
+namespace mld::data {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr PictureSize kSize{kDigitSide, kDigitSide, 3};
+constexpr std::int64_t kBatch = 2048;  // pictures in memory at once
+
+// I.DIGIT of a file's name.
+struct Key {
+  std::int64_t index;
+  std::int32_t digit;
+  auto operator<=>(const Key&) const = default;
+};
+
+Key parse_name(const fs::path& path) {
+  const std::string stem = path.stem().string();
+  Key key{};
+  const char *const begin = stem.data(), *const end = begin + stem.size();
+  const auto [dot, error] = std::from_chars(begin, end, key.index);
+  const bool digit = end - dot == 2 && *dot == '.' && dot[1] >= '0' && dot[1] <= '9';
+  // As numbers are written, so that no two names mean the same.
+  const bool plain = error == std::errc() && key.index >= 0 && std::to_string(key.index).size() + 2 == stem.size();
+  MLD_CHECK_AS(ErrorKind::data, digit && plain, path.string(),
+               ": its name does not say which digit it shows; expected INDEX.DIGIT.png, such as 17.3.png. Rename it "
+               "or move it elsewhere");
+  key.digit = dot[1] - '0';
+  return key;
+}
+
+struct Folder {
+  std::map<Key, fs::path> pictures;
+  std::vector<std::string> other;
+};
+
+Folder list_pictures(const fs::path& path) {
+  Folder folder;
+  for (const fs::path& file : list_folder(path)) {
+    const std::string name = file.filename().string();
+    if (name.starts_with('.')) continue;
+    if (file.extension() == ".png")
+      folder.pictures.emplace(parse_name(file), file);
+    else
+      folder.other.push_back(name);
+  }
+  return folder;
+}
+
+// The first of `a` that `b` lacks.
+const fs::path* missing_in(const Folder& a, const Folder& b) {
+  for (const auto& [key, path] : a.pictures)
+    if (!b.pictures.contains(key)) return &path;
+  return nullptr;
+}
+
+// SPLIT/m0, SPLIT/m1, ... with the same names in each.
+std::vector<Folder> list_split(const fs::path& split, std::vector<std::string>& notes) {
+  std::vector<Folder> modalities;
+  std::vector<std::string> read;
+  for (int m = 0; is_folder(split / cat("m", m)); ++m) {
+    read.push_back(cat("m", m));
+    const fs::path path = split / read.back();
+    modalities.push_back(list_pictures(path));
+    note_names(path, modalities.back().other, notes);
+    const auto differs = [&](const fs::path& there, const fs::path& folder) {
+      fail(ErrorKind::data, folder.string(), ": has no ", quote(there.filename().string()), ", which ",
+           there.parent_path().string(), " has; files of one name in all modalities are a sample");
+    };
+    if (const fs::path* there = missing_in(modalities[0], modalities.back())) differs(*there, path);
+    if (const fs::path* there = missing_in(modalities.back(), modalities[0])) differs(*there, split / "m0");
+  }
+  MLD_CHECK_AS(ErrorKind::data, !modalities.empty() && !modalities[0].pictures.empty(), split.string(),
+               ": no pictures; expected m0/INDEX.DIGIT.png, m1/INDEX.DIGIT.png and so on");
+  note_unread(split, read, notes);
+  return modalities;
+}
+
+// What happened to the pictures, for notes: how often, and where first.
+class Remarks {
+ public:
+  void add(const std::string& what, const std::string& first) {
+    auto [found, added] = counts_.try_emplace(what, Count{0, first});
+    ++found->second.times;
+  }
+  void into(std::vector<std::string>& notes) const {
+    for (const auto& [what, count] : counts_)
+      notes.push_back(cat(count.times, " pictures ", what, "; the first: ", count.first));
+  }
+
+ private:
+  struct Count {
+    std::int64_t times;
+    std::string first;
+  };
+  std::map<std::string, Count> counts_;
+};
+
+Picture read_item(const fs::path& path) {
+  Picture picture = read_picture(path);
+  if (picture.size.channels == 1) picture.done.emplace_back("grey repeated as red, green and blue");
+  picture = as_rgb(std::move(picture));
+  MLD_CHECK_AS(ErrorKind::data, picture.size == kSize, path.string(), ": ", picture.size.height, " x ",
+               picture.size.width, " pixels, expected ", kDigitSide, " x ", kDigitSide);
+  return picture;
+}
+
+// The pictures of one modality of a split, and of each sample the item, or -1.
+class Reader {
+ public:
+  Reader(StoreWriter& writer, const FolderImport& options, std::int64_t total)
+      : writer_(writer), options_(options), total_(total) {}
+
+  std::vector<std::int32_t> read(const std::string& split, int modality, const Folder& folder) {
+    std::vector<fs::path> paths;
+    std::vector<std::int32_t> items, labels;
+    std::int32_t next = 0;
+    for (const auto& [key, path] : folder.pictures) paths.push_back(path);
+    writer_.add_items(split, modality, std::span<const std::uint8_t>());
+    for (std::size_t first = 0; first < paths.size(); first += kBatch) {
+      const std::span<const fs::path> batch =
+          std::span(paths).subspan(first, std::min<std::size_t>(kBatch, paths.size() - first));
+      for (auto& picture : decode(batch)) {
+        items.push_back(picture ? next++ : -1);
+        if (picture) writer_.add_items(split, modality, picture->bytes);
+      }
+      done_ += std::ssize(batch);
+      if (options_.progress) options_.progress("reading pictures", done_, total_);
+    }
+    std::size_t i = 0;
+    for (const auto& [key, path] : folder.pictures)
+      if (items[i++] >= 0) labels.push_back(key.digit);
+    writer_.set_item_labels(split, modality, labels);
+    return items;
+  }
+  const Remarks& remarks() const { return remarks_; }
+
+ private:
+  std::vector<std::optional<Picture>> decode(std::span<const fs::path> paths) {
+    std::vector<std::optional<Picture>> pictures(paths.size());
+    std::vector<std::string> bad(paths.size());
+    parallel_for(std::ssize(paths), [&](std::int64_t i) {
+      const auto k = static_cast<std::size_t>(i);
+      try {
+        pictures[k] = read_item(paths[k]);
+      } catch (const Error& error) {
+        if (options_.on_bad == OnBad::fail || error.kind() != ErrorKind::data) throw;
+        bad[k] = error.what();
+      }
+    });
+    for (std::size_t k = 0; k < paths.size(); ++k) {
+      if (pictures[k])
+        for (const std::string& what : pictures[k]->done) remarks_.add(what, paths[k].string());
+      else
+        remarks_.add(options_.on_bad == OnBad::skip ? "not usable, whose samples are left out"
+                                                    : "not usable, which their samples lack",
+                     bad[k]);
+    }
+    return pictures;
+  }
+
+  StoreWriter& writer_;
+  const FolderImport& options_;
+  Remarks remarks_;
+  std::int64_t done_ = 0, total_;
+};
+
+}  // namespace
+
+std::vector<std::string> import_polymnist(const fs::path& folder, const fs::path& out,
+                                          const FolderImport& options) {
+  StoreWriter writer(out);
+  std::vector<std::string> notes;
+  std::map<std::string, std::vector<Folder>> splits;
+  std::int64_t pictures = 0;
+  Provenance provenance{"polymnist", 0, {}};
+  for (const char* split : {"train", "test"}) {
+    MLD_CHECK_AS(ErrorKind::data, is_folder(folder / split), (folder / split).string(),
+                 ": no such folder; expected the folders train and test of PolyMNIST");
+    splits[split] = list_split(folder / split, notes);
+    for (std::size_t m = 0; m < splits[split].size(); ++m) {
+      std::vector<fs::path> paths;
+      for (const auto& [key, path] : splits[split][m].pictures) paths.push_back(path);
+      provenance.sources.push_back(describe_sources(cat(split, "/m", m, "/*.png"), paths));
+      pictures += std::ssize(paths);
+    }
+  }
+  note_unread(folder, {"train", "test"}, notes);
+  const std::size_t modalities = splits["train"].size();
+  MLD_CHECK_AS(ErrorKind::data, splits["test"].size() == modalities, folder.string(), ": train has ", modalities,
+               " modalities and test has ", splits["test"].size());
+  writer.describe(describe_polymnist(static_cast<int>(modalities), std::move(provenance)));
+  Reader reader(writer, options, pictures);
+  for (const char* split : {"train", "test"}) {
+    std::vector<std::vector<std::int32_t>> items;
+    for (std::size_t m = 0; m < modalities; ++m)
+      items.push_back(reader.read(split, static_cast<int>(m), splits[split][m]));
+    std::vector<std::int32_t> index, labels;
+    std::size_t row = 0;
+    for (const auto& [key, path] : splits[split][0].pictures) {
+      std::vector<std::int32_t> sample;
+      for (const auto& of_modality : items) sample.push_back(of_modality[row]);
+      ++row;
+      const auto holes = std::ranges::count(sample, -1);
+      if (holes == std::ssize(sample) || (holes > 0 && options.on_bad == OnBad::skip)) continue;
+      index.insert(index.end(), sample.begin(), sample.end());
+      labels.push_back(key.digit);
+    }
+    writer.set_samples(split, index, labels);
+  }
+  reader.remarks().into(notes);
+  writer.commit();
+  return notes;
+}
+
+}  // namespace mld::data
