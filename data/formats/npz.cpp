@@ -75,17 +75,16 @@ NpyArray NpzFile::array(const std::string& name) const {
                join(names()));
   // A small hostile file may promise any size.
   constexpr auto kRatio = static_cast<zip_uint64_t>(kMaxInflateRatio);
-  MLD_CHECK_AS(ErrorKind::data,
-               status.size <= std::numeric_limits<zip_uint64_t>::max() / 2 &&
-                   status.size / kRatio <= status.comp_size,
-               where, ": promises ", status.size, " bytes in ", status.comp_size, "; fetch or save it again");
+  MLD_CHECK_AS(
+      ErrorKind::data,
+      status.size <= std::numeric_limits<zip_uint64_t>::max() / 2 && status.size / kRatio <= status.comp_size,
+      where, ": promises ", status.size, " bytes in ", status.comp_size, "; fetch or save it again");
   const std::unique_ptr<zip_file_t, CloseEntry> file(zip_fopen_index(archive_->zip, status.index, 0));
   MLD_CHECK_AS(ErrorKind::data, file != nullptr, where, ": ", zip_strerror(archive_->zip));
   std::vector<std::uint8_t> bytes(static_cast<std::size_t>(status.size));
   const zip_int64_t got = zip_fread(file.get(), bytes.data(), bytes.size());
   std::uint8_t beyond = 0;  // reading to the end compares the checksum
-  const bool whole =
-      std::cmp_equal(got, bytes.size()) && zip_fread(file.get(), &beyond, 1) == 0;
+  const bool whole = std::cmp_equal(got, bytes.size()) && zip_fread(file.get(), &beyond, 1) == 0;
   MLD_CHECK_AS(ErrorKind::data, whole, where, ": truncated or corrupt (", zip_file_strerror(file.get()),
                "); fetch or save it again");
   return {where, std::move(bytes)};

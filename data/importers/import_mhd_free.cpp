@@ -61,8 +61,9 @@ Part take_last(Part& train, std::int64_t count) {
 }
 
 std::string split_of(const Recording& r, const MhdFreeImport& options) {
-  const bool held_out = options.test_speakers.empty() ? r.index < kTestIndices
-                                                      : std::ranges::count(options.test_speakers, r.speaker) > 0;
+  const bool held_out = options.test_speakers.empty()
+                            ? r.index < kTestIndices
+                            : std::ranges::count(options.test_speakers, r.speaker) > 0;
   if (held_out) return "test";
   return options.valid > 0 && r.index >= kTestIndices && r.index < kValidIndices ? "valid" : "train";
 }
@@ -72,8 +73,8 @@ void check_speakers(const std::vector<Recording>& recordings, const MhdFreeImpor
   for (const Recording& r : recordings)
     if (std::ranges::count(known, r.speaker) == 0) known.push_back(r.speaker);
   for (const std::string& speaker : options.test_speakers)
-    MLD_CHECK_AS(ErrorKind::usage, std::ranges::count(known, speaker) > 0, "import: no recording of a speaker ",
-                 quote(speaker), "; there are ", join(known));
+    MLD_CHECK_AS(ErrorKind::usage, std::ranges::count(known, speaker) > 0,
+                 "import: no recording of a speaker ", quote(speaker), "; there are ", join(known));
 }
 
 void share_out(const std::vector<Recording>& recordings, const MhdFreeImport& options,
@@ -148,8 +149,8 @@ void scale(std::vector<float>& values, ValueRange range) {
 std::vector<std::string> import_mhd_free(const fs::path& mnist, const fs::path& strokes,
                                          const fs::path& speech, const fs::path& out,
                                          const MhdFreeImport& options) {
-  MLD_CHECK_AS(ErrorKind::usage, options.repetitions >= 1 && options.repetitions <= 1000, "import: ",
-               options.repetitions, " repetitions, expected 1 to 1000");
+  MLD_CHECK_AS(ErrorKind::usage, options.repetitions >= 1 && options.repetitions <= 1000,
+               "import: ", options.repetitions, " repetitions, expected 1 to 1000");
   MLD_CHECK_AS(ErrorKind::usage, options.valid >= 0, "import: ", options.valid,
                " held-out digits, expected 0 or more");
   StoreWriter writer(out);

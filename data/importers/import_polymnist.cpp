@@ -36,10 +36,12 @@ Key parse_name(const fs::path& path) {
   const auto [dot, error] = std::from_chars(begin, end, key.index);
   const bool digit = end - dot == 2 && *dot == '.' && dot[1] >= '0' && dot[1] <= '9';
   // As numbers are written, so that no two names mean the same.
-  const bool plain = error == std::errc() && key.index >= 0 && std::to_string(key.index).size() + 2 == stem.size();
-  MLD_CHECK_AS(ErrorKind::data, digit && plain, path.string(),
-               ": its name does not say which digit it shows; expected INDEX.DIGIT.png, such as 17.3.png. Rename it "
-               "or move it elsewhere");
+  const bool plain =
+      error == std::errc() && key.index >= 0 && std::to_string(key.index).size() + 2 == stem.size();
+  MLD_CHECK_AS(
+      ErrorKind::data, digit && plain, path.string(),
+      ": its name does not say which digit it shows; expected INDEX.DIGIT.png, such as 17.3.png. Rename it "
+      "or move it elsewhere");
   key.digit = dot[1] - '0';
   return key;
 }
@@ -202,8 +204,8 @@ std::vector<std::string> import_polymnist(const fs::path& folder, const fs::path
   }
   note_unread(folder, {"train", "test"}, notes);
   const std::size_t modalities = splits["train"].size();
-  MLD_CHECK_AS(ErrorKind::data, splits["test"].size() == modalities, folder.string(), ": train has ", modalities,
-               " modalities and test has ", splits["test"].size());
+  MLD_CHECK_AS(ErrorKind::data, splits["test"].size() == modalities, folder.string(), ": train has ",
+               modalities, " modalities and test has ", splits["test"].size());
   writer.describe(describe_polymnist(static_cast<int>(modalities), std::move(provenance)));
   Reader reader(writer, options, pictures);
   for (const char* split : {"train", "test"}) {

@@ -67,8 +67,8 @@ std::vector<Picture> read_backgrounds(const fs::path& folder, const PolyMnistMak
     pictures.push_back(as_rgb(read_picture(path)));
     const PictureSize size = pictures.back().size;
     MLD_CHECK_AS(ErrorKind::data, size.height > kDigitSide && size.width > kDigitSide, path.string(), ": ",
-                 size.height, " x ", size.width, " pixels, expected more than ", kDigitSide, " x ", kDigitSide,
-                 " to cut pieces from");
+                 size.height, " x ", size.width, " pixels, expected more than ", kDigitSide, " x ",
+                 kDigitSide, " to cut pieces from");
     provenance.sources.push_back(describe_source(path));
   }
   note_names(folder, unread, notes);

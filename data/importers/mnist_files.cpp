@@ -35,7 +35,8 @@ LabelledImages read_mnist(const fs::path& folder, const std::string& prefix, Pro
   const fs::path label_path = find_idx(folder, prefix + "-labels", "idx1-ubyte", provenance);
   IdxArray images = read_idx(image_path);
   const IdxArray labels = read_idx(label_path);
-  MLD_CHECK_AS(ErrorKind::data, images.shape.rank() == 3 && images.shape[1] == kDigitSide && images.shape[2] == kDigitSide,
+  MLD_CHECK_AS(ErrorKind::data,
+               images.shape.rank() == 3 && images.shape[1] == kDigitSide && images.shape[2] == kDigitSide,
                image_path.string(), ": shape ", images.shape, ", expected [N,28,28]");
   MLD_CHECK_AS(ErrorKind::data, labels.shape == Shape{images.shape[0]}, label_path.string(), ": shape ",
                labels.shape, ", expected [", images.shape[0], "] as the images");

@@ -27,7 +27,8 @@ std::vector<StrokePoint> absolute(std::span<const std::int32_t> rows, const std:
     x += rows[r + kDx], y += rows[r + kDy];
     MLD_CHECK_AS(ErrorKind::data, x >= 0 && x < kDigitSide && y >= 0 && y < kDigitSide, name, ": digit ", i,
                  ": the pen is at (", x, ", ", y, "), expected 0 to ", kDigitSide - 1);
-    points.push_back({static_cast<float>(x) + 0.5F, static_cast<float>(y) + 0.5F, rows[r + kEndOfStroke] != 0});
+    points.push_back(
+        {static_cast<float>(x) + 0.5F, static_cast<float>(y) + 0.5F, rows[r + kEndOfStroke] != 0});
   }
   return points;
 }
@@ -76,8 +77,9 @@ LabelledPaths read_mnist_strokes(const NpzFile& file, const std::string& part) {
     const auto begin = first[static_cast<std::size_t>(i)], end = first[static_cast<std::size_t>(i + 1)];
     MLD_CHECK_AS(ErrorKind::data, begin >= 0 && begin < end && end <= steps.shape()[0], offsets.name(),
                  ": digit ", i, " is rows ", begin, " to ", end, " of ", steps.shape()[0]);
-    MLD_CHECK_AS(ErrorKind::data, rows[static_cast<std::size_t>(end) * kColumns - kColumns + kEndOfDigit] != 0,
-                 steps.name(), ": row ", end - 1, " does not end digit ", i);
+    MLD_CHECK_AS(ErrorKind::data,
+                 rows[static_cast<std::size_t>(end) * kColumns - kColumns + kEndOfDigit] != 0, steps.name(),
+                 ": row ", end - 1, " does not end digit ", i);
   }
   LabelledPaths out{std::vector<float>(static_cast<std::size_t>(digits * kTrajectory)), integers(labels)};
   parallel_for(digits, [&](std::int64_t i) {

@@ -19,7 +19,7 @@
 namespace mld::data {
 
 struct StrokePoint {
-  float x, y;  // pixels of the picture: the middle of the one at row r, column c is (c + 0.5, r + 0.5)
+  float x, y;         // pixels of the picture: the middle of the one at row r, column c is (c + 0.5, r + 0.5)
   bool last = false;  // of a stroke
 };
 

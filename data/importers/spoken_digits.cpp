@@ -28,9 +28,10 @@ Recording parse_name(const fs::path& path) {
   const std::string stem = path.stem().string();
   const std::size_t first = stem.find('_'), last = stem.rfind('_');
   const auto fails = [&]() {
-    fail(ErrorKind::data, path.string(),
-         ": its name does not say what is spoken; expected DIGIT_SPEAKER_INDEX.wav, such as 7_jackson_32.wav. "
-         "Rename it or move it elsewhere");
+    fail(
+        ErrorKind::data, path.string(),
+        ": its name does not say what is spoken; expected DIGIT_SPEAKER_INDEX.wav, such as 7_jackson_32.wav. "
+        "Rename it or move it elsewhere");
   };
   if (first == std::string::npos || last <= first + 1) fails();
   const auto digit = number(std::string_view(stem).substr(0, first)),

@@ -240,8 +240,8 @@ TEST_CASE("import mhd-free: strokes that do not fit") {
 TEST_CASE("import mhd-free: recordings that cannot be used") {
   if (!readable()) return;
   const Sources sources;
-  for (const char* name : {"x_ann_1.wav", "12_ann_1.wav", "3_ann.wav", "3__1.wav", "3_ann_1b.wav", "three.WAV",
-                           "-3_ann_1.wav", "3_ann_.wav"}) {
+  for (const char* name : {"x_ann_1.wav", "12_ann_1.wav", "3_ann.wav", "3__1.wav", "3_ann_1b.wav",
+                           "three.WAV", "-3_ann_1.wav", "3_ann_.wav"}) {
     write_bytes(sources.speech / name, "");
     sources.check_rejected(ErrorKind::data, {name, "DIGIT_SPEAKER_INDEX.wav"});
     fs::remove(sources.speech / name);

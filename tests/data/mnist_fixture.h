@@ -44,10 +44,9 @@ inline std::string zip_of(const std::vector<std::pair<std::string, std::string>>
   std::string file, directory;
   for (const auto& [name, content] : entries) {
     // Version 2.0, no flags, stored, no time; checksum and sizes; lengths of the name and of nothing else.
-    const std::string common = number(20, 2) + number(0, 8) +
-                               number(crc32(std::as_bytes(std::span(content))), 4) +
-                               number(content.size(), 4) + number(content.size(), 4) + number(name.size(), 2) +
-                               number(0, 2);
+    const std::string common =
+        number(20, 2) + number(0, 8) + number(crc32(std::as_bytes(std::span(content))), 4) +
+        number(content.size(), 4) + number(content.size(), 4) + number(name.size(), 2) + number(0, 2);
     directory += "PK\x01\x02" + number(20, 2) + common + number(0, 10) + number(file.size(), 4) + name;
     file += "PK\x03\x04" + common + name + content;
   }

@@ -62,7 +62,8 @@ TEST_CASE("npz: files that are damaged, or something else") {
   file.check_rejected(zip_of({{"b.npy", array}}), {"no array 'a'", "it has b"});
   file.check_rejected(zip_of({{"a", array}}), {"no array 'a'"});
   file.check_rejected(zip_of({{"a.npy", "text"}}), {"some.npz:a.npy", "not a .npy file"});
-  file.check_rejected(zip_of({{"a.npy", array.substr(0, array.size() - 1)}}), {"some.npz:a.npy", "truncated"});
+  file.check_rejected(zip_of({{"a.npy", array.substr(0, array.size() - 1)}}),
+                      {"some.npz:a.npy", "truncated"});
   CHECK(file.open(zip_of({{"a.npy", array}})).array("a").shape() == Shape{2});
   // A bit of the content flipped, in the middle of the packed one and at the end of the stored one.
   std::string flipped = good;

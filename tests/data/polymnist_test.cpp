@@ -108,7 +108,8 @@ TEST_CASE("make polymnist: every digit once in every style, on a piece of that s
       const Piece piece = recognise(item_bytes(train, m, s));
       CHECK(piece.blue == (m == 0 ? 10 : 20));
       REQUIRE(piece.source >= 0);
-      CHECK(maker.train[static_cast<std::size_t>(piece.source)] == train.labels()[static_cast<std::size_t>(s)]);
+      CHECK(maker.train[static_cast<std::size_t>(piece.source)] ==
+            train.labels()[static_cast<std::size_t>(s)]);
       sources.insert(piece.source);
       CHECK(piece.top >= 0);
       CHECK(piece.top < (m == 0 ? 1 : 60 - 28));
@@ -212,7 +213,8 @@ TEST_CASE("import polymnist: files of one name are a sample") {
   CHECK(store.description().provenance.sources[3].file == "test/m1/*.png (3 files)");
   std::int64_t last = 0, total = 0;
   fs::remove_all(data.out);
-  import_polymnist(data.in, data.out, {.progress = [&](const std::string&, std::int64_t done, std::int64_t all) {
+  import_polymnist(data.in, data.out,
+                   {.progress = [&](const std::string&, std::int64_t done, std::int64_t all) {
                      last = done, total = all;
                    }});
   CHECK(last == 12);
@@ -249,7 +251,8 @@ TEST_CASE("import polymnist: pictures that cannot be used, as --on-bad says") {
 TEST_CASE("import polymnist: folders and names that do not fit") {
   if (!have_png()) return;
   const Distributed data;
-  for (const char* name : {"17.png", "a.3.png", "3.12.png", "-1.3.png", "01.3.png", "1.3.2.png", "1.a.png", ".png"}) {
+  for (const char* name :
+       {"17.png", "a.3.png", "3.12.png", "-1.3.png", "01.3.png", "1.3.2.png", "1.a.png", ".png"}) {
     if (std::string_view(name) == ".png") continue;  // hidden
     data.write("train", 0, name, 0);
     data.check_rejected({name, "INDEX.DIGIT.png"}, OnBad::skip);
