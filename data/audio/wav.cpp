@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <cstdio>
 #include <cstring>
 #include <memory>
 #include <numbers>
@@ -32,28 +33,101 @@ struct CloseSound {
 };
 using Sound = std::unique_ptr<SNDFILE, CloseSound>;
 
-// libsndfile reads what is there of a shortened file and says nothing, so the RIFF length is checked here.
-void check_riff_length(std::span<const std::uint8_t> bytes, const std::string& name) {
+using Bytes = std::span<const std::uint8_t>;
+
+std::uint32_t number_at(Bytes bytes, std::size_t at) {
   static_assert(std::endian::native == std::endian::little);
-  if (bytes.size() < 8 || std::memcmp(bytes.data(), "RIFF", 4) != 0) return;
-  std::uint32_t promised = 0;
-  std::memcpy(&promised, bytes.data() + 4, sizeof promised);
-  constexpr std::uint32_t kUnknown = 0xFFFFFFFF;  // written by programs that stream
-  MLD_CHECK_AS(ErrorKind::data, promised == kUnknown || std::uint64_t{promised} + 8 <= bytes.size() + 1, name,
+  std::uint32_t number = 0;
+  std::memcpy(&number, bytes.data() + at, sizeof number);
+  return number;
+}
+
+bool tagged(Bytes bytes, std::size_t at, const char* tag) {
+  return bytes.size() >= at + 8 && std::memcmp(bytes.data() + at, tag, 4) == 0;
+}
+
+// What programs that stream write for a length that they do not know yet.
+bool unknown(std::uint32_t length) { return length == 0 || length == 0x7FFFFFFF || length == 0xFFFFFFFF; }
+
+// libsndfile reads what is there of a shortened file and says nothing, so the RIFF length is checked here.
+void check_riff_length(Bytes bytes, const std::string& name) {
+  if (!tagged(bytes, 0, "RIFF")) return;
+  const std::uint32_t promised = number_at(bytes, 4);
+  MLD_CHECK_AS(ErrorKind::data, unknown(promised) || std::uint64_t{promised} + 8 <= bytes.size() + 1, name,
                ": truncated: the header promises ", std::uint64_t{promised} + 8, " bytes, the file has ",
                bytes.size(), "; fetch or export it again");
 }
 
+// A streamed file whose header was never completed, with the lengths that it has, which libsndfile does not see in
+// all of them; empty for other files.
+std::vector<std::uint8_t> completed(Bytes bytes) {
+  constexpr std::size_t kChunk = 8;  // tag and length
+  if (!tagged(bytes, 0, "RIFF") || std::uint64_t{number_at(bytes, 4)} + kChunk == bytes.size()) return {};
+  for (std::size_t at = 12; at + kChunk <= bytes.size();) {
+    const std::uint32_t length = number_at(bytes, at + 4);
+    const std::size_t rest = bytes.size() - at - kChunk;
+    if (tagged(bytes, at, "data")) {
+      if (rest == 0 || rest > INT32_MAX || (!unknown(length) && length <= rest)) return {};
+      std::vector<std::uint8_t> whole(bytes.begin(), bytes.end());
+      const auto write = [&](std::size_t place, std::size_t value) {
+        const auto word = static_cast<std::uint32_t>(value);
+        std::memcpy(whole.data() + place, &word, sizeof word);
+      };
+      write(4, bytes.size() - kChunk);
+      write(at + 4, rest);
+      return whole;
+    }
+    if (length >= rest) break;
+    at += kChunk + length + length % 2;
+  }
+  return {};
+}
+
+// A file in memory, as libsndfile reads it.
+struct Memory {
+  std::vector<std::uint8_t> bytes;
+  sf_count_t at = 0;
+};
+
+SF_VIRTUAL_IO memory_access() {
+  const auto size = [](void* m) { return static_cast<sf_count_t>(static_cast<Memory*>(m)->bytes.size()); };
+  const auto seek = [](sf_count_t offset, int whence, void* m) {
+    Memory& memory = *static_cast<Memory*>(m);
+    const auto end = static_cast<sf_count_t>(memory.bytes.size());
+    memory.at = std::clamp<sf_count_t>(
+        offset + (whence == SEEK_CUR ? memory.at : whence == SEEK_END ? end : 0), 0, end);
+    return memory.at;
+  };
+  const auto read = [](void* to, sf_count_t count, void* m) {
+    Memory& memory = *static_cast<Memory*>(m);
+    const auto got = std::min(count, static_cast<sf_count_t>(memory.bytes.size()) - memory.at);
+    std::memcpy(to, memory.bytes.data() + memory.at, static_cast<std::size_t>(got));
+    memory.at += got;
+    return got;
+  };
+  const auto write = [](const void*, sf_count_t, void*) -> sf_count_t { return 0; };
+  const auto tell = [](void* m) { return static_cast<Memory*>(m)->at; };
+  return {size, seek, read, write, tell};
+}
+
 struct OpenSound {
+  std::unique_ptr<Memory> memory;  // outlives the file
   Sound file;
   SF_INFO info;
 };
 
 OpenSound open_sound(const std::filesystem::path& path) {
   const std::string name = path.string();
-  check_riff_length(MmapFile(path).bytes(), name);
-  OpenSound sound{nullptr, {}};
-  sound.file.reset(sf_open(path.c_str(), SFM_READ, &sound.info));
+  OpenSound sound{std::make_unique<Memory>(), nullptr, {}};
+  {
+    const MmapFile file(path);
+    check_riff_length(file.bytes(), name);
+    sound.memory->bytes = completed(file.bytes());
+  }
+  SF_VIRTUAL_IO access = memory_access();
+  sound.file.reset(sound.memory->bytes.empty()
+                       ? sf_open(path.c_str(), SFM_READ, &sound.info)
+                       : sf_open_virtual(&access, SFM_READ, &sound.info, sound.memory.get()));
   MLD_CHECK_AS(ErrorKind::data, sound.file != nullptr, name,
                ": not a readable sound file: ", sf_strerror(nullptr));
   const SF_INFO& info = sound.info;

@@ -315,6 +315,19 @@ TEST_CASE("sound files") {
   check_error(ErrorKind::io, {"where.wav", "cannot write"},
               [&] { write_wave(folder / "no" / "where.wav", wave, 16000); });
 
+  // Written by programs that did not know the length yet: what is there is read.
+  for (const auto& [riff, data] : {std::pair{0U, 0U}, std::pair{8U, 0U}, std::pair{36U, 0U},
+                                   std::pair{0x7FFFFFFFU, 0x7FFFFFDBU}, std::pair{0x7FFFFFFFU, 0x7FFFFFFFU},
+                                   std::pair{0xFFFFFFFFU, 0xFFFFFFFFU}, std::pair{0xFFFFFFFFU, 0xFFFFFFDBU}}) {
+    CAPTURE(riff);
+    CAPTURE(data);
+    std::string streamed = bytes;
+    std::copy_n(reinterpret_cast<const char*>(&riff), 4, streamed.begin() + 4);
+    std::copy_n(reinterpret_cast<const char*>(&data), 4, streamed.begin() + 40);
+    write_bytes(folder / "streamed.wav", streamed);
+    CHECK(read_wave(folder / "streamed.wav", Conform::strict) == back);
+  }
+
   // Two channels: the 16-bit frames (a, b) mix to their mean.
   const auto stereo = folder / "stereo.wav";
   std::string two = bytes.substr(0, 44 + 8);
