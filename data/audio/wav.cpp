@@ -94,8 +94,10 @@ SF_VIRTUAL_IO memory_access() {
   const auto seek = [](sf_count_t offset, int whence, void* m) {
     Memory& memory = *static_cast<Memory*>(m);
     const auto end = static_cast<sf_count_t>(memory.bytes.size());
-    memory.at = std::clamp<sf_count_t>(
-        offset + (whence == SEEK_CUR ? memory.at : whence == SEEK_END ? end : 0), 0, end);
+    memory.at = std::clamp<sf_count_t>(offset + (whence == SEEK_CUR   ? memory.at
+                                                 : whence == SEEK_END ? end
+                                                                      : 0),
+                                       0, end);
     return memory.at;
   };
   const auto read = [](void* to, sf_count_t count, void* m) {

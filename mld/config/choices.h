@@ -18,8 +18,8 @@ namespace mld {
 //   uni      multi-time network trained with a time drawn for each modality; samples as mld does
 enum class ModelKind : std::uint8_t { mld, inpaint, uni };
 
-// The networks are those of the paper's benchmarks; `mlp` fits any sample, `residual` any map, `conv`
-// maps with sides divisible by 4.
+// The networks are those of the paper's benchmarks; `mlp` fits any sample, `conv` maps with sides divisible by 4,
+// and of the classifiers `residual` any map.
 enum class AutoencoderKind : std::uint8_t {
   mlp,
   conv,
@@ -27,7 +27,8 @@ enum class AutoencoderKind : std::uint8_t {
   svhn_conv,
   mhd_image,
   mhd_sound,
-  mhd_trajectory
+  mhd_trajectory,
+  polymnist
 };
 
 // `none`: the modality is left out of coherence and of the Frechet distances between features.
@@ -40,7 +41,8 @@ enum class ClassifierKind : std::uint8_t {
   svhn,
   mhd_image,
   mhd_sound,
-  mhd_trajectory
+  mhd_trajectory,
+  polymnist
 };
 
 // The units in which the networks of a modality work; data go in and come out in their own.
@@ -99,11 +101,12 @@ inline constexpr std::array<std::string_view, 0> kNames{};
 template <>
 inline constexpr std::array<std::string_view, 3> kNames<ModelKind>{"mld", "inpaint", "uni"};
 template <>
-inline constexpr std::array<std::string_view, 7> kNames<AutoencoderKind>{
-    "mlp", "conv", "mnist_mlp", "svhn_conv", "mhd_image", "mhd_sound", "mhd_trajectory"};
+inline constexpr std::array<std::string_view, 8> kNames<AutoencoderKind>{
+    "mlp", "conv", "mnist_mlp", "svhn_conv", "mhd_image", "mhd_sound", "mhd_trajectory", "polymnist"};
 template <>
-inline constexpr std::array<std::string_view, 9> kNames<ClassifierKind>{
-    "none", "mlp", "conv", "residual", "mnist", "svhn", "mhd_image", "mhd_sound", "mhd_trajectory"};
+inline constexpr std::array<std::string_view, 10> kNames<ClassifierKind>{
+    "none", "mlp",       "conv",      "residual",       "mnist",
+    "svhn", "mhd_image", "mhd_sound", "mhd_trajectory", "polymnist"};
 template <>
 inline constexpr std::array<std::string_view, 3> kNames<Units>{"declared", "standard", "unit"};
 template <>

@@ -26,4 +26,8 @@ Classifier mhd_image_classifier(const Shape& shape, std::int64_t classes);
 Classifier mhd_trajectory_classifier(const Shape& shape, std::int64_t classes);
 Classifier mhd_sound_classifier(const Shape& shape, std::int64_t classes);
 
+// networks_polymnist.cpp
+Autoencoder polymnist(const Shape& shape, std::int64_t latent);
+Classifier polymnist_classifier(const Shape& shape, std::int64_t classes);
+
 }  // namespace mld::networks

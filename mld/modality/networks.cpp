@@ -7,7 +7,7 @@
 namespace mld {
 namespace {
 
-const Shape kMnist{28, 28, 1}, kSvhn{32, 32, 3}, kSound{32, 128, 1}, kTrajectory{200};
+const Shape kMnist{28, 28, 1}, kSvhn{32, 32, 3}, kPolyMnist{28, 28, 3}, kSound{32, 128, 1}, kTrajectory{200};
 
 void check_shape(const char* network, const Shape& found, const Shape& expected) {
   MLD_CHECK_AS(ErrorKind::usage, found == expected, "network '", network, "' takes samples of shape ",
@@ -60,6 +60,9 @@ Autoencoder make_autoencoder(AutoencoderKind kind, const Shape& stored, std::int
     case AutoencoderKind::mhd_trajectory:
       check_shape("mhd_trajectory", shape, kTrajectory);
       return networks::mhd_trajectory(shape, latent);
+    case AutoencoderKind::polymnist:
+      check_shape("polymnist", shape, kPolyMnist);
+      return networks::polymnist(shape, latent);
   }
   fail(ErrorKind::internal, "networks: unknown autoencoder");
 }
@@ -93,6 +96,9 @@ Classifier make_classifier(ClassifierKind kind, const Shape& stored, std::int64_
     case ClassifierKind::mhd_trajectory:
       check_shape("mhd_trajectory", shape, kTrajectory);
       return networks::mhd_trajectory_classifier(shape, classes);
+    case ClassifierKind::polymnist:
+      check_shape("polymnist", shape, kPolyMnist);
+      return networks::polymnist_classifier(shape, classes);
   }
   fail(ErrorKind::internal, "networks: no such classifier");
 }

@@ -316,9 +316,10 @@ TEST_CASE("sound files") {
               [&] { write_wave(folder / "no" / "where.wav", wave, 16000); });
 
   // Written by programs that did not know the length yet: what is there is read.
-  for (const auto& [riff, data] : {std::pair{0U, 0U}, std::pair{8U, 0U}, std::pair{36U, 0U},
-                                   std::pair{0x7FFFFFFFU, 0x7FFFFFDBU}, std::pair{0x7FFFFFFFU, 0x7FFFFFFFU},
-                                   std::pair{0xFFFFFFFFU, 0xFFFFFFFFU}, std::pair{0xFFFFFFFFU, 0xFFFFFFDBU}}) {
+  for (const auto& [riff, data] :
+       {std::pair{0U, 0U}, std::pair{8U, 0U}, std::pair{36U, 0U}, std::pair{0x7FFFFFFFU, 0x7FFFFFDBU},
+        std::pair{0x7FFFFFFFU, 0x7FFFFFFFU}, std::pair{0xFFFFFFFFU, 0xFFFFFFFFU},
+        std::pair{0xFFFFFFFFU, 0xFFFFFFDBU}}) {
     CAPTURE(riff);
     CAPTURE(data);
     std::string streamed = bytes;

@@ -78,6 +78,20 @@ TEST_CASE("config: the presets hold the papers' numbers") {
   CHECK(mhd.score.groups == 32);
   CHECK(mhd.score.steps == 3000 * 390);
   CHECK(mhd.modalities[1].latent == 128);
+
+  const Config poly = with({}, "polymnist");
+  REQUIRE(poly.modalities.size() == 5);
+  for (std::size_t m = 0; m < 5; ++m) {
+    CHECK(poly.modalities[m].name == "m" + std::to_string(m));
+    CHECK(poly.modalities[m].autoencoder == mld::AutoencoderKind::polymnist);
+    CHECK(poly.modalities[m].classifier == mld::ClassifierKind::polymnist);
+    CHECK(poly.modalities[m].latent == 160);
+    CHECK(poly.modalities[m].likelihood == mld::Likelihood::laplace);
+    CHECK(poly.modalities[m].stage1.steps == 300 * (60'000 / 128));
+  }
+  CHECK(poly.score.width == 1536);
+  CHECK(poly.score.batch == 256);
+  CHECK(poly.score.steps == 3000 * (60'000 / 256));
 }
 
 TEST_CASE("config: the saved configuration parses back to the same one") {

@@ -16,7 +16,8 @@ TEST_CASE("networks: parameter counts of the benchmark autoencoders") {
                        Row{mld::AutoencoderKind::svhn_conv, {32, 32, 3}, 64, 296736, 296675},
                        Row{mld::AutoencoderKind::mhd_image, {28, 28, 1}, 64, 459584, 462656},
                        Row{mld::AutoencoderKind::mhd_trajectory, {200}, 16, 639504, 639688},
-                       Row{mld::AutoencoderKind::mhd_sound, {32, 128}, 128, 476288, 481792}}) {
+                       Row{mld::AutoencoderKind::mhd_sound, {32, 128}, 128, 476288, 481792},
+                       Row{mld::AutoencoderKind::polymnist, {28, 28, 3}, 160, 446848, 422851}}) {
     mld::Autoencoder net = mld::make_autoencoder(r.kind, r.shape, r.latent);
     CHECK(mld::nn::count_parameters(net.encoder) == r.encoder);
     CHECK(mld::nn::count_parameters(net.decoder) == r.decoder);
@@ -37,7 +38,8 @@ TEST_CASE("networks: parameter counts of the classifiers, and the size of their 
                        Row{mld::ClassifierKind::residual, {3, 5, 1}, 482154, 128},
                        Row{mld::ClassifierKind::mhd_image, {28, 28, 1}, 87818, 128},
                        Row{mld::ClassifierKind::mhd_trajectory, {200}, 434826, 128},
-                       Row{mld::ClassifierKind::mhd_sound, {32, 128}, 485578, 128}}) {
+                       Row{mld::ClassifierKind::mhd_sound, {32, 128}, 485578, 128},
+                       Row{mld::ClassifierKind::polymnist, {28, 28, 3}, 130568, 128}}) {
     mld::Classifier net = mld::make_classifier(r.kind, r.shape, 10);
     CHECK(mld::nn::count_parameters(net) == r.count);
     CHECK(net.features.output() == mld::Shape{r.features});
