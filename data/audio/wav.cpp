@@ -1,7 +1,6 @@
 #include "data/audio/wav.h"
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 #include <cstdio>
 #include <cstring>
@@ -11,6 +10,7 @@
 #include <string>
 
 #include "data/audio/audio.h"
+#include "data/audio/wav_header.h"
 #include "data/formats/encode.h"
 #include "data/formats/mmap_file.h"
 #include "engine/base/error.h"
@@ -32,56 +32,6 @@ struct CloseSound {
   void operator()(SNDFILE* file) const { sf_close(file); }
 };
 using Sound = std::unique_ptr<SNDFILE, CloseSound>;
-
-using Bytes = std::span<const std::uint8_t>;
-
-std::uint32_t number_at(Bytes bytes, std::size_t at) {
-  static_assert(std::endian::native == std::endian::little);
-  std::uint32_t number = 0;
-  std::memcpy(&number, bytes.data() + at, sizeof number);
-  return number;
-}
-
-bool tagged(Bytes bytes, std::size_t at, const char* tag) {
-  return bytes.size() >= at + 8 && std::memcmp(bytes.data() + at, tag, 4) == 0;
-}
-
-// What programs that stream write for a length that they do not know yet.
-bool unknown(std::uint32_t length) { return length == 0 || length == 0x7FFFFFFF || length == 0xFFFFFFFF; }
-
-// libsndfile reads what is there of a shortened file and says nothing, so the RIFF length is checked here.
-void check_riff_length(Bytes bytes, const std::string& name) {
-  if (!tagged(bytes, 0, "RIFF")) return;
-  const std::uint32_t promised = number_at(bytes, 4);
-  MLD_CHECK_AS(ErrorKind::data, unknown(promised) || std::uint64_t{promised} + 8 <= bytes.size() + 1, name,
-               ": truncated: the header promises ", std::uint64_t{promised} + 8, " bytes, the file has ",
-               bytes.size(), "; fetch or export it again");
-}
-
-// A streamed file whose header was never completed, with the lengths that it has, which libsndfile does not see in
-// all of them; empty for other files.
-std::vector<std::uint8_t> completed(Bytes bytes) {
-  constexpr std::size_t kChunk = 8;  // tag and length
-  if (!tagged(bytes, 0, "RIFF") || std::uint64_t{number_at(bytes, 4)} + kChunk == bytes.size()) return {};
-  for (std::size_t at = 12; at + kChunk <= bytes.size();) {
-    const std::uint32_t length = number_at(bytes, at + 4);
-    const std::size_t rest = bytes.size() - at - kChunk;
-    if (tagged(bytes, at, "data")) {
-      if (rest == 0 || rest > INT32_MAX || (!unknown(length) && length <= rest)) return {};
-      std::vector<std::uint8_t> whole(bytes.begin(), bytes.end());
-      const auto write = [&](std::size_t place, std::size_t value) {
-        const auto word = static_cast<std::uint32_t>(value);
-        std::memcpy(whole.data() + place, &word, sizeof word);
-      };
-      write(4, bytes.size() - kChunk);
-      write(at + 4, rest);
-      return whole;
-    }
-    if (length >= rest) break;
-    at += kChunk + length + length % 2;
-  }
-  return {};
-}
 
 // A file in memory, as libsndfile reads it.
 struct Memory {
@@ -124,7 +74,7 @@ OpenSound open_sound(const std::filesystem::path& path) {
   {
     const MmapFile file(path);
     check_riff_length(file.bytes(), name);
-    sound.memory->bytes = completed(file.bytes());
+    sound.memory->bytes = completed_wave(file.bytes());
   }
   SF_VIRTUAL_IO access = memory_access();
   sound.file.reset(sound.memory->bytes.empty()

@@ -61,8 +61,11 @@ std::array<float, kTrajectory> equal_steps(std::span<const StrokePoint> strokes)
 }
 
 LabelledPaths read_mnist_strokes(const NpzFile& file, const std::string& part) {
-  const NpyArray steps = file.array(part + "_steps"), offsets = file.array(part + "_offsets"),
-                 labels = file.array(part + "_labels");
+  return read_mnist_strokes(file.array(part + "_steps"), file.array(part + "_offsets"),
+                            file.array(part + "_labels"));
+}
+
+LabelledPaths read_mnist_strokes(const NpyArray& steps, const NpyArray& offsets, const NpyArray& labels) {
   const auto bad_shape = [](const NpyArray& array, const char* expected) {
     return cat(array.name(), ": shape ", array.shape(), ", expected ", expected);
   };

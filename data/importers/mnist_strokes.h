@@ -32,8 +32,9 @@ struct LabelledPaths {
   std::vector<std::int32_t> labels;  // [N]
 };
 
-// The digits of one part. ErrorKind::data, naming array and digit, for arrays that do not fit together and pens
-// that leave the picture.
+// The digits of one part, of its three arrays. ErrorKind::data, naming array and digit, for arrays that do not fit
+// together and pens that leave the picture.
+LabelledPaths read_mnist_strokes(const NpyArray& steps, const NpyArray& offsets, const NpyArray& labels);
 LabelledPaths read_mnist_strokes(const NpzFile& file, const std::string& part);
 
 }  // namespace mld::data

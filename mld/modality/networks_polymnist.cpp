@@ -14,8 +14,8 @@ using nn::Sequential;
 
 Autoencoder polymnist(const Shape& shape, std::int64_t latent) {
   return {Sequential(shape, Conv2d(3, 32, 3, 2, 1, {.act = kRelu}), Conv2d(32, 64, 3, 2, 1, {.act = kRelu}),
-                     Conv2d(64, 128, 3, 2, 1, {.act = kRelu}), Flatten{}, Linear(2048, latent, {.act = kRelu}),
-                     Linear(latent, latent)),
+                     Conv2d(64, 128, 3, 2, 1, {.act = kRelu}), Flatten{},
+                     Linear(2048, latent, {.act = kRelu}), Linear(latent, latent)),
           Sequential(Shape{latent}, Linear(latent, 2048, {.act = kRelu}), Reshape{{4, 4, 128}},
                      ConvTranspose2d(128, 64, 3, 2, 1, {.act = kRelu}),
                      ConvTranspose2d(64, 32, 3, 2, 1, {.act = kRelu, .output_padding = 1}),
