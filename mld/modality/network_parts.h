@@ -13,10 +13,12 @@ Classifier mlp_classifier(const Shape& shape, std::int64_t classes);
 Classifier conv_classifier(const Shape& shape, std::int64_t classes);
 Classifier residual_classifier(const Shape& shape, std::int64_t classes);
 
-// networks_mnist_svhn.cpp
+// networks_mnist.cpp
 Autoencoder mnist_mlp(const Shape& shape, std::int64_t latent);
 Autoencoder svhn_conv(const Shape& shape, std::int64_t latent);
 Classifier digit_classifier(const Shape& shape, std::int64_t classes);
+Autoencoder polymnist(const Shape& shape, std::int64_t latent);
+Classifier polymnist_classifier(const Shape& shape, std::int64_t classes);
 
 // networks_mhd.cpp
 Autoencoder mhd_image(const Shape& shape, std::int64_t latent);
@@ -25,9 +27,5 @@ Autoencoder mhd_sound(const Shape& shape, std::int64_t latent);
 Classifier mhd_image_classifier(const Shape& shape, std::int64_t classes);
 Classifier mhd_trajectory_classifier(const Shape& shape, std::int64_t classes);
 Classifier mhd_sound_classifier(const Shape& shape, std::int64_t classes);
-
-// networks_polymnist.cpp
-Autoencoder polymnist(const Shape& shape, std::int64_t latent);
-Classifier polymnist_classifier(const Shape& shape, std::int64_t classes);
 
 }  // namespace mld::networks

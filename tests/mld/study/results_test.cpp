@@ -90,8 +90,8 @@ TEST_CASE("results: fingerprints of what was recorded are today what they were t
       ++files;
     }
   }
-  CHECK(files == 53);
-  CHECK(recipes == 12);
+  CHECK(files == 56);
+  CHECK(recipes == 15);
 }
 
 TEST_CASE("results: compare and ablate take the committed studies as they are") {
