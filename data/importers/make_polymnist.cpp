@@ -96,13 +96,15 @@ Plan plan_split(const LabelledImages& digits, int modalities, std::uint64_t seed
   for (std::size_t i = 0; i < most; ++i)
     for (std::size_t c = 0; c < of_class.size(); ++c)
       if (i < of_class[c].size()) plan.labels.push_back(static_cast<std::int32_t>(c));
-  for (std::size_t m = 0; m < plan.source.size(); ++m)
+  for (std::size_t m = 0; m < plan.source.size(); ++m) {
+    std::vector<Permutation> orders;
+    for (std::size_t c = 0; c < of_class.size(); ++c)
+      orders.emplace_back(std::max<std::size_t>(1, of_class[c].size()), seed,
+                          (std::uint64_t{stream} * kMaxModalities + m) * kDigitClasses + c);
     for (std::size_t i = 0; i < most; ++i)
-      for (std::size_t c = 0; c < of_class.size(); ++c) {
-        if (i >= of_class[c].size()) continue;
-        const std::uint64_t key = (std::uint64_t{stream} * kMaxModalities + m) * kDigitClasses + c;
-        plan.source[m].push_back(of_class[c][Permutation(of_class[c].size(), seed, key)(i)]);
-      }
+      for (std::size_t c = 0; c < of_class.size(); ++c)
+        if (i < of_class[c].size()) plan.source[m].push_back(of_class[c][orders[c](i)]);
+  }
   return plan;
 }
 
