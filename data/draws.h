@@ -1,6 +1,6 @@
-// The random numbers of one item of a data set that is made or drawn here, taken in order from the engine's counter-based generator: a
-// pure function of (seed, split, item, site), so an item has the same bits whatever the number of threads,
-// the size of the data set or the order of generation.
+// The random numbers of one item of a data set that is made here, taken in order from the engine's
+// counter-based generator: a pure function of (seed, split, item, site), so an item has the same bits whatever
+// the number of threads, the size of the data set or the order of generation.
 #pragma once
 
 #include <cmath>
