@@ -15,6 +15,12 @@ void add_out(CLI::App& app, std::string& out) {
   app.add_option("--out", out, "Store to write: a new or empty folder")->type_name("STORE")->required();
 }
 
+void add_mnist(CLI::App& app, std::string& mnist) {
+  app.add_option("--mnist", mnist, "Folder with the four IDX files, plain or .gz")
+      ->type_name("FOLDER")
+      ->required();
+}
+
 void done(const std::string& store, const std::vector<std::string>& notes = {}) {
   for (const std::string& text : notes) note(text);
   note("wrote " + store);
@@ -52,9 +58,7 @@ void add_make_polymnist(CLI::App& make) {
   auto o = std::make_shared<Options>();
   CLI::App* c =
       make.add_subcommand("polymnist", "MNIST digits in several styles: before a picture for each modality");
-  c->add_option("--mnist", o->mnist, "Folder with the four IDX files, plain or .gz")
-      ->type_name("FOLDER")
-      ->required();
+  add_mnist(*c, o->mnist);
   c->add_option(
        "--backgrounds", o->backgrounds,
        "Folder of pictures, one for each modality in order of their names; a texture where one is missing")
@@ -107,9 +111,7 @@ void add_import_mnist_svhn(CLI::App& import) {
   auto o = std::make_shared<Options>();
   CLI::App* c =
       import.add_subcommand("mnist-svhn", "MNIST digits paired with street-view digits of the same class");
-  c->add_option("--mnist", o->mnist, "Folder with the four IDX files, plain or .gz")
-      ->type_name("FOLDER")
-      ->required();
+  add_mnist(*c, o->mnist);
   c->add_option("--svhn", o->svhn, "Folder with train_32x32.mat and test_32x32.mat")
       ->type_name("FOLDER")
       ->required();
@@ -143,9 +145,7 @@ void add_import_mhd_free(CLI::App& import) {
   auto o = std::make_shared<Options>();
   CLI::App* c = import.add_subcommand(
       "mhd-free", "MNIST digits with the strokes they may have been written with, and spoken digits");
-  c->add_option("--mnist", o->mnist, "Folder with the four IDX files, plain or .gz")
-      ->type_name("FOLDER")
-      ->required();
+  add_mnist(*c, o->mnist);
   c->add_option("--strokes", o->strokes, "mnist_strokes.npz")->type_name("FILE")->required();
   c->add_option("--speech", o->speech, "Folder of recordings named DIGIT_SPEAKER_INDEX.wav")
       ->type_name("FOLDER")
