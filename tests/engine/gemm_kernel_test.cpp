@@ -212,6 +212,17 @@ TEST_CASE("gemm: bits do not depend on threads, batch, position, neighbours or t
   }
 }
 
+TEST_CASE("gemm: a row has the same bits in every number of rows, in panels of every width") {
+  constexpr i64 k = 150;
+  for (i64 n = 1; n <= 2 * 32 + 1; n += n < 34 ? 1 : 5) {
+    CAPTURE(n);
+    const Floats a = reals(13 * k, 3), b = reals(k * n, 4), whole = product(13, n, k, false, true, a, b, 1);
+    for (i64 m = 1; m < 13; ++m)
+      CHECK(same_bits(product(m, n, k, false, true, Floats(a.begin(), a.begin() + m * k), b, 1),
+                      Floats(whole.begin(), whole.begin() + m * n)));
+  }
+}
+
 TEST_CASE("gemm: empty products, and calls inside a parallel loop") {
   Floats c{1, 2};
   const Floats bias{3, -4};
