@@ -6,7 +6,7 @@
 //   auto sounds = model.sample(16, {{"image", pictures}});             // the rest, given pictures
 //
 // Values are floats, one sample after the other, channels last: images [height,width,channels], spectrograms
-// [frames,mels], vectors [n]; tokens and categories are whole numbers. Values of another scale than the
+// [frames,mels], series [length,channels], vectors [n]; tokens and categories are whole numbers. Values of another scale than the
 // training data's are refused. Errors are mld::Error. Not thread-safe: one Generator per thread, or a lock.
 #pragma once
 
@@ -25,7 +25,7 @@ namespace mld {
 class Generator {
  public:
   struct Modality {
-    std::string name, kind;           // kind: image, vector, spectrogram, tokens, categorical
+    std::string name, kind;           // kind: image, vector, series, spectrogram, tokens, categorical
     std::vector<std::int64_t> shape;  // of one sample
     std::int64_t size = 0;            // number of values of one sample
     std::int64_t latent = 0;          // size of its latent

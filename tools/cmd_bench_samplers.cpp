@@ -23,7 +23,7 @@ void run(const Options& o) {
   const Model model = open_model(o.run, o.device.choose());
   const data::Store store = data::Store::open(store_of(o.data, model, o.run));
   note(store.unchecked_note());
-  std::vector<SamplerOptions> samplers = sampler_candidates();
+  std::vector<SamplerOptions> samplers = sampler_candidates(model.config().sampler);
   if (o.most_calls > 0)
     std::erase_if(samplers,
                   [&](const SamplerOptions& s) { return make_plan(s).network_calls() > o.most_calls; });

@@ -268,7 +268,7 @@ speed() {
     else
       lines+=$'\ncopy-2048 20\ngemm-8192 20\ntrain-score-512 500\nproducts-512 500'
       [ "$p" != tf32 ] ||
-        lines+=$'\ntrain-score-256 500\ntrain-score-mhd 200\ntrain-score-polymnist 50\ntrain-svhn 100\ntrain-mnist 100\ngenerate-512-5000 100'
+        lines+=$'\ntrain-score-256 500\ntrain-score-mhd 200\ntrain-score-polymnist 50\ntrain-svhn 100\ntrain-mnist 100\ntrain-polymnist 100\ntrain-sound 100\ngenerate-512-5000 100'
     fi
     echo "$lines" | ours "$bin/bench_steps" --device cuda --precision "$p" >> "$results/speed.jsonl" || status=1
   done

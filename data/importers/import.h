@@ -125,13 +125,13 @@ struct NpyImport {
 //   {"name": "...", "classes": K, "modalities": [{"name": "...", "kind": "...", ...}]}
 // with the keys of dataset.json per modality; shape and dtype come from the arrays. Without a spec the
 // modalities are the files of FOLDER/train in alphabetical order: floats or bytes, [N,D] a vector, [N,H,W]
-// and [N,H,W,C] (C of 1, 3 or 4) an image. Spectrograms and integers (tokens, categories) need the spec.
-// uint8 is stored as bytes with range [0, 1], floats as float32; images and spectrograms of floats must lie
-// in [0, 1] unless "range" says otherwise; the range of a vector is that of its training values unless given.
+// and [N,H,W,C] (C of 1, 3 or 4) an image. Series ([N,length,C]), spectrograms and integers (tokens, categories) need
+// the spec. uint8 is stored as bytes with range [0, 1], floats as float32; images and spectrograms of floats must lie
+// in [0, 1] unless "range" says otherwise; the range of a vector or series is that of its training values unless given.
 //
-// The arrays of all splits have the training array's shape (a last axis of 1 may be left out of images and
-// single values) and sort of elements: uint8, booleans, integers, or floats of either size. Declared ranges
-// hold for all. Values of other vectors may lie outside the training range, by kVectorSlack times its width
+// The arrays of all splits have the training array's shape (a last axis of 1 may be left out of images, series
+// and single values) and sort of elements: uint8, booleans, integers, or floats of either size. Declared ranges
+// hold for all. Values of other vectors and series may lie outside the training range, by kVectorSlack times its width
 // at most (data/store/modality_check.h): what is farther out is in other units, unless "range" declares that
 // it is not. Values that fill less than that part of the training range are a note.
 //

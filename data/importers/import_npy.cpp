@@ -24,7 +24,7 @@ namespace fs = std::filesystem;
 constexpr const char* kTest = "test";
 constexpr const char* kSpec = "modalities.json";
 
-// Where the values of a vector without a declared range lie, compared with those of the training split.
+// Where the values of a vector or series without a declared range lie, compared with those of the training split.
 void compare_units(const Modality& m, const NpyColumn& train, const NpyColumn& column,
                    std::vector<std::string>& notes) {
   const float ends[] = {column.min, column.max};
@@ -51,7 +51,7 @@ void settle_ranges(NpySpec& spec, const std::vector<NpyPart>& parts, std::vector
     Modality& m = spec.modalities[i].modality;
     if (m.dtype != DType::f32) continue;
     const NpyColumn& train = parts[0].columns[i];
-    const bool measured = !spec.modalities[i].range_given && m.kind == ModalityKind::vector;
+    const bool measured = !spec.modalities[i].range_given && has_measured_range(m.kind);
     if (measured) m.range = train.min < train.max ? ValueRange{train.min, train.max} : around(train.min);
     for (const NpyPart& part : parts) {
       const NpyColumn& column = part.columns[i];

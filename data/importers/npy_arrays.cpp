@@ -24,7 +24,9 @@ bool is_bytes(NpyType type) { return type == npy_type(DType::u8); }
 // The axes of one item; a last axis of 1 may be left out.
 Shape item_shape(const Modality& m, const NpyArray& values) {
   Shape shape(values.shape().extents().subspan(1));
-  if ((m.kind == ModalityKind::image && shape.rank() == 2) || shape.rank() == 0) shape.push_back(1);
+  const bool channel_left_out = (m.kind == ModalityKind::image && shape.rank() == 2) ||
+                                (m.kind == ModalityKind::series && shape.rank() == 1);
+  if (channel_left_out || shape.rank() == 0) shape.push_back(1);
   return shape;
 }
 

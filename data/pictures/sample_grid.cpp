@@ -29,6 +29,8 @@ class Cell {
         return image(tile);
       case TileKind::trajectory:
         return trajectory(tile);
+      case TileKind::series:
+        return series(tile);
       case TileKind::spectrogram:
         return spectrogram(tile);
       case TileKind::empty:
@@ -56,22 +58,45 @@ class Cell {
     }
   }
 
-  void trajectory(const Tile& tile) {
+  // Coverage by a line through points of the unit square, y down.
+  std::vector<float> line(std::span<const float> x, std::span<const float> y) const {
     constexpr float kMargin = 0.045F, kRadius = 0.02F;  // of the shorter side
     const auto shorter = static_cast<float>(std::min(height_, width_));
-    const auto points = static_cast<std::size_t>(tile.size.width);
-    std::vector<float> x(points), y(points), grey(static_cast<std::size_t>(height_ * width_), 0.0F);
-    const auto stretch = [&](float unit, std::int64_t length) {
+    const auto stretch = [&](std::span<const float> units, std::int64_t length) {
       const float margin = kMargin * shorter;
-      return margin + unit * (static_cast<float>(length) - 2 * margin);
+      std::vector<float> pixels;
+      for (const float u : units) pixels.push_back(margin + u * (static_cast<float>(length) - 2 * margin));
+      return pixels;
     };
-    for (std::size_t i = 0; i < points; ++i) {
-      x[i] = stretch(tile.values[i], width_);
-      y[i] = stretch(tile.values[points + i], height_);
-    }
-    draw_path(x, y, std::max(0.5F, kRadius * shorter), 1.0F, {grey, height_, width_});
+    std::vector<float> covered(static_cast<std::size_t>(height_ * width_), 0.0F);
+    draw_path(stretch(x, width_), stretch(y, height_), std::max(0.5F, kRadius * shorter), 1.0F,
+              {covered, height_, width_});
+    return covered;
+  }
+
+  void trajectory(const Tile& tile) {
+    const auto points = static_cast<std::size_t>(tile.size.width);
+    const std::vector<float> grey = line(tile.values.first(points), tile.values.subspan(points));
     for (std::size_t p = 0; p < grey.size(); ++p)
       std::fill_n(rgb_.begin() + static_cast<std::ptrdiff_t>(3 * p), 3, grey[p]);
+  }
+
+  void series(const Tile& tile) {
+    const auto length = static_cast<std::size_t>(tile.size.height);
+    const auto channels = static_cast<std::size_t>(tile.size.width);
+    std::fill(rgb_.begin(), rgb_.end(), 0.0F);
+    std::vector<float> time(length), height(length);
+    for (std::size_t i = 0; i < length; ++i)
+      time[i] = length > 1 ? static_cast<float>(i) / static_cast<float>(length - 1) : 0.5F;
+    for (std::size_t c = 0; c < channels; ++c) {
+      // From the middle of the colour map, where lines are seen on black, to its bright end.
+      const std::array<float, 3> colour =
+          magma(1.0F - 0.6F * static_cast<float>(c) / static_cast<float>(channels));
+      for (std::size_t i = 0; i < length; ++i) height[i] = 1 - tile.values[i * channels + c];
+      const std::vector<float> covered = line(time, height);
+      for (std::size_t p = 0; p < covered.size(); ++p)
+        for (std::size_t k = 0; k < 3; ++k) rgb_[3 * p + k] += covered[p] * (colour[k] - rgb_[3 * p + k]);
+    }
   }
 
   void spectrogram(const Tile& tile) {

@@ -1,7 +1,7 @@
 // Contact sheets: samples of several modalities side by side in one picture.
 //
 // Every tile fills a cell of the same size: images by nearest neighbour, trajectories as anti-aliased pen
-// paths, spectrograms as colours (time to the right, pitch upwards).
+// paths, series as a line for each of their channels, spectrograms as colours (time to the right, pitch upwards).
 #pragma once
 
 #include <array>
@@ -16,6 +16,7 @@ namespace mld::data {
 enum class TileKind : std::uint8_t {
   image,        // values [height, width, channels] in [0, 1]; 1 or 3 channels
   trajectory,   // values [2 * width]: all x, then all y, in [0, 1] of the cell (y down); height 1, channels 1
+  series,       // values [height = length, width = channels] in [0, 1]; channels 1
   spectrogram,  // values [height = frames, width = bands] in [0, 1]; channels 1
   empty         // no values
 };

@@ -16,7 +16,7 @@ namespace {
 constexpr const char* kFormat = "mld-store";
 constexpr std::int64_t kUncheckedVersion = 1, kVersion = 2;
 constexpr std::size_t kFingerprint = 16;  // digits
-constexpr std::array kKindNames{"image", "vector", "spectrogram", "tokens", "categorical"};
+constexpr std::array kKindNames{"image", "vector", "spectrogram", "tokens", "categorical", "series"};
 constexpr std::array kDTypeNames{"u8", "f32", "i32"};
 constexpr std::array kDTypes{DType::u8, DType::f32, DType::i32};
 constexpr std::int64_t kMaxCount = INT32_MAX;  // items are named by int32 indices
@@ -31,7 +31,7 @@ void check_vocabulary(const std::string& name, const std::string& place) {
 
 int item_rank(ModalityKind kind) {
   if (kind == ModalityKind::image) return 3;
-  return kind == ModalityKind::spectrogram ? 2 : 1;
+  return kind == ModalityKind::spectrogram || kind == ModalityKind::series ? 2 : 1;
 }
 
 Modality parse_modality(JsonFields f) {

@@ -15,11 +15,15 @@
 
 namespace mld::data {
 
-enum class ModalityKind : std::uint8_t { image, vector, spectrogram, tokens, categorical };
+enum class ModalityKind : std::uint8_t { image, vector, spectrogram, tokens, categorical, series };
 const char* kind_name(ModalityKind kind);
 // Whether items are integers 0 .. categories-1 (tokens, categorical) and not real numbers.
 constexpr bool is_discrete(ModalityKind kind) {
   return kind == ModalityKind::tokens || kind == ModalityKind::categorical;
+}
+// Whether the range of real values is that of the training items where none is declared.
+constexpr bool has_measured_range(ModalityKind kind) {
+  return kind == ModalityKind::vector || kind == ModalityKind::series;
 }
 
 // The front end that made a spectrogram, all in samples, so that it can be made audible again.
@@ -31,7 +35,7 @@ struct AudioFrontEnd {
 struct Modality {
   std::string name;
   ModalityKind kind = ModalityKind::vector;
-  Shape shape;               // of one item: image [H,W,C], spectrogram [frames,mels], otherwise [n]
+  Shape shape;  // of one item: image [H,W,C], spectrogram [frames,mels], series [length,C], otherwise [n]
   DType dtype = DType::f32;  // as stored: u8 or f32, i32 for discrete kinds
   ValueRange range;          // of the values gather() yields; bytes 0..255 map to it. Not for discrete kinds
   std::optional<ValueRange> original_range;  // what the ends of range stand for: decibels, pixels, ...

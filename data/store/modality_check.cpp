@@ -15,7 +15,7 @@ float width(ValueRange range) { return range.max - range.min; }
 
 // How far values may lie outside the recorded range.
 float slack(const Modality& m) {
-  const bool declared = m.kind != ModalityKind::vector || m.dtype == DType::u8;
+  const bool declared = !has_measured_range(m.kind) || m.dtype == DType::u8;
   return declared ? 0 : (m.pen_path ? kMeasuredSlack : kVectorSlack) * width(m.range);
 }
 

@@ -1,6 +1,6 @@
 // Whether data from elsewhere (another store, a user's file, values of an embedding program) are what a model
 // was trained on. Images, spectrograms, pen paths and whatever is stored as bytes have a declared range,
-// outside of which values are of another scale. The range of other vectors is that of the training values:
+// outside of which values are of another scale. The range of series and other vectors is that of the training values:
 // what lies a little outside is legitimate, kVectorSlack times its width is not.
 #pragma once
 

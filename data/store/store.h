@@ -22,8 +22,9 @@
 //   classes      K: labels are 0 .. K-1 or -1; 0 if the data have no labels
 //   modalities   list, in the order that defines columns of the index and the concatenation of latents; each:
 //     name         1 to 64 letters, digits, '_', '-'; not "samples" or "labels"
-//     kind         "image" | "vector" | "spectrogram" | "tokens" | "categorical"
-//     shape        of one item: image [height, width, channels], spectrogram [frames, mels], others [n]
+//     kind         "image" | "vector" | "series" | "spectrogram" | "tokens" | "categorical"
+//     shape        of one item: image [height, width, channels], spectrogram [frames, mels], series [length,
+//                  channels], others [n]
 //     dtype        "u8" | "f32"; "i32" for tokens and categorical
 //     range        [lo, hi] of the values a reader yields: u8 data map 0..255 linearly onto it, f32 data are
 //                  yielded as they are. Not for tokens and categorical

@@ -16,10 +16,17 @@ namespace mld {
 //   mld      multi-time network trained by masked diffusion; samples with clean given latents
 //   inpaint  network with one time, trained on joint diffusion; given latents are noised while sampling
 //   uni      multi-time network trained with a time drawn for each modality; samples as mld does
-enum class ModelKind : std::uint8_t { mld, inpaint, uni };
+// And the VAEs that it is compared with (mld/methods/vae):
+//   mvae     product of experts, with bounds of each modality alone
+//   mmvae    mixture of experts
+//   mopoe    mixture of the products of all sets of experts
+//   mvtcae   product of experts, total correlation
+//   nexus    a VAE for each modality, and one above them
+enum class ModelKind : std::uint8_t { mld, inpaint, uni, mvae, mmvae, mopoe, mvtcae, nexus };
+constexpr bool is_vae(ModelKind kind) { return kind >= ModelKind::mvae; }
 
-// The networks are those of the paper's benchmarks; `mlp` fits any sample, `conv` maps with sides divisible by 4,
-// and of the classifiers `residual` any map.
+// The networks are those of the paper's benchmarks; `mlp` fits any sample, `conv` pictures and spectrograms,
+// `series` series and vectors, and of the classifiers `residual` pictures and spectrograms.
 enum class AutoencoderKind : std::uint8_t {
   mlp,
   conv,
@@ -28,7 +35,8 @@ enum class AutoencoderKind : std::uint8_t {
   mhd_image,
   mhd_sound,
   mhd_trajectory,
-  polymnist
+  polymnist,
+  series
 };
 
 // `none`: the modality is left out of coherence and of the Frechet distances between features.
@@ -42,12 +50,14 @@ enum class ClassifierKind : std::uint8_t {
   mhd_image,
   mhd_sound,
   mhd_trajectory,
-  polymnist
+  polymnist,
+  series
 };
 
 // The units in which the networks of a modality work; data go in and come out in their own.
 //   declared  as the store yields the values
-//   standard  vectors: each coordinate less its mean, by its spread, both of the training items (scaling.h)
+//   standard  vectors and series: each coordinate or channel less its mean, by its spread, both of the training
+//             items (scaling.h)
 //   unit      the declared range becomes [0, 1]
 enum class Units : std::uint8_t { declared, standard, unit };
 
@@ -90,6 +100,10 @@ enum class TimeSampling : std::int32_t { uniform, importance, lognormal };
 enum class StatsOver : int { whole, first_batch };
 enum class LatentCoordinates : int { own, principal };
 
+// Which component of a mixture of posteriors serves a row in training: they take turns in blocks of the batch (the
+// paper's code), or each row draws its own.
+enum class MixtureSplit : std::uint8_t { batch, random };
+
 // How the reverse process is walked (sampler_plan.h), and em's way back to higher noise levels:
 // Euler-Maruyama of the forward SDE, or its exact kernel.
 enum class SamplerMethod : std::uint8_t { em, dpm, dpm_sde, heun };
@@ -99,14 +113,16 @@ enum class Renoise : std::uint8_t { euler, exact };
 template <class E>
 inline constexpr std::array<std::string_view, 0> kNames{};
 template <>
-inline constexpr std::array<std::string_view, 3> kNames<ModelKind>{"mld", "inpaint", "uni"};
+inline constexpr std::array<std::string_view, 8> kNames<ModelKind>{"mld",   "inpaint", "uni",    "mvae",
+                                                                   "mmvae", "mopoe",   "mvtcae", "nexus"};
 template <>
-inline constexpr std::array<std::string_view, 8> kNames<AutoencoderKind>{
-    "mlp", "conv", "mnist_mlp", "svhn_conv", "mhd_image", "mhd_sound", "mhd_trajectory", "polymnist"};
+inline constexpr std::array<std::string_view, 9> kNames<AutoencoderKind>{
+    "mlp",       "conv",           "mnist_mlp", "svhn_conv", "mhd_image",
+    "mhd_sound", "mhd_trajectory", "polymnist", "series"};
 template <>
-inline constexpr std::array<std::string_view, 10> kNames<ClassifierKind>{
-    "none", "mlp",       "conv",      "residual",       "mnist",
-    "svhn", "mhd_image", "mhd_sound", "mhd_trajectory", "polymnist"};
+inline constexpr std::array<std::string_view, 11> kNames<ClassifierKind>{
+    "none",      "mlp",       "conv",           "residual",  "mnist", "svhn",
+    "mhd_image", "mhd_sound", "mhd_trajectory", "polymnist", "series"};
 template <>
 inline constexpr std::array<std::string_view, 3> kNames<Units>{"declared", "standard", "unit"};
 template <>
@@ -131,6 +147,8 @@ template <>
 inline constexpr std::array<std::string_view, 2> kNames<StatsOver>{"whole", "first_batch"};
 template <>
 inline constexpr std::array<std::string_view, 2> kNames<LatentCoordinates>{"own", "principal"};
+template <>
+inline constexpr std::array<std::string_view, 2> kNames<MixtureSplit>{"batch", "random"};
 template <>
 inline constexpr std::array<std::string_view, 4> kNames<SamplerMethod>{"em", "dpm", "dpm_sde", "heun"};
 template <>

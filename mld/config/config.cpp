@@ -67,6 +67,7 @@ void check(const Config& config, Problems& problems) {
     check_modalities(config, problems);
   }
   check_training(config.score, "score", problems);
+  check_training(config.vae, "vae", problems);
   if (config.score.network == ScoreNetworkKind::resmlp && config.score.width % config.score.groups != 0)
     problems.push_back(
         cat("score.groups: ", config.score.groups, " does not divide score.width, ", config.score.width));
@@ -101,6 +102,16 @@ void apply_layers(config::Reader& reader, const FileLayer& file, const ConfigSou
   for (const std::string& setting : sources.settings) reader.apply_setting(setting);
 }
 
+// What default_config() chose otherwise in earlier versions.
+void keep_choices(const ModalityConfig& earlier, ModalityConfig& modality) {
+  modality.units = earlier.units;
+  modality.autoencoder = earlier.autoencoder;
+  modality.layers = earlier.layers;
+  modality.classifier = earlier.classifier;
+  modality.stage1.batch = earlier.stage1.batch;
+  modality.classifier_training.batch = earlier.classifier_training.batch;
+}
+
 Config resolve(const FileLayer& file, const ConfigSources& sources) {
   Config named;  // what the layers say by themselves: which preset, which store
   config::Reader first(named);
@@ -120,7 +131,7 @@ Config resolve(const FileLayer& file, const ConfigSources& sources) {
       for (ModalityConfig& modality : config.modalities) {
         const auto& earlier = sources.earlier->modalities;
         const auto found = std::ranges::find(earlier, modality.name, &ModalityConfig::name);
-        if (found != earlier.end()) modality.units = found->units;
+        if (found != earlier.end()) keep_choices(*found, modality);
       }
   }
   config::Reader reader(config);

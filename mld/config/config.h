@@ -78,14 +78,26 @@ struct RunConfig {
   bool operator==(const RunConfig&) const = default;
 };
 
+// Sizes of the autoencoders that fit any data: mlp, conv and series.
+struct LayersConfig {
+  std::int64_t width =
+      0;  // channels of the first level, doubled at each up to 8 times; mlp: units. 0: 32, mlp: 512
+  std::int64_t depth = 2;   // levels, each of half the sides; mlp: hidden layers
+  std::int64_t blocks = 0;  // residual blocks of a level; not of mlp
+  bool operator==(const LayersConfig&) const = default;
+};
+
 struct ModalityConfig {
   std::string name;
   Units units = Units::declared;
   AutoencoderKind autoencoder = AutoencoderKind::mlp;
+  LayersConfig layers;
   std::int64_t latent = 16;
   Likelihood likelihood = Likelihood::normal;
-  double scale = 0.75;  // laplace
-  double weight = 1;    // w_i of the score loss
+  double scale = 0.75;                      // laplace
+  double weight = 1;                        // w_i of the score loss
+  double vae_weight = 1, nexus_weight = 1;  // of its reconstruction in the VAEs
+  bool fresh = true;                        // score.pairing=fresh draws its items anew
   ClassifierKind classifier = ClassifierKind::none;
   StageConfig stage1, classifier_training;
   bool operator==(const ModalityConfig&) const = default;
@@ -122,6 +134,22 @@ struct ScoreConfig : TrainConfig {
   bool operator==(const ScoreConfig&) const = default;
 };
 
+// The VAEs (mld/methods/vae), whose encoders and decoders are those of the modalities.
+struct VaeConfig : TrainConfig {
+  VaeConfig() { batch = 256; }
+  std::int64_t latent = 20;
+  double beta = 1;
+  double alpha = 5.0 / 6;     // mvtcae
+  bool prior_expert = false;  // mvtcae
+  MixtureSplit mixture = MixtureSplit::batch;
+  // nexus
+  std::int64_t nexus_latent = 20, message = 256;
+  std::vector<std::int64_t> hidden = {256, 256};
+  double dropped = 0.5;
+  double warmup_epochs = 20;
+  bool operator==(const VaeConfig&) const = default;
+};
+
 constexpr std::int64_t kMaxChunk = 1'000'000;
 
 struct SamplerConfig : SamplerOptions {
@@ -139,6 +167,7 @@ struct Config {
   StageConfig stage1, classifier_training;  // what a modality that no layer knows yet starts from
   std::vector<ModalityConfig> modalities;   // in the order of the latent vector
   ScoreConfig score;
+  VaeConfig vae;
   SamplerConfig sampler;
   bool operator==(const Config&) const = default;
 };
@@ -151,8 +180,8 @@ struct ConfigSources {
   // What the store `data.store` holds; asked where no preset is chosen and a store is named, so that data of
   // the user's own need no preset: default_config() is the lowest layer then. May be empty.
   std::function<data::Description(const std::string& store)> describe;
-  // A run that is continued, or whose networks are taken over: default_config() gives the units of its
-  // modalities, as earlier versions had others by default. May be empty.
+  // A run that is continued, or whose networks are taken over: its modalities keep their units, networks and batches
+  // where default_config() chose others in earlier versions. May be empty.
   std::optional<Config> earlier;
 };
 

@@ -57,7 +57,9 @@ struct Fields<ModelConfig> {
   static void visit(auto& c, auto&& v) {
     v("kind", c.kind, kAny,
       "the method: masked multi-time diffusion, or its variants with one time and in-painting (inpaint) or "
-      "with independent times (uni), which read neither score.d nor score.subsets");
+      "with independent times (uni), which read neither score.d nor score.subsets; or a VAE: mvae, mmvae, "
+      "mopoe, "
+      "mvtcae, nexus, which read vae.* in place of score.* and sampler.*");
   }
 };
 
@@ -76,18 +78,42 @@ struct Fields<RunConfig> {
 };
 
 template <>
+struct Fields<LayersConfig> {
+  static void visit(auto& c, auto&& v) {
+    v("width", c.width, Limits{0, 4096}.added(0),
+      "conv, series: channels of the first level, twice as many at each that follows up to 8 times; mlp: "
+      "units of a "
+      "hidden layer. 0: 32, of mlp 512");
+    v("depth", c.depth, Limits{1, 12}.added(2),
+      "conv, series: levels, each of half the sides or length; mlp: hidden layers");
+    v("blocks", c.blocks, Limits{0, 16}.added(0), "conv, series: residual blocks at each level");
+  }
+};
+
+template <>
 struct Fields<ModalityConfig> {
   static void visit(auto& c, auto&& v) {
     v("name", c.name, kAny, "name of the modality in the data set");
     v("units", c.units, kAny.added(Units::declared),
-      "units its networks work in: the declared ones, a vector's coordinates standardised over the training "
-      "items, or the declared range as 0 to 1");
-    v("autoencoder", c.autoencoder, kAny, "architecture; mlp and conv fit any vector and any map");
+      "units its networks work in: the declared ones, a vector's coordinates or a series' channels "
+      "standardised over "
+      "the training items, or the declared range as 0 to 1");
+    v("autoencoder", c.autoencoder, kAny,
+      "architecture; mlp fits any data, conv any picture or spectrogram, series any series and vector");
+    v("layers", c.layers, kAny, "sizes of mlp, conv and series");
     v("latent", c.latent, Limits{1, kMaxWidth}, "size of the latent vector");
     v("likelihood", c.likelihood, kAny,
       "reconstruction loss: |x-y|/scale, squared error, or cross-entropy of categories");
     v("scale", c.scale, Limits{1e-6, 1e6}, "scale of the laplace likelihood");
     v("weight", c.weight, Limits{0, 1e6}, "weight of the modality in the score network's loss");
+    v("vae_weight", c.vae_weight, Limits{0, 1e6}.added(1),
+      "weight of its reconstruction in what mvae, mmvae, mopoe and mvtcae decode jointly");
+    v("nexus_weight", c.nexus_weight, Limits{0, 1e6}.added(1),
+      "nexus: weight of its reconstruction at both levels");
+    v("fresh", c.fresh, kAny.added(true),
+      "score.pairing=fresh draws an item of the class anew; false: a sample keeps its own, as of modalities "
+      "that "
+      "show the same thing and not only one of its class");
     v("classifier", c.classifier, kAny,
       "architecture of the classifier that measures coherence; none leaves the modality out of it");
     v("stage1", c.stage1, kAny, "training of this autoencoder");
@@ -150,6 +176,30 @@ struct Fields<ScoreConfig> {
 };
 
 template <>
+struct Fields<VaeConfig> {
+  static void visit(auto& c, auto&& v) {
+    v("latent", c.latent, Limits{1, kMaxWidth},
+      "mvae, mmvae, mopoe, mvtcae: size of the shared latent vector");
+    v("beta", c.beta, Limits{0, 1e6}, "weight of the divergences; nexus: of that of the upper level");
+    v("alpha", c.alpha, Limits{0, 1}, "mvtcae: share of the total correlation");
+    v("prior_expert", c.prior_expert, kAny,
+      "mvtcae: the prior is one of the experts, as in the paper's code and not as published");
+    v("mixture", c.mixture, kAny,
+      "mmvae, mopoe: components of the mixture serve blocks of the batch in turns (the paper's code), or "
+      "each row "
+      "draws its own");
+    v("nexus_latent", c.nexus_latent, Limits{1, kMaxWidth}, "nexus: size of the upper latent vector");
+    v("message", c.message, Limits{1, kMaxWidth}, "nexus: size of what a modality's latent is told as");
+    v("hidden", c.hidden, Limits{1, kMaxWidth}, "nexus: widths of the hidden layers between the levels");
+    v("dropped", c.dropped, Limits{0, 1},
+      "nexus: probability that a training sample leaves out some modalities on its way up");
+    v("warmup_epochs", c.warmup_epochs, Limits{0, 1e6},
+      "nexus: epochs over which the weights of the divergences rise to the full");
+    Fields<TrainConfig>::visit(c, v);
+  }
+};
+
+template <>
 struct Fields<SamplerConfig> {
   static void visit(auto& c, auto&& v) {
     Fields<SamplerOptions>::visit(c, v);
@@ -174,6 +224,7 @@ struct Fields<Config> {
     v("classifier_training", c.classifier_training, kAny, "");
     v("modalities", c.modalities, kAny, "");
     v("score", c.score, kAny, "");
+    v("vae", c.vae, kAny, "");
     v("sampler", c.sampler, kAny, "");
   }
 };

@@ -1,9 +1,12 @@
 #include "mld/config/config_json.h"
 
+#include <algorithm>
 #include <map>
+#include <vector>
 
 #include "engine/base/error.h"
 #include "engine/base/names.h"
+#include "mld/config/stage_id.h"
 
 namespace mld {
 
@@ -52,13 +55,14 @@ std::map<std::string, std::string> settings_beyond_preset(const Config& config,
   ConfigSources sources;
   sources.preset = config.preset;
   const Config base = config.preset.empty() ? default_config(description) : resolve_config(sources);
+  const bool vae = is_vae(config.model.kind);
+  std::vector<StageId> stages{{vae ? StageKind::vae : StageKind::score, {}}};
+  for (const ModalityConfig& m : config.modalities)
+    if (!vae) stages.push_back({StageKind::autoencoder, m.name});
   std::map<std::string, std::string> settings;
-  for (const SettingDifference& d : differences(config, base)) {
-    const bool of_autoencoder = d.key.starts_with("modalities.") && !d.key.ends_with(".classifier") &&
-                                d.key.find(".classifier_training.") == std::string::npos;
-    if (d.key.starts_with("model.") || d.key.starts_with("score.") || of_autoencoder)
+  for (const SettingDifference& d : differences(config, base))
+    if (std::ranges::any_of(stages, [&](const StageId& stage) { return stage.depends_on(d.key); }))
       settings[d.key] = d.found;
-  }
   return settings;
 }
 

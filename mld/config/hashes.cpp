@@ -12,7 +12,9 @@ namespace {
 
 OrderedJson autoencoder_json(const ModalityConfig& modality) {
   OrderedJson object = value_json(modality, Keys::fingerprint);
-  for (const char* other : {"weight", "classifier", "classifier_training"}) object.erase(other);
+  for (const char* other :
+       {"weight", "vae_weight", "nexus_weight", "fresh", "classifier", "classifier_training"})
+    object.erase(other);
   return object;
 }
 
@@ -37,10 +39,18 @@ std::string classifiers_hash(const Config& config) {
 }
 
 std::string score_hash(const Config& config) {
-  OrderedJson object = {{"model", value_json(config.model, Keys::fingerprint)},
-                        {"score", value_json(config.score, Keys::fingerprint)}};
-  for (const ModalityConfig& modality : config.modalities)
+  OrderedJson object = {{"model", value_json(config.model, Keys::fingerprint)}};
+  if (is_vae(config.model.kind)) {
+    object["vae"] = value_json(config.vae, Keys::fingerprint);
+    for (const ModalityConfig& m : config.modalities)
+      object["modalities"].push_back({autoencoder_json(m), m.vae_weight, m.nexus_weight});
+    return config::fingerprint(object);
+  }
+  object["score"] = value_json(config.score, Keys::fingerprint);
+  for (const ModalityConfig& modality : config.modalities) {
     object["modalities"].push_back({autoencoder_json(modality), modality.weight});
+    if (!modality.fresh) object["modalities"].back().push_back("its own items");
+  }
   return config::fingerprint(object);
 }
 

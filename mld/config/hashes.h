@@ -13,6 +13,7 @@ namespace mld {
 std::string stage1_hash(const ModalityConfig& modality);  // autoencoder
 std::string classifier_hash(const ModalityConfig& modality);
 std::string classifiers_hash(const Config& config);  // all classifiers
-std::string score_hash(const Config& config);        // score network, with the autoencoders it rests on
+// Of what generates: the score network with the autoencoders that it rests on, or the VAE.
+std::string score_hash(const Config& config);
 
 }  // namespace mld

@@ -18,15 +18,19 @@ constexpr std::array kPresets = {
   "classifier_training": {"steps": 600, "batch": 128, "lr": 1e-3, "schedule": "cosine", "final_lr": 1e-5},
   "modalities": [
     // Small latents: the more of a latent is class, the sooner it is learned.
-    {"name": "image", "autoencoder": "mhd_image", "latent": 12, "likelihood": "normal", "classifier": "mhd_image"},
+    {"name": "image", "autoencoder": "mhd_image", "latent": 12, "likelihood": "normal", "classifier": "mhd_image",
+     "vae_weight": 5.22449},
     {"name": "sound", "autoencoder": "mhd_sound", "latent": 24, "likelihood": "normal", "classifier": "mhd_sound"},
     {"name": "trajectory", "autoencoder": "mhd_trajectory", "latent": 12, "likelihood": "normal",
-     "classifier": "mhd_trajectory", "stage1": {"steps": 3000, "batch": 128, "lr": 3e-3, "init": "fan_in"}}],
+     "classifier": "mhd_trajectory", "vae_weight": 20.48, "nexus_weight": 50,
+     "stage1": {"steps": 3000, "batch": 128, "lr": 3e-3, "init": "fan_in"}}],
   // The paper's recipe is meant for a million steps; docs/benchmarks.md says what each of these buys.
   "score": {"network": "adaln", "width": 256, "time_dim": 128, "blocks": 4, "fourier_features": 8, "d": 0.35,
             "batch": 128, "steps": 19000, "lr": 3e-3, "warmup": 200, "schedule": "cosine", "final_lr": 1e-5,
             "prediction": "velocity", "time_sampling": "lognormal", "time_log_mean": -0.5, "time_log_std": 1.6,
-            "latent_coordinates": "principal"}
+            "latent_coordinates": "principal"},
+  "vae": {"latent": 32, "batch": 128, "steps": 10000, "nexus_latent": 32, "message": 128, "hidden": [256, 256],
+          "dropped": 0.2}
 })"},
     Preset{"mnist-svhn", "MNIST and SVHN digits paired by class, the paper's recipe",
            R"({
@@ -35,11 +39,12 @@ constexpr std::array kPresets = {
   "modalities": [
     // The steps of the checkpoints that the authors' score network was trained on.
     {"name": "mnist", "autoencoder": "mnist_mlp", "latent": 16, "likelihood": "laplace", "scale": 0.75,
-     "classifier": "mnist", "stage1": {"steps": 35040}},
+     "classifier": "mnist", "vae_weight": 3.92, "nexus_weight": 3.92, "stage1": {"steps": 35040}},
     {"name": "svhn", "autoencoder": "svhn_conv", "latent": 64, "likelihood": "laplace", "scale": 0.75,
      "classifier": "svhn", "stage1": {"steps": 96360}}],
   // 150 epochs of 8760 steps.
   "score": {"width": 512, "time_dim": 256, "groups": 8, "d": 0.5, "batch": 128, "lr": 1e-4, "steps": 1314000},
+  "vae": {"latent": 20, "beta": 5, "steps": 0, "epochs": 150},
   "sampler": {"method": "em", "steps": 250, "jump": 10, "resample": 10}
 })"},
     Preset{"mnist-svhn-fast", "MNIST and SVHN digits paired by class, a recipe for minutes on a CPU",
@@ -49,7 +54,7 @@ constexpr std::array kPresets = {
   "modalities": [
     // The paper's MNIST autoencoder loses 5 digits in a hundred, this one 2.
     {"name": "mnist", "autoencoder": "conv", "latent": 16, "likelihood": "normal", "classifier": "mnist",
-     "stage1": {"steps": 4000}, "classifier_training": {"steps": 9000}},
+     "vae_weight": 3.92, "nexus_weight": 3.92, "stage1": {"steps": 4000}, "classifier_training": {"steps": 9000}},
     {"name": "svhn", "autoencoder": "svhn_conv", "latent": 64, "likelihood": "laplace", "scale": 0.75,
      "classifier": "svhn", "stage1": {"steps": 10000, "shift": 2, "gain": 0.2, "offset": 0.1},
      "classifier_training": {"steps": 6000}}],
@@ -59,6 +64,7 @@ constexpr std::array kPresets = {
             "lr": 1.5e-3, "warmup": 200, "schedule": "cosine", "final_lr": 1e-5,
             "weight_decay": 0.2, "decoupled_decay": true,
             "prediction": "velocity", "time_sampling": "lognormal", "time_log_std": 1.2},
+  "vae": {"latent": 20, "beta": 5, "steps": 15000},
   "sampler": {"steps": 20, "churn": 6}
 })"},
     Preset{"mhd", "Multimodal Handwritten Digits: image, sound, trajectory, the paper's recipe",
@@ -67,12 +73,15 @@ constexpr std::array kPresets = {
   "stage1": {"steps": 390500, "batch": 64, "lr": 1e-3},
   "classifier_training": {"steps": 78100, "batch": 64, "lr": 1e-3},
   "modalities": [
-    {"name": "image", "autoencoder": "mhd_image", "latent": 64, "likelihood": "normal", "classifier": "mhd_image"},
+    {"name": "image", "autoencoder": "mhd_image", "latent": 64, "likelihood": "normal", "classifier": "mhd_image",
+     "vae_weight": 5.22449},
     {"name": "sound", "autoencoder": "mhd_sound", "latent": 128, "likelihood": "normal", "classifier": "mhd_sound"},
     {"name": "trajectory", "autoencoder": "mhd_trajectory", "latent": 16, "likelihood": "normal",
-     "classifier": "mhd_trajectory"}],
+     "classifier": "mhd_trajectory", "vae_weight": 20.48, "nexus_weight": 50}],
   // 3000 epochs of 390 steps.
   "score": {"width": 1024, "time_dim": 512, "groups": 32, "d": 0.3, "batch": 128, "lr": 1e-4, "steps": 1170000},
+  "vae": {"latent": 128, "beta": 1, "batch": 128, "steps": 0, "epochs": 600, "nexus_latent": 32, "message": 512,
+          "hidden": [512, 512], "dropped": 0.2},
   "sampler": {"method": "em", "steps": 250, "jump": 10, "resample": 10}
 })"},
     Preset{"polymnist", "PolyMNIST, a digit in five styles, the paper's recipe",
@@ -93,21 +102,62 @@ constexpr std::array kPresets = {
      "classifier": "polymnist"}],
   // 3000 epochs of 234 steps.
   "score": {"width": 1536, "time_dim": 512, "groups": 32, "d": 0.5, "batch": 256, "lr": 1e-4, "steps": 702000},
+  "vae": {"latent": 512, "beta": 2.5, "steps": 0, "epochs": 300, "nexus_latent": 64, "message": 512,
+          "hidden": [512, 512]},
   "sampler": {"method": "em", "steps": 250, "jump": 10, "resample": 10}
 })"}};
 
 // Pen paths have a range of their own, which they are drawn by.
 Units natural_units(const data::Modality& modality) {
   if (data::is_discrete(modality.kind) || modality.pen_path) return Units::declared;
-  if (modality.kind == data::ModalityKind::vector) return Units::standard;
+  if (data::has_measured_range(modality.kind)) return Units::standard;
   return modality.range == data::ValueRange{0, 1} ? Units::declared : Units::unit;
 }
 
 // A size that reconstructs well without making the score network's task harder than need be.
 std::int64_t latent_size(const data::Modality& modality) {
-  const std::int64_t numel = modality.shape.numel();
-  if (modality.kind == data::ModalityKind::vector) return std::clamp<std::int64_t>(numel / 4, 2, 32);
-  return numel <= 1024 ? 16 : numel <= 8192 ? 32 : 64;
+  const std::int64_t numel = modality.shape.numel(), quarter = std::max<std::int64_t>(numel / 4, 2);
+  if (modality.kind == data::ModalityKind::vector) return std::min<std::int64_t>(quarter, 32);
+  const std::int64_t size = numel <= 1024 ? 16 : numel <= 8192 ? 32 : 64;
+  return modality.kind == data::ModalityKind::series ? std::min(quarter, size) : size;
+}
+
+// Of a map or series with so many places: until 64 are left, or a side of 1.
+std::int64_t halvings(std::int64_t shorter_side, std::int64_t places, std::int64_t places_per_halving) {
+  constexpr std::int64_t kInnermost = 64, kDeepest = 12;
+  std::int64_t depth = LayersConfig{}.depth, left = places;
+  for (std::int64_t k = 0; k < depth; ++k) left /= places_per_halving;
+  for (; depth < kDeepest && left > kInnermost && (shorter_side >> (depth + 1)) > 0;
+       left /= places_per_halving)
+    ++depth;
+  return depth;
+}
+
+// What fits the modality's kind and shape.
+void choose_networks(const data::Modality& modality, bool labelled, ModalityConfig& config) {
+  const Shape& s = modality.shape;
+  config.autoencoder = AutoencoderKind::mlp;
+  config.classifier = ClassifierKind::mlp;
+  const std::int64_t smallest = std::int64_t{1} << config.layers.depth;
+  if (modality.kind == data::ModalityKind::series && s[0] >= smallest) {
+    config.autoencoder = AutoencoderKind::series;
+    config.classifier = ClassifierKind::series;
+    config.layers.depth = halvings(s[0], s[0], 2);
+  } else if (s.rank() >= 2 && std::min(s[0], s[1]) >= smallest) {
+    config.autoencoder = AutoencoderKind::conv;
+    config.layers.depth = halvings(std::min(s[0], s[1]), s[0] * s[1], 4);
+    // The first layer behind the map of `conv` would be larger than all others.
+    config.classifier =
+        config.layers.depth > LayersConfig{}.depth ? ClassifierKind::residual : ClassifierKind::conv;
+  }
+  if (!labelled) config.classifier = ClassifierKind::none;
+}
+
+// Batches of stage 1 that leave a large picture's maps room in memory: a power of two.
+std::int64_t batch_size(std::int64_t numel, std::int64_t batch) {
+  constexpr std::int64_t kMostValues = std::int64_t{1} << 24;
+  while (batch > 1 && batch * numel > kMostValues) batch /= 2;
+  return batch;
 }
 
 void use_short_recipe(TrainConfig& train, std::int64_t steps) {
@@ -126,20 +176,19 @@ Config default_config(const data::Description& description) {
   use_short_recipe(config.stage1, 5000);
   use_short_recipe(config.classifier_training, 3000);
   use_short_recipe(config.score, 20'000);
+  use_short_recipe(config.vae, 20'000);
   std::int64_t latents = 0;
   for (const data::Modality& modality : description.modalities) {
-    const Shape& shape = modality.shape;
-    const bool map = shape.rank() >= 2 && shape[0] % 4 == 0 && shape[1] % 4 == 0;
-    const bool discrete = data::is_discrete(modality.kind);
     ModalityConfig next;
     next.name = modality.name;
     next.units = natural_units(modality);
-    next.autoencoder = map ? AutoencoderKind::conv : AutoencoderKind::mlp;
-    next.likelihood = discrete ? Likelihood::categorical : Likelihood::normal;
-    if (description.classes > 0) next.classifier = map ? ClassifierKind::conv : ClassifierKind::mlp;
+    choose_networks(modality, description.classes > 0, next);
+    next.likelihood = data::is_discrete(modality.kind) ? Likelihood::categorical : Likelihood::normal;
     next.latent = latent_size(modality);
     next.stage1 = config.stage1;
+    next.stage1.batch = batch_size(modality.shape.numel(), next.stage1.batch);
     next.classifier_training = config.classifier_training;
+    next.classifier_training.batch = batch_size(modality.shape.numel(), next.classifier_training.batch);
     latents += next.latent;
     config.modalities.push_back(std::move(next));
   }

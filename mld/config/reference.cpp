@@ -33,7 +33,7 @@ void add_keys(const S& section, const std::string& prefix, std::vector<ConfigKey
     using T = std::remove_cvref_t<decltype(member)>;
     if constexpr (std::is_same_v<T, std::vector<ModalityConfig>>) {
       add_keys(ModalityConfig(), cat(prefix, name, ".NAME."), keys);
-    } else if constexpr (std::is_same_v<S, ModalityConfig> && Section<T>) {
+    } else if constexpr (std::is_same_v<S, ModalityConfig> && std::is_same_v<T, StageConfig>) {
       keys.push_back({cat(prefix, name, ".*"), "", "as " + std::string(name), meaning});
     } else if constexpr (Section<T>) {
       add_keys(member, cat(prefix, name, "."), keys);

@@ -7,7 +7,7 @@
 
 namespace mld {
 
-enum class StageKind { autoencoder, classifier, score };
+enum class StageKind { autoencoder, classifier, score, vae };
 
 struct StageId {
   StageKind kind = StageKind::score;
@@ -18,7 +18,7 @@ struct StageId {
   std::string title() const;  // "the autoencoder of 'image'"
   std::string key() const;    // "modalities.image.stage1": its training's settings
   // Whether it is what draws samples: it rests on the others and is trained last.
-  bool generates() const { return kind == StageKind::score; }
+  bool generates() const { return kind == StageKind::score || kind == StageKind::vae; }
   // Null if the configuration lacks the modality.
   TrainConfig* settings(Config& config) const;
   const TrainConfig* settings(const Config& config) const;

@@ -53,6 +53,9 @@ enum Site : std::uint32_t {
   kSiteAbsent = 9,      // latents of modalities that guidance leaves out
   kSiteAugment = 10,    // changes of pictures, of a training step or of an encoding
   kSiteReference = 11,  // the modality by itself that a joint training row is compared with
+  kSiteComponent = 12,  // of a mixture, that serves a row
+  kSiteMessages = 13,   // modalities whose messages a row leaves out
+  kSitePosterior = 32,  // and up to kMaxModalities above it: draws from posteriors of VAEs
   kFirstLayerSite = 64
 };
 

@@ -24,8 +24,9 @@ struct StoreView {
 // Which items a row takes: those of its sample, or others of its class.
 struct IndexView {
   const std::int32_t* samples = nullptr;
-  const std::int32_t* classes = nullptr;  // of samples; null: pairs stay as they are
-  const std::int32_t *by_class[kMaxModalities] = {}, *first[kMaxModalities] = {};
+  const std::int32_t* classes = nullptr;  // of samples
+  const std::int32_t *by_class[kMaxModalities] = {},
+                     *first[kMaxModalities] = {};  // null: the sample's own items
   std::int32_t items[kMaxModalities] = {}, encodings[kMaxModalities] = {};
   int modalities = 0;
 
@@ -40,7 +41,7 @@ struct IndexView {
   }
   // u uniform in [0,1).
   MLD_HD std::int32_t partner(std::int32_t sample, int i, float u) const {
-    const std::int32_t c = classes == nullptr ? -1 : classes[sample];
+    const std::int32_t c = first[i] == nullptr ? -1 : classes[sample];
     const std::int32_t count = c < 0 ? 0 : first[i][c + 1] - first[i][c];
     return count == 0 ? item(sample, i) : by_class[i][first[i][c] + below(count, u)];
   }
@@ -54,19 +55,19 @@ struct IndexView {
   }
 };
 
-IndexView index_view(const LatentStore& store, Pairing pairing) {
+IndexView index_view(const LatentStore& store, const ScoreBatchOptions& options) {
   IndexView v;
   v.modalities = store.layout().modalities();
   v.samples = store.samples().ptr<std::int32_t>();
   const ItemClasses& classes = store.classes();
-  const bool fresh = pairing == Pairing::fresh;
+  const bool fresh = options.pairing == Pairing::fresh;
   MLD_CHECK(!fresh || classes.defined(), "score training: fresh pairs need the classes of the items");
   if (fresh) v.classes = classes.of_samples.ptr<std::int32_t>();
   for (int i = 0; i < v.modalities; ++i) {
     const auto k = static_cast<std::size_t>(i);
     v.items[i] = static_cast<std::int32_t>(store.items(i));
     v.encodings[i] = static_cast<std::int32_t>(store.encodings(i));
-    if (!fresh) continue;
+    if (!fresh || !contains(options.fresh, i)) continue;
     v.by_class[i] = classes.items[k].ptr<std::int32_t>();
     v.first[i] = classes.first[k].ptr<std::int32_t>();
   }
@@ -252,7 +253,7 @@ BatchDraw ScoreBatcher::draw(const StepState* state) const {
       Tensor::empty({batch, latents_.layout().total}, DType::f32, device_)};
   const DrawRow f{state,
                   rows_.first,
-                  index_view(latents_, options_.pairing),
+                  index_view(latents_, options_),
                   order_,
                   seed_,
                   options_.variant.conditions ? options_.d : 1,

@@ -11,6 +11,7 @@
 #include "engine/runtime/step_state.h"
 #include "mld/config/choices.h"
 #include "mld/diffusion/latents.h"
+#include "mld/diffusion/subsets.h"
 #include "mld/diffusion/time_sampling.h"
 #include "mld/diffusion/variant.h"
 
@@ -21,6 +22,8 @@ struct ScoreBatchOptions {
   double d = 0.5;            // probability that everything is diffused
   double marginals = 0;      // probability that some modalities are left out, as if the sample lacked them
   Pairing pairing = Pairing::fixed;
+  Subset fresh =
+      ~Subset{0};  // modalities whose items Pairing::fresh draws; of the others a sample keeps its own
   // Of guidance that is trained in (docs/method.md section 11.4): w, and the noise levels sigma/a where it weighs.
   double guidance = 1, guidance_low = 0, guidance_high = 0;
   SubsetDraw subsets = SubsetDraw::per_sample;

@@ -20,7 +20,7 @@ constexpr Variant variant_of(ModelKind kind) {
       return {.conditions = false, .one_time = true};
     case ModelKind::uni:
       return {.conditions = false, .independent_times = true};
-    case ModelKind::mld:
+    default:
       break;
   }
   return {};

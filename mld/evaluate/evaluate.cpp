@@ -26,9 +26,10 @@ void describe_model(EvaluationContext& c) {
   e.config_hash = score_hash(config);
   e.settings = settings_beyond_preset(config, model.dataset());
   e.model_seed = config.seed;
-  e.d = config.score.d;
+  const bool vae = is_vae(config.model.kind);
+  if (!vae) e.d = config.score.d;
   e.parameters = model.parameters();
-  e.weights = config.score.ema > 0 ? "ema" : "raw";
+  e.weights = (vae ? config.vae.ema : config.score.ema) > 0 ? "ema" : "raw";
   for (int i = 0; i < model.modalities(); ++i)
     e.classifier_hash.push_back(model.has_classifier(i) ? model.classifier_hash(i) : "");
   e.classifier_recipe = classifiers_hash(config);

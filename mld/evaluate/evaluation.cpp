@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "engine/base/error.h"
+#include "mld/config/choices.h"
 #include "mld/diffusion/sampling_record.h"
 #include "mld/evaluate/metrics.h"
 
@@ -45,7 +46,15 @@ std::string Evaluation::arrow(Subset given, int target) const {
   return given == 0 ? "joint: " + name(target) : names(given) + " -> " + name(target);
 }
 
-std::string Evaluation::schedule() const { return generated ? schedule_name(sampler) : ""; }
+bool Evaluation::walks() const {
+  const auto found = std::ranges::find(kNames<ModelKind>, kind);
+  return found == kNames<ModelKind>.end() ||
+         !is_vae(static_cast<ModelKind>(found - kNames<ModelKind>.begin()));
+}
+
+std::string Evaluation::schedule() const {
+  return !generated ? "" : walks() ? schedule_name(sampler) : "no schedule";
+}
 
 std::map<std::string, std::string> Evaluation::classifiers() const {
   std::map<std::string, std::string> hashes;

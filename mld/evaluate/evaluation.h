@@ -186,7 +186,8 @@ struct Evaluation {
   std::string name(int modality) const;
   std::string names(Subset set) const;
   std::string arrow(Subset given, int target) const;
-  std::string schedule() const;                            // schedule_name; empty if nothing was generated
+  bool walks() const;            // whether samples are a walk along a schedule: not of the VAEs
+  std::string schedule() const;  // schedule_name; empty if nothing was generated
   std::map<std::string, std::string> classifiers() const;  // hashes by modality
 };
 

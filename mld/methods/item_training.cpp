@@ -16,6 +16,7 @@ class ItemTraining : public Training {
                bool labelled, std::int64_t batch, std::uint64_t seed)
       : data_(data),
         column_(data.columns[modality]),
+        item_size_(data.info(modality).shape.numel()),
         config_(data.config.modalities[modality]),
         net_(initialised(std::move(net), stage.init)),
         parameters_(net_, {.device = data.device, .ema = stage.ema > 0}),
@@ -27,7 +28,7 @@ class ItemTraining : public Training {
   std::int64_t batch() const override { return feed_.rows().total; }
   std::int64_t steps_per_epoch() const override { return feed_.steps_per_epoch(); }
   void before(std::int64_t step) override {
-    if (step == 0) measure(net_.scaling, data_.split, column_);
+    if (step == 0) measure(net_.scaling, data_.split, column_, item_size_);
     batches_.before(step);
   }
   Var loss(const StepState* state) const override {
@@ -55,6 +56,7 @@ class ItemTraining : public Training {
 
   const TrainingData& data_;
   int column_;
+  std::int64_t item_size_;
   const ModalityConfig& config_;
   Net net_;
   nn::ParameterStore parameters_;

@@ -1,6 +1,7 @@
 #include "mld/methods/method.h"
 
 #include "mld/methods/latent_diffusion.h"
+#include "mld/methods/vae_method.h"
 
 namespace mld {
 
@@ -18,9 +19,12 @@ Tensor Method::noise_prediction(const Tensor&, const Tensor&) const {
   fail(ErrorKind::internal, "noise prediction asked of a method that has none");
 }
 
-Answers method_answers(const Config& config) { return LatentDiffusion::answers_of(config); }
+Answers method_answers(const Config& config) {
+  return is_vae(config.model.kind) ? VaeMethod::answers_of(config) : LatentDiffusion::answers_of(config);
+}
 
 std::unique_ptr<Method> make_method(const Config& config, const data::Description& dataset, Device device) {
+  if (is_vae(config.model.kind)) return std::make_unique<VaeMethod>(config, dataset, device);
   return std::make_unique<LatentDiffusion>(config, dataset, device);
 }
 

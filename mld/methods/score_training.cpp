@@ -33,7 +33,10 @@ ScoreBatchOptions batch_options(const Config& config, std::int64_t batch) {
                             .prediction = c.prediction,
                             .variant = variant_of(config.model.kind),
                             .modality_weights = {}};
-  for (const ModalityConfig& m : config.modalities) options.modality_weights.push_back(m.weight);
+  for (std::size_t i = 0; i < config.modalities.size(); ++i) {
+    options.modality_weights.push_back(config.modalities[i].weight);
+    if (!config.modalities[i].fresh) options.fresh &= ~(Subset{1} << i);
+  }
   return options;
 }
 

@@ -17,40 +17,45 @@ std::optional<Scaling> make_scaling(const ModalityConfig& config, const data::Mo
   if (config.units == Units::declared) return {};
   const bool standard = config.units == Units::standard;
   MLD_CHECK_AS(ErrorKind::usage,
-               standard ? info.kind == data::ModalityKind::vector : !data::is_discrete(info.kind),
-               "modality '", config.name, "': ", data::kind_name(info.kind), " data have no units '",
-               standard ? "standard' (those are of vectors)" : "unit' (those are of a range)",
+               standard ? data::has_measured_range(info.kind) : !data::is_discrete(info.kind), "modality '",
+               config.name, "': ", data::kind_name(info.kind), " data have no units '",
+               standard ? "standard' (those are of vectors and series)" : "unit' (those are of a range)",
                "; leave modalities.", config.name, ".units at 'declared'");
   MLD_CHECK_AS(
-      ErrorKind::usage, !standard || config.autoencoder == AutoencoderKind::mlp, "modality '", config.name,
-      "': units 'standard' need the autoencoder 'mlp', whose output is not bounded, not '",
-      name_of(config.autoencoder), "'; choose it or set modalities.", config.name, ".units=declared");
-  if (standard) return Scaling(info.shape.numel());
+      ErrorKind::usage,
+      !standard || config.autoencoder == AutoencoderKind::mlp ||
+          config.autoencoder == AutoencoderKind::series,
+      "modality '", config.name,
+      "': units 'standard' need the autoencoder 'mlp' or 'series', whose output is not bounded, not '",
+      name_of(config.autoencoder), "'; choose one or set modalities.", config.name, ".units=declared");
+  if (standard) return Scaling(info.kind == data::ModalityKind::series ? info.shape[1] : info.shape.numel());
   return Scaling(info.range);
 }
 
 }  // namespace
 
-Autoencoder make_autoencoder(const ModalityConfig& config, const data::Modality& info) {
+Autoencoder make_autoencoder(const ModalityConfig& config, const data::Modality& info, int heads) {
   const bool discrete = data::is_discrete(info.kind);
   MLD_CHECK_AS(ErrorKind::usage, discrete == (config.likelihood == Likelihood::categorical), "modality '",
                config.name, "': ", data::kind_name(info.kind), " data ", discrete ? "need" : "cannot take",
                " the likelihood 'categorical'");
   std::optional<Scaling> scaling = make_scaling(config, info);
   if (!discrete) {
-    Autoencoder net = make_autoencoder(config.autoencoder, info.shape, config.latent);
+    Autoencoder net =
+        make_autoencoder(config.autoencoder, sample_shape(info), config.latent, config.layers, heads);
     net.scaling = std::move(scaling);
     return net;
   }
   MLD_CHECK_AS(ErrorKind::usage, config.autoencoder == AutoencoderKind::mlp, "modality '", config.name,
                "': discrete data take the autoencoder 'mlp'");
-  return make_categorical_autoencoder(info.shape.numel(), info.categories, config.latent);
+  return make_categorical_autoencoder(info.shape.numel(), info.categories, config.latent, config.layers,
+                                      heads);
 }
 
 Classifier make_classifier(const ModalityConfig& config, const data::Modality& info, std::int64_t classes) {
   std::optional<Scaling> scaling = make_scaling(config, info);
   if (!data::is_discrete(info.kind)) {
-    Classifier net = make_classifier(config.classifier, info.shape, classes);
+    Classifier net = make_classifier(config.classifier, sample_shape(info), classes);
     net.scaling = std::move(scaling);
     return net;
   }
@@ -65,10 +70,8 @@ void apply_init(WeightInit init, const nn::Visitor& walked) {
     if (parameter.data->shape.rank() >= 2) parameter.data->init.spread *= std::sqrt(6.0);
 }
 
-Var reconstruction_loss(const ModalityConfig& config, const Autoencoder& net, const ItemBatch& batch,
-                        std::int64_t total, const nn::Context& context) {
-  const Var x = scaled(net.scaling, batch.x);
-  const Var output = net.decoder(net.encoder(x, context), context);
+Var decoded_loss(const ModalityConfig& config, const Var& output, const Var& x, const Tensor& tokens,
+                 std::int64_t total) {
   const double mean = 1.0 / static_cast<double>(total);
   switch (config.likelihood) {
     case Likelihood::laplace:
@@ -76,9 +79,15 @@ Var reconstruction_loss(const ModalityConfig& config, const Autoencoder& net, co
     case Likelihood::normal:
       return squared_error(output, x.value, mean);
     case Likelihood::categorical:
-      return categorical_nll(output, batch.tokens, mean);
+      return categorical_nll(output, tokens, mean);
   }
   fail(ErrorKind::internal, "stage 1: unknown likelihood");
+}
+
+Var reconstruction_loss(const ModalityConfig& config, const Autoencoder& net, const ItemBatch& batch,
+                        std::int64_t total, const nn::Context& context) {
+  const Var x = scaled(net.scaling, batch.x);
+  return decoded_loss(config, net.decoder(net.encoder(x, context), context), x, batch.tokens, total);
 }
 
 Tensor encode_items(const Autoencoder& net, const data::Split& split, int modality,

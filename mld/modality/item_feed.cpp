@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <limits>
 #include <numeric>
+#include <utility>
 
 #include "engine/cuda/runtime.h"
 #include "engine/loops/drivers.h"
-#include "mld/modality/networks.h"
 
 namespace mld {
 namespace {
@@ -51,7 +51,10 @@ struct CopyItem {
 
 Shape sample_shape(const data::Modality& modality) {
   if (data::is_discrete(modality.kind)) return {modality.shape.numel(), modality.categories};
-  return network_shape(modality.shape);
+  const Shape& s = modality.shape;
+  if (modality.kind == data::ModalityKind::spectrogram) return {s[0], s[1], 1};
+  if (modality.kind == data::ModalityKind::series) return {1, s[0], s[1]};
+  return s;
 }
 
 ItemBatch make_item_batch(const data::Modality& modality, std::int64_t batch) {
@@ -112,12 +115,15 @@ std::vector<std::int32_t> items_to_draw(const data::Split& split, int modality, 
 
 ItemFeed::ItemFeed(const data::Split& split, int modality, const data::Modality& info, StageSampling sampling,
                    bool labelled, std::int64_t batch, std::uint64_t seed, const data::Shard& shard)
-    : split_(split),
-      modality_(modality),
-      info_(info),
-      pool_(items_to_draw(split, modality, sampling, labelled)) {
-  MLD_CHECK_AS(ErrorKind::data, !pool_.empty(), "split '", split.name(), "', modality '", info.name, "': no ",
-               labelled ? "labelled " : "", "items to train on");
+    : ItemFeed(split, modality, info, items_to_draw(split, modality, sampling, labelled), batch, seed,
+               shard) {}
+
+ItemFeed::ItemFeed(const data::Split& split, int modality, const data::Modality& info,
+                   std::vector<std::int32_t> pool, std::int64_t batch, std::uint64_t seed,
+                   const data::Shard& shard)
+    : split_(split), modality_(modality), info_(info), pool_(std::move(pool)) {
+  MLD_CHECK_AS(ErrorKind::data, !pool_.empty(), "split '", split.name(), "', modality '", info.name,
+               "': no items to train on");
   order_.emplace(static_cast<std::int64_t>(pool_.size()), batch, seed);
   rows_ = shard.of(order_->batch());
 }

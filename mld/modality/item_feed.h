@@ -17,7 +17,7 @@
 
 namespace mld {
 
-// Shape of one sample as the networks take it: [H,W,C], [frames,mel,1], [n], or one-hot [n, categories].
+// Shape of one sample as the networks take it: [H,W,C], [frames,mel,1], [1,length,C], [n], or one-hot [n, categories].
 Shape sample_shape(const data::Modality& modality);
 
 // Items of a modality as a network input [B, sample_shape...]; for discrete data also the tokens i32 [B,n].
@@ -52,6 +52,9 @@ class ItemFeed {
   // batch it feeds the rows of a shard.
   ItemFeed(const data::Split& split, int modality, const data::Modality& info, StageSampling sampling,
            bool labelled, std::int64_t batch, std::uint64_t seed, const data::Shard& shard = {});
+  // Draws from these items, which may repeat; feeds of equally long lists and one seed go through them alike.
+  ItemFeed(const data::Split& split, int modality, const data::Modality& info, std::vector<std::int32_t> pool,
+           std::int64_t batch, std::uint64_t seed, const data::Shard& shard = {});
 
   const data::BatchRows& rows() const { return rows_; }
   std::int64_t steps_per_epoch() const { return order_->steps_per_epoch(); }

@@ -1,5 +1,6 @@
 #include "mld/modality/networks.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "mld/modality/network_parts.h"
@@ -14,16 +15,38 @@ void check_shape(const char* network, const Shape& found, const Shape& expected)
                expected, ", not ", found);
 }
 
-void check_quarters(const char* network, const Shape& s) {
-  MLD_CHECK_AS(ErrorKind::usage, s.rank() == 3 && s[0] % 4 == 0 && s[1] % 4 == 0, "network '", network,
-               "' takes maps with sides divisible by 4, not ", s, "; choose 'mlp'");
+void check_map(const char* network, const Shape& s) {
+  MLD_CHECK_AS(ErrorKind::usage, s.rank() == 3, "network '", network,
+               "' takes pictures and spectrograms, not ", s, "; choose 'mlp'");
+}
+
+void check_series(const Shape& s) {
+  MLD_CHECK_AS(ErrorKind::usage, s.rank() == 1 || (s.rank() == 3 && s[0] == 1),
+               "network 'series' takes series and vectors, not ", s, "; choose 'mlp' or 'conv'");
+}
+
+// `side`: the shortest one that is halved.
+void check_halvings(std::int64_t side, std::int64_t times, const Shape& shape, const char* remedy) {
+  MLD_CHECK_AS(ErrorKind::usage, side >> times >= 1, "samples of shape ", shape, " cannot be halved ", times,
+               " times; ", remedy);
+}
+constexpr const char* kLessDeep = "set modalities.NAME.layers.depth to less, or choose another network";
+
+void check_no_blocks(const LayersConfig& layers) {
+  MLD_CHECK_AS(ErrorKind::usage, layers.blocks == 0,
+               "network 'mlp' has no residual blocks; set modalities.NAME.layers.blocks=0");
+}
+
+bool has_layers(AutoencoderKind kind) {
+  return kind == AutoencoderKind::mlp || kind == AutoencoderKind::conv || kind == AutoencoderKind::series;
 }
 
 }  // namespace
 
-Autoencoder make_categorical_autoencoder(std::int64_t positions, std::int64_t categories,
-                                         std::int64_t latent) {
-  Autoencoder net = networks::mlp(Shape{positions, categories}, latent);
+Autoencoder make_categorical_autoencoder(std::int64_t positions, std::int64_t categories, std::int64_t latent,
+                                         const LayersConfig& layers, int heads) {
+  check_no_blocks(layers);
+  Autoencoder net = networks::mlp(Shape{positions, categories}, latent, heads * latent, layers);
   net.decoder.append(nn::Softmax{});
   return net;
 }
@@ -33,54 +56,62 @@ Classifier make_categorical_classifier(std::int64_t positions, std::int64_t cate
   return networks::mlp_classifier(Shape{positions, categories}, classes);
 }
 
-Shape network_shape(const Shape& stored) {
-  return stored.rank() == 2 ? Shape{stored[0], stored[1], 1} : stored;
-}
-
-Autoencoder make_autoencoder(AutoencoderKind kind, const Shape& stored, std::int64_t latent) {
-  const Shape shape = network_shape(stored);
+Autoencoder make_autoencoder(AutoencoderKind kind, const Shape& shape, std::int64_t latent,
+                             const LayersConfig& layers, int heads) {
+  MLD_CHECK_AS(ErrorKind::usage, has_layers(kind) || layers == LayersConfig{}, "network '", name_of(kind),
+               "' has the layers of its paper; leave modalities.NAME.layers.* as they are or choose 'mlp', "
+               "'conv' or 'series'");
+  const std::int64_t codes = heads * latent;
   switch (kind) {
     case AutoencoderKind::mlp:
-      return networks::mlp(shape, latent);
+      check_no_blocks(layers);
+      return networks::mlp(shape, latent, codes, layers);
     case AutoencoderKind::conv:
-      check_quarters("conv", shape);
-      return networks::conv(shape, latent);
+      check_map("conv", shape);
+      check_halvings(std::min(shape[0], shape[1]), layers.depth, shape, kLessDeep);
+      return networks::conv(shape, latent, codes, layers);
+    case AutoencoderKind::series:
+      check_series(shape);
+      check_halvings(shape.rank() == 1 ? shape[0] : shape[1], layers.depth, shape, kLessDeep);
+      return networks::series(shape, latent, codes, layers);
     case AutoencoderKind::mnist_mlp:
       check_shape("mnist_mlp", shape, kMnist);
-      return networks::mnist_mlp(shape, latent);
+      return networks::mnist_mlp(shape, latent, codes);
     case AutoencoderKind::svhn_conv:
       check_shape("svhn_conv", shape, kSvhn);
-      return networks::svhn_conv(shape, latent);
+      return networks::svhn_conv(shape, latent, codes);
     case AutoencoderKind::mhd_image:
       check_shape("mhd_image", shape, kMnist);
-      return networks::mhd_image(shape, latent);
+      return networks::mhd_image(shape, latent, codes);
     case AutoencoderKind::mhd_sound:
       check_shape("mhd_sound", shape, kSound);
-      return networks::mhd_sound(shape, latent);
+      return networks::mhd_sound(shape, latent, codes);
     case AutoencoderKind::mhd_trajectory:
       check_shape("mhd_trajectory", shape, kTrajectory);
-      return networks::mhd_trajectory(shape, latent);
+      return networks::mhd_trajectory(shape, latent, codes);
     case AutoencoderKind::polymnist:
       check_shape("polymnist", shape, kPolyMnist);
-      return networks::polymnist(shape, latent);
+      return networks::polymnist(shape, latent, codes);
   }
   fail(ErrorKind::internal, "networks: unknown autoencoder");
 }
 
-Classifier make_classifier(ClassifierKind kind, const Shape& stored, std::int64_t classes) {
-  const Shape shape = network_shape(stored);
+Classifier make_classifier(ClassifierKind kind, const Shape& shape, std::int64_t classes) {
   switch (kind) {
     case ClassifierKind::none:
       break;
     case ClassifierKind::mlp:
       return networks::mlp_classifier(shape, classes);
     case ClassifierKind::conv:
-      check_quarters("conv", shape);
+      check_map("conv", shape);
+      check_halvings(std::min(shape[0], shape[1]), 2, shape, "choose 'residual' or 'mlp'");
       return networks::conv_classifier(shape, classes);
     case ClassifierKind::residual:
-      MLD_CHECK_AS(ErrorKind::usage, shape.rank() == 3, "network 'residual' takes maps, not ", shape,
-                   "; choose 'mlp'");
+      check_map("residual", shape);
       return networks::residual_classifier(shape, classes);
+    case ClassifierKind::series:
+      check_series(shape);
+      return networks::series_classifier(shape, classes);
     case ClassifierKind::mnist:
       check_shape("mnist", shape, kMnist);
       return networks::digit_classifier(shape, classes);

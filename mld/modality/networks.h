@@ -1,12 +1,12 @@
 // The autoencoders and classifiers of the benchmarks, layer by layer as the paper's code has them, and
 // generic ones for users' own data (docs/method.md section 16). Inputs are channels-last samples: images
-// [H,W,C], spectrograms [frames,mel,1], vectors [C].
+// [H,W,C], spectrograms [frames,mel,1], series [1,length,C], vectors [C].
 #pragma once
 
 #include <optional>
 
 #include "engine/core/tape.h"
-#include "mld/config/choices.h"
+#include "mld/config/config.h"
 #include "mld/modality/scaling.h"
 #include "nn/sequential.h"
 
@@ -50,17 +50,17 @@ struct Classifier {
   }
 };
 
-// `shape`: of a sample in the store, [H,W,C], [frames,mel] or [C]. Throws ErrorKind::usage if the network
-// does not take that shape; mlp takes any, conv maps with sides divisible by 4.
-Autoencoder make_autoencoder(AutoencoderKind kind, const Shape& shape, std::int64_t latent);
+// `shape`: as the networks see a sample. Throws ErrorKind::usage if the network does not take that shape or has no
+// layers to size; mlp takes any shape, conv maps, series those of height 1 and vectors, whose sides can be halved
+// layers.depth times. `heads`: how many numbers the encoder gives for each latent one, one head behind the other: of a
+// VAE 2, means and log variances.
+Autoencoder make_autoencoder(AutoencoderKind kind, const Shape& shape, std::int64_t latent,
+                             const LayersConfig& layers = {}, int heads = 1);
 Classifier make_classifier(ClassifierKind kind, const Shape& shape, std::int64_t classes);  // not for `none`
 
 // For discrete data: one-hot samples [positions, categories] in, probabilities out.
-Autoencoder make_categorical_autoencoder(std::int64_t positions, std::int64_t categories,
-                                         std::int64_t latent);
+Autoencoder make_categorical_autoencoder(std::int64_t positions, std::int64_t categories, std::int64_t latent,
+                                         const LayersConfig& layers = {}, int heads = 1);
 Classifier make_categorical_classifier(std::int64_t positions, std::int64_t categories, std::int64_t classes);
-
-// Shape the networks see: spectrograms [frames,mel] get a channel axis.
-Shape network_shape(const Shape& stored);
 
 }  // namespace mld

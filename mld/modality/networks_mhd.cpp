@@ -30,29 +30,28 @@ Sequential sound_convolutions(const Shape& shape) {
 
 }  // namespace
 
-Autoencoder mhd_image(const Shape& shape, std::int64_t latent) {
+Autoencoder mhd_image(const Shape& shape, std::int64_t latent, std::int64_t codes) {
   const nn::ConvOptions swish{.act = kSilu, .bias = false};
-  return {
-      Sequential(shape, Conv2d(1, 32, 4, 2, 1, swish), Conv2d(32, 64, 4, 2, 1, swish), Flatten{},
-                 Linear(3136, 128, {.act = kSilu}), Linear(128, 128, {.act = kSilu}), Linear(128, latent)),
-      Sequential(Shape{latent}, Linear(latent, 128, {.act = kSilu}), Linear(128, 128, {.act = kSilu}),
-                 Linear(128, 3136, {.act = kSilu}), Reshape{{7, 7, 64}},
-                 ConvTranspose2d(64, 32, 4, 2, 1, swish),
-                 ConvTranspose2d(32, 1, 4, 2, 1, {.act = kSigmoid, .bias = false}))};
+  return {Sequential(shape, Conv2d(1, 32, 4, 2, 1, swish), Conv2d(32, 64, 4, 2, 1, swish), Flatten{},
+                     Linear(3136, 128, {.act = kSilu}), Linear(128, 128, {.act = kSilu}), Linear(128, codes)),
+          Sequential(Shape{latent}, Linear(latent, 128, {.act = kSilu}), Linear(128, 128, {.act = kSilu}),
+                     Linear(128, 3136, {.act = kSilu}), Reshape{{7, 7, 64}},
+                     ConvTranspose2d(64, 32, 4, 2, 1, swish),
+                     ConvTranspose2d(32, 1, 4, 2, 1, {.act = kSigmoid, .bias = false}))};
 }
 
-Autoencoder mhd_trajectory(const Shape& shape, std::int64_t latent) {
+Autoencoder mhd_trajectory(const Shape& shape, std::int64_t latent, std::int64_t codes) {
   const auto body = [](const Shape& in) {
     return Sequential(in, Linear(in[0], 512), BatchNorm(512, {.act = kLeaky}), Linear(512, 512),
                       BatchNorm(512, {.act = kLeaky}), Linear(512, 512), BatchNorm(512, {.act = kLeaky}));
   };
   Autoencoder net{body(shape), body(Shape{latent})};
-  net.encoder.append(Linear(512, latent));
+  net.encoder.append(Linear(512, codes));
   net.decoder.append(Linear(512, shape[0], {.act = kSigmoid}));
   return net;
 }
 
-Autoencoder mhd_sound(const Shape& shape, std::int64_t latent) {
+Autoencoder mhd_sound(const Shape& shape, std::int64_t latent, std::int64_t codes) {
   const nn::ConvOptions plain{.bias = false};
   Autoencoder net{
       sound_convolutions(shape),
@@ -60,7 +59,7 @@ Autoencoder mhd_sound(const Shape& shape, std::int64_t latent) {
                  ConvTranspose2d(256, 128, {4, 1}, {2, 1}, {1, 0}, plain), BatchNorm(128, {.act = kRelu}),
                  ConvTranspose2d(128, 128, {4, 1}, {2, 1}, {1, 0}, plain), BatchNorm(128, {.act = kRelu}),
                  ConvTranspose2d(128, 1, {1, 128}, 1, 0, {.act = kSigmoid, .bias = false}))};
-  net.encoder.append(Linear(2048, latent));
+  net.encoder.append(Linear(2048, codes));
   return net;
 }
 

@@ -26,15 +26,15 @@ Sequential digit_convolutions(const Shape& shape) {
 
 }  // namespace
 
-Autoencoder mnist_mlp(const Shape& shape, std::int64_t latent) {
-  return {Sequential(shape, Flatten{}, Linear(784, 400, {.act = kRelu}), Linear(400, latent)),
+Autoencoder mnist_mlp(const Shape& shape, std::int64_t latent, std::int64_t codes) {
+  return {Sequential(shape, Flatten{}, Linear(784, 400, {.act = kRelu}), Linear(400, codes)),
           Sequential(Shape{latent}, Linear(latent, 400, {.act = kRelu}), Linear(400, 784, {.act = kSigmoid}),
                      Reshape{shape})};
 }
 
-Autoencoder svhn_conv(const Shape& shape, std::int64_t latent) {
+Autoencoder svhn_conv(const Shape& shape, std::int64_t latent, std::int64_t codes) {
   return {Sequential(shape, Conv2d(3, 32, 4, 2, 1, {.act = kRelu}), Conv2d(32, 64, 4, 2, 1, {.act = kRelu}),
-                     Conv2d(64, 128, 4, 2, 1, {.act = kRelu}), Conv2d(128, latent, 4, 1, 0), Flatten{}),
+                     Conv2d(64, 128, 4, 2, 1, {.act = kRelu}), Conv2d(128, codes, 4, 1, 0), Flatten{}),
           Sequential(Shape{latent}, Reshape{{1, 1, latent}},
                      ConvTranspose2d(latent, 128, 4, 1, 0, {.act = kRelu}),
                      ConvTranspose2d(128, 64, 4, 2, 1, {.act = kRelu}),
@@ -49,10 +49,10 @@ Classifier digit_classifier(const Shape& shape, std::int64_t classes) {
           Sequential(Shape{size}, Linear(size, 50, {.act = kRelu}), Dropout(0.5), Linear(50, classes))};
 }
 
-Autoencoder polymnist(const Shape& shape, std::int64_t latent) {
+Autoencoder polymnist(const Shape& shape, std::int64_t latent, std::int64_t codes) {
   return {Sequential(shape, Conv2d(3, 32, 3, 2, 1, {.act = kRelu}), Conv2d(32, 64, 3, 2, 1, {.act = kRelu}),
                      Conv2d(64, 128, 3, 2, 1, {.act = kRelu}), Flatten{},
-                     Linear(2048, latent, {.act = kRelu}), Linear(latent, latent)),
+                     Linear(2048, latent, {.act = kRelu}), Linear(latent, codes)),
           Sequential(Shape{latent}, Linear(latent, 2048, {.act = kRelu}), Reshape{{4, 4, 128}},
                      ConvTranspose2d(128, 64, 3, 2, 1, {.act = kRelu}),
                      ConvTranspose2d(64, 32, 3, 2, 1, {.act = kRelu, .output_padding = 1}),

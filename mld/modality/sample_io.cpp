@@ -137,6 +137,7 @@ data::Tile sample_tile(const data::Modality& info, std::span<const float> values
     return {data::TileKind::image, values, {s[0], s[1], s[2]}};
   if (info.kind == data::ModalityKind::spectrogram)
     return {data::TileKind::spectrogram, values, {s[0], s[1], 1}};
+  if (info.kind == data::ModalityKind::series) return {data::TileKind::series, values, {s[0], s[1], 1}};
   if (info.pen_path) return {data::TileKind::trajectory, values, {1, s.numel() / 2, 1}};
   return {};
 }

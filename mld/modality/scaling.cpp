@@ -52,19 +52,19 @@ Tensor mapped(const Scaling& scaling, const Tensor& from) {
   return to;
 }
 
-// f(values of one item) for all items in order, some of them read together.
-void each_item(const data::Split& split, int modality, std::int64_t size,
-               const std::function<void(std::span<const float>)>& f) {
+// f(`size` values) for all values of all items of `item_size` in order, some items read together.
+void each_row(const data::Split& split, int modality, std::int64_t item_size, std::int64_t size,
+              const std::function<void(std::span<const float>)>& f) {
   constexpr std::int64_t kTogether = 1024;
   const std::int64_t total = split.num_items(modality);
+  const auto step = static_cast<std::size_t>(size);
   std::vector<float> values;
   for (std::int64_t first = 0; first < total; first += kTogether) {
     std::vector<std::int32_t> items(static_cast<std::size_t>(std::min(kTogether, total - first)));
     std::iota(items.begin(), items.end(), static_cast<std::int32_t>(first));
-    values.resize(items.size() * static_cast<std::size_t>(size));
+    values.resize(items.size() * static_cast<std::size_t>(item_size));
     split.gather(modality, items, values);
-    for (std::size_t i = 0; i < items.size(); ++i)
-      f(std::span(values).subspan(i * static_cast<std::size_t>(size), static_cast<std::size_t>(size)));
+    for (std::size_t i = 0; i < values.size(); i += step) f(std::span(values).subspan(i, step));
   }
 }
 
@@ -92,23 +92,24 @@ Var unscaled(const std::optional<Scaling>& scaling, const Var& u) {
   return scaling->to_data(u.value);
 }
 
-void measure(const std::optional<Scaling>& scaling, const data::Split& split, int modality) {
+void measure(const std::optional<Scaling>& scaling, const data::Split& split, int modality,
+             std::int64_t item_size) {
   if (!scaling || !scaling->measured) return;
   const std::int64_t size = scaling->offset.value().numel();
   const auto n = static_cast<std::size_t>(size);
-  const auto items = static_cast<double>(split.num_items(modality));
+  const auto rows = static_cast<double>(split.num_items(modality) * (item_size / size));
   constexpr float kInfinity = std::numeric_limits<float>::infinity();
   std::vector<double> mean(n), squares(n);
   std::vector<float> low(n, kInfinity), high(n, -kInfinity);
-  each_item(split, modality, size, [&](std::span<const float> x) {
+  each_row(split, modality, item_size, size, [&](std::span<const float> x) {
     for (std::size_t j = 0; j < n; ++j) {
       mean[j] += static_cast<double>(x[j]);
       low[j] = std::min(low[j], x[j]);
       high[j] = std::max(high[j], x[j]);
     }
   });
-  for (double& m : mean) m /= items;
-  each_item(split, modality, size, [&](std::span<const float> x) {
+  for (double& m : mean) m /= rows;
+  each_row(split, modality, item_size, size, [&](std::span<const float> x) {
     for (std::size_t j = 0; j < n; ++j) squares[j] += std::pow(static_cast<double>(x[j]) - mean[j], 2);
   });
   std::vector<float> offset(n), scale(n);
@@ -117,7 +118,7 @@ void measure(const std::optional<Scaling>& scaling, const data::Split& split, in
         std::max(static_cast<double>(high[j]) - mean[j], mean[j] - static_cast<double>(low[j]));
     offset[j] = low[j] == high[j] ? low[j] : static_cast<float>(mean[j]);
     if (low[j] < high[j])
-      scale[j] = static_cast<float>(std::max(std::sqrt(squares[j] / items), largest / kLargestDeviation));
+      scale[j] = static_cast<float>(std::max(std::sqrt(squares[j] / rows), largest / kLargestDeviation));
   }
   scaling->offset.value().upload(offset.data());
   scaling->scale.value().upload(scale.data());

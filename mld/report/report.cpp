@@ -43,6 +43,17 @@ std::string origin(const data::Description& dataset) {
                     sources, "."));
 }
 
+// What generates, and how large it is.
+Facts::value_type generator(const Model& model) {
+  const Config& c = model.config();
+  const bool vae = is_vae(c.model.kind);
+  std::string size =
+      vae ? cat("latent of ", c.model.kind == ModelKind::nexus ? c.vae.nexus_latent : c.vae.latent, ", beta ",
+                number(c.vae.beta))
+          : cat("width ", c.score.width, ", latents of ", model.layout().total);
+  return {vae ? "VAE" : "Score network", model.generates() ? std::move(size) : "not trained yet"};
+}
+
 std::string overview(const Model& model) {
   const Config& c = model.config();
   Facts list{{"Data set", model.dataset().name},
@@ -50,11 +61,9 @@ std::string overview(const Model& model) {
              {"Preset", c.preset.empty() ? "none" : c.preset},
              {"Seed", cat(c.seed)},
              {"Parameters", cat(model.parameters())},
-             {"Score network", model.generates()
-                                   ? cat("width ", c.score.width, ", latents of ", model.layout().total)
-                                   : std::string("not trained yet")},
-             {"d, share of joint diffusion", number(c.score.d)},
-             {"Configuration hash", score_hash(c)}};
+             generator(model)};
+  if (!is_vae(c.model.kind)) list.emplace_back("d, share of joint diffusion", number(c.score.d));
+  list.emplace_back("Configuration hash", score_hash(c));
   for (const std::string& line : model.remarks()) list.emplace_back("Mark", line);
   Table modalities(
       "Modalities",
@@ -235,12 +244,19 @@ class Reporter {
   }
 
   std::string how_sampled() const {
-    const SamplerOptions own = sample_settings(model_.config()).sampler, used = settings_.sampler;
-    const bool shorter = make_plan(used).network_calls() < make_plan(own).network_calls();
+    const Config& c = model_.config();
+    const bool vae = is_vae(c.model.kind);
+    std::string walk;
+    if (!vae) {
+      const SamplerOptions own = sample_settings(c).sampler, used = settings_.sampler;
+      const bool shorter = make_plan(used).network_calls() < make_plan(own).network_calls();
+      walk = cat(" with ", schedule_name(used), ", ", model_.method().network_calls(settings_),
+                 " network calls a sample",
+                 shorter ? cat(" (the run itself is set to ", schedule_name(own), ")") : "");
+    }
+    const bool averaged = (vae ? c.vae.ema : c.score.ema) > 0;
     return cat(
-        "Drawn with ", schedule_name(used), ", ", model_.method().network_calls(settings_),
-        " network calls a sample", shorter ? cat(" (the run itself is set to ", schedule_name(own), ")") : "",
-        ", seed ", seed(), ", ", model_.config().score.ema > 0 ? "averaged (EMA)" : "raw", " weights.",
+        "Drawn", walk, ", seed ", seed(), ", ", averaged ? "averaged (EMA)" : "raw", " weights.",
         real_.rows().empty() ? "" : cat(" Given ones are samples of split ", real_.split().name(), "."));
   }
 

@@ -176,7 +176,7 @@ class Ablation {
     same("configuration", found.config_hash, score_hash(job.config));
     same("seed", found.model_seed, job.config.seed);
     same("split", found.split, request_.evaluation.split);
-    same("schedule", found.schedule(), schedule_name(sampling(job.config).sampler));
+    if (found.walks()) same("schedule", found.schedule(), schedule_name(sampling(job.config).sampler));
     if (request_.evaluation.samples > 0) same("N", found.samples, request_.evaluation.samples);
     same("sets of given modalities", cat_sets(found.given_sets), cat_sets(job.given_sets));
     if (!found.fingerprint.empty() && !job.fingerprint.empty())

@@ -231,11 +231,13 @@ class Maker {
         reference_ = reading->made;
         reference_source_ = file->source;
       }
-      // A file that does not say of which data it is can be compared, and what is not alike is the rest.
+      // A file that does not say of which data it is, or that walks along no schedule, can be compared, and what is
+      // not alike is the rest.
       std::map<std::string, std::string> made = reading->made;
-      if (!made.contains(kDataKey) || !reference_->contains(kDataKey)) {
-        made.erase(kDataKey);
-        if (const auto data = reference_->find(kDataKey); data != reference_->end()) made.insert(*data);
+      for (const char* key : {kDataKey, kScheduleKey}) {
+        if (made.contains(key) && reference_->contains(key)) continue;
+        made.erase(key);
+        if (const auto known = reference_->find(key); known != reference_->end()) made.insert(*known);
       }
       if (made != *reference_) {
         differs = true;

@@ -174,7 +174,7 @@ void check_how(const std::string& how, const std::string& where) {
 
 }  // namespace
 
-std::vector<SamplerOptions> sampler_candidates() {
+std::vector<SamplerOptions> sampler_candidates(const SamplerOptions& own) {
   std::vector<SamplerOptions> list{kPaperSampler};
   const auto add = [&](SamplerMethod method, std::initializer_list<std::int64_t> steps, double churn = 1) {
     for (const std::int64_t n : steps)
@@ -184,7 +184,11 @@ std::vector<SamplerOptions> sampler_candidates() {
   add(em, {10, 20, 50, 100, 250});
   add(dpm, {10, 20, 50});
   add(heun, {5, 10, 25});
-  for (const double churn : {1, 5, 20}) add(dpm_sde, {10, 20, 30, 50, 100}, churn);
+  for (const double churn : {1, 5, 10, 20}) add(dpm_sde, {10, 20, 30, 50, 100}, churn);
+  SamplerOptions last = own;
+  if (last.resample == 1) last.jump = 1;  // which is then not read
+  if (std::ranges::none_of(list, [&](const SamplerOptions& s) { return same_sampler(s, last); }))
+    list.push_back(last);
   return list;
 }
 
@@ -222,6 +226,8 @@ SamplerBench bench_samplers(const Model& model, const data::Store& store, Evalua
                             const std::function<void(const SamplerBench&, const SamplerResult&)>& done,
                             const SamplerBench& before) {
   options.metrics = {};
+  MLD_CHECK_AS(ErrorKind::usage, !is_vae(model.config().model.kind),
+               "bench-samplers: a VAE has no sampler to choose");
   int classifiers = 0;
   for (int i = 0; i < model.modalities(); ++i) classifiers += model.has_classifier(i);
   MLD_CHECK_AS(ErrorKind::usage, classifiers >= 2,

@@ -12,8 +12,8 @@
 namespace mld {
 
 // The paper's schedule of 2410 network calls (the reference, first), linear Euler-Maruyama, and the fast
-// methods, at 9 to 250 calls.
-std::vector<SamplerOptions> sampler_candidates();
+// methods, at 9 to 250 calls; last, unless it is among them, the one that the model's configuration chooses.
+std::vector<SamplerOptions> sampler_candidates(const SamplerOptions& own);
 
 // Difference to the reference with its 95 % interval, from 1000 bootstrap draws of clusters of samples; both
 // samplers' results of a sample are drawn together, and all samples of an item.

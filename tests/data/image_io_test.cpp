@@ -246,6 +246,24 @@ TEST_CASE("a grid puts every tile in its cell") {
   CHECK(pixel(sheet, 26, 69 + 29) == std::array{255, 255, 255});
 }
 
+TEST_CASE("a series is a line for each channel, values upwards") {
+  // Channel 0 rises from the bottom left to the top right, channel 1 stays in the middle.
+  const std::vector<float> values{0, 0.5F, 0.5F, 0.5F, 1, 0.5F};
+  const std::vector<Tile> tiles{{TileKind::series, values, {3, 2, 1}}};
+  const Picture sheet = compose_grid(tiles, 1, 1, {21, 21, 0});
+  const auto bright = [&](std::int64_t row, std::int64_t col) { return pixel(sheet, row, col)[0] > 150; };
+  CHECK(bright(19, 1));
+  CHECK(bright(1, 19));
+  CHECK(bright(10, 1));
+  CHECK(bright(10, 19));
+  CHECK(!bright(1, 1));
+  CHECK(!bright(19, 19));
+  CHECK(!bright(5, 5));
+  CHECK(pixel(sheet, 15, 5) != pixel(sheet, 10, 4));  // of two colours
+  const std::vector<Tile> dot{{TileKind::series, std::span(values).subspan(1, 1), {1, 1, 1}}};
+  CHECK(pixel(compose_grid(dot, 1, 1, {21, 21, 0}), 10, 10)[0] > 150);
+}
+
 TEST_CASE("colours of spectrograms") {
   CHECK(magma(0)[2] == doctest::Approx(4 / 255.0));
   CHECK(magma(1)[0] == doctest::Approx(252 / 255.0));

@@ -55,6 +55,24 @@ TEST_CASE("import npy: kinds are inferred, samples are rows") {
   CHECK_FALSE(store.has_split("test"));
 }
 
+TEST_CASE("import npy: series are declared; their range is that of the training values") {
+  const Arrays a;
+  write_floats(a.in / "train/walk.npy", {2, 3, 2}, {1, 2, 3, 4, 5, 6, -7, 8, 9, 10, 11, 12});
+  write_floats(a.in / "train/tone.npy", {2, 3}, {1, 2, 3, 4, 5, 6});
+  write_bytes(a.in / "modalities.json", R"({"modalities": [{"name": "walk", "kind": "series"},
+    {"name": "tone", "kind": "series", "range": [0, 10]}]})");
+  const Store store = a.import();
+  const Description& d = store.description();
+  CHECK(d.modalities[0].kind == ModalityKind::series);
+  CHECK(d.modalities[0].shape == Shape{3, 2});
+  CHECK(d.modalities[0].range == ValueRange{-7, 12});
+  CHECK(d.modalities[1].shape == Shape{3, 1});
+  CHECK(d.modalities[1].range == ValueRange{0, 10});
+  Reals values(6);
+  store.split("train").gather(0, Ints{1}, values);
+  CHECK(values == Reals{-7, 8, 9, 10, 11, 12});
+}
+
 TEST_CASE("import npy: rows of NaN and masks are holes") {
   const Arrays a;
   write_floats(a.in / "train/a.npy", {4, 2}, {1, 2, kNan, kNan, 3, 4, 5, 6});

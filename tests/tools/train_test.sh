@@ -151,7 +151,7 @@ rm -rf x && mkdir x && touch x/letter
 refuses 8 "x: is not empty and holds no run" "${tiny[@]}" --data A --out x
 check "something was put into a folder that is not ours" [ "$(ls -A x)" = letter ]
 rm -rf x
-refuses 2 "need the autoencoder 'mlp', whose output is not bounded, not 'conv'" "${tiny[@]}" --data A --out x --set modalities.b.autoencoder=conv
+refuses 2 "need the autoencoder 'mlp' or 'series', whose output is not bounded, not 'conv'" "${tiny[@]}" --data A --out x --set modalities.b.autoencoder=conv
 refuses 2 "modality 'b'" "${tiny[@]}" --data A --out x --set modalities.b.likelihood=categorical
 refuses 4 "train the autoencoders first" "${tiny[@]}" --data A --out deep/x --stage score
 check "a failed start left a folder" [ ! -e x -a ! -e deep ]

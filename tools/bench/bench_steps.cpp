@@ -14,7 +14,9 @@
 //
 //   train-score-NET       train step of a score network
 //   products-NET          its matrix products alone
-//   train-mnist, -svhn    train steps of autoencoders
+//   train-mnist, -svhn    train steps of the autoencoders of MNIST-SVHN,
+//   train-polymnist       of one of PolyMNIST,
+//   train-sound           and of MHD's spectrograms
 //   sample-[NET-]BATCH    one level of the sampler, linear schedule; NET is 512 if left out
 //   generate-NET-BATCH    one network call within the schedule of 250 levels with 10 jumps of 10, with what
 //                         lies between the calls
@@ -327,6 +329,11 @@ Case make_case(const std::string& name, Device device) {
     return train_autoencoder(preset("mnist-svhn"), 0, {28, 28, 1}, {1, 1, 1, 1}, device);
   if (name == "train-svhn")
     return train_autoencoder(preset("mnist-svhn"), 1, {32, 32, 3}, {256, 64, 16, 1, 1, 16, 64, 256}, device);
+  if (name == "train-polymnist")
+    return train_autoencoder(preset("polymnist"), 0, {28, 28, 3}, {196, 49, 16, 1, 1, 1, 16, 49, 196},
+                             device);
+  if (name == "train-sound")
+    return train_autoencoder(preset("mhd"), 1, {32, 128, 1}, {32, 16, 8, 1, 1, 8, 16, 32}, device);
   if (name.starts_with("train-score-")) return train_score(score_config(rest.substr(6)), device);
   if (kind == "products") return products(score_config(rest), device);
   if (kind == "gemm" && number(rest) > 0) return gemm(number(rest), device);

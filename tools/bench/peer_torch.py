@@ -30,7 +30,7 @@ import torch.nn.functional as F
 Spec = collections.namedtuple("Spec", "dims width time groups batch joint blocks frequencies", defaults=(0, 0))
 SPECS = {"mhd": Spec((64, 128, 16), 1024, 512, 32, 128, 0.3), "polymnist": Spec((160,) * 5, 1536, 512, 32, 256, 0.5)}
 SAMPLES = 50_000
-AUTOENCODER_BATCH = 128
+AUTOENCODER_BATCH, SOUND_BATCH = 128, 64
 BETA_MIN, BETA_MAX = 0.1, 20.0
 LEVELS, JUMP, RESAMPLE = 250, 10, 10
 LAPLACE_SCALE = 0.75
@@ -149,6 +149,29 @@ def svhn_autoencoder(latent=64):
         nn.Unflatten(1, (latent, 1, 1)), nn.ConvTranspose2d(latent, 128, 4), nn.ReLU(),
         nn.ConvTranspose2d(128, 64, 4, 2, 1), nn.ReLU(), nn.ConvTranspose2d(64, 32, 4, 2, 1), nn.ReLU(),
         nn.ConvTranspose2d(32, 3, 4, 2, 1), nn.Sigmoid())
+
+
+def polymnist_autoencoder(latent=160):
+    return nn.Sequential(
+        nn.Conv2d(3, 32, 3, 2, 1), nn.ReLU(), nn.Conv2d(32, 64, 3, 2, 1), nn.ReLU(), nn.Conv2d(64, 128, 3, 2, 1),
+        nn.ReLU(), nn.Flatten(), nn.Linear(2048, latent), nn.ReLU(), nn.Linear(latent, latent),
+        nn.Linear(latent, 2048), nn.ReLU(), nn.Unflatten(1, (128, 4, 4)), nn.ConvTranspose2d(128, 64, 3, 2, 1),
+        nn.ReLU(), nn.ConvTranspose2d(64, 32, 3, 2, 1, 1), nn.ReLU(), nn.ConvTranspose2d(32, 3, 3, 2, 1, 1))
+
+
+def sound_autoencoder(latent=128):
+    def plain(kind, *sizes):
+        return kind(*sizes, bias=False)
+
+    return nn.Sequential(
+        plain(nn.Conv2d, 1, 128, (1, 128)), nn.BatchNorm2d(128), nn.ReLU(),
+        plain(nn.Conv2d, 128, 128, (4, 1), (2, 1), (1, 0)), nn.BatchNorm2d(128), nn.ReLU(),
+        plain(nn.Conv2d, 128, 256, (4, 1), (2, 1), (1, 0)), nn.BatchNorm2d(256), nn.ReLU(),
+        nn.Flatten(), nn.Linear(2048, latent), nn.Linear(latent, 2048), nn.BatchNorm1d(2048), nn.ReLU(),
+        nn.Unflatten(1, (256, 8, 1)),
+        plain(nn.ConvTranspose2d, 256, 128, (4, 1), (2, 1), (1, 0)), nn.BatchNorm2d(128), nn.ReLU(),
+        plain(nn.ConvTranspose2d, 128, 128, (4, 1), (2, 1), (1, 0)), nn.BatchNorm2d(128), nn.ReLU(),
+        plain(nn.ConvTranspose2d, 128, 1, (1, 128)), nn.Sigmoid())
 
 
 def ready(model):
@@ -306,13 +329,22 @@ def score_ways(spec):
     return {name: (lambda adam=adam: make(adam)) for name, adam in adam_ways().items()}
 
 
-def autoencoder_ways(build, shape, layouts):
+def laplace(output, x):
+    return F.l1_loss(output, x, reduction="sum") / LAPLACE_SCALE
+
+
+def normal(output, x):
+    return F.mse_loss(output, x, reduction="sum")
+
+
+def autoencoder_ways(build, shape, layouts=(torch.contiguous_format, torch.channels_last), batch=AUTOENCODER_BATCH,
+                     distance=laplace):
     def make(adam, layout):
         model = build().to(OPTIONS.device, memory_format=layout)
-        x = torch.rand(AUTOENCODER_BATCH, *shape, device=OPTIONS.device).to(memory_format=layout)
+        x = torch.rand(batch, *shape, device=OPTIONS.device).to(memory_format=layout)
 
         def loss(network):
-            return F.l1_loss(network(x).float(), x, reduction="sum") / (LAPLACE_SCALE * AUTOENCODER_BATCH)
+            return distance(network(x).float(), x) / batch
 
         return count(model), train_step(model, loss, 1e-3, adam)
 
@@ -472,9 +504,13 @@ def score_spec(net):
 
 def train_ways(network):
     if network == "mnist":
-        return autoencoder_ways(mnist_autoencoder, (1, 28, 28), [torch.contiguous_format])
+        return autoencoder_ways(mnist_autoencoder, (1, 28, 28), (torch.contiguous_format,))
     if network == "svhn":
-        return autoencoder_ways(svhn_autoencoder, (3, 32, 32), [torch.contiguous_format, torch.channels_last])
+        return autoencoder_ways(svhn_autoencoder, (3, 32, 32))
+    if network == "polymnist":
+        return autoencoder_ways(polymnist_autoencoder, (3, 28, 28))
+    if network == "sound":
+        return autoencoder_ways(sound_autoencoder, (1, 32, 128), batch=SOUND_BATCH, distance=normal)
     return score_ways(score_spec(network[len("score-"):]))
 
 

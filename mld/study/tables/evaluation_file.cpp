@@ -77,7 +77,7 @@ class Reader {
     out_.made["rows"] = file_.drawn ? "drawn by class" : "the first";
     if (!file_.fingerprint.empty()) out_.made[kDataKey] = file_.fingerprint;
     out_.made["split"] = file_.split;
-    if (generated) out_.made[kScheduleKey] = file_.schedule();
+    if (generated && file_.walks()) out_.made[kScheduleKey] = file_.schedule();
     return out_;
   }
   Reading coherence(double share, bool generated) { return counted(100 * share, file_.samples, generated); }

@@ -16,7 +16,7 @@ namespace mld::tables {
 // ErrorKind::data error that names the file and the key.
 Evaluation read_evaluation(const std::filesystem::path& path);
 
-// In Reading::made: the data's fingerprint, where files that have none can be compared with any, and the sampler.
+// In Reading::made: the data's fingerprint and the sampler. Files that have none can be compared with any.
 inline constexpr const char *kDataKey = "data", *kScheduleKey = "schedule";
 
 // A number of a table: coherence in %, the others as they are.

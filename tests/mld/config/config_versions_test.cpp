@@ -106,8 +106,8 @@ TEST_CASE("config: data of the user's own") {
   CHECK(asked == "my/data");
   REQUIRE(config.modalities.size() == 4);
   CHECK(config.modalities[0].autoencoder == mld::AutoencoderKind::conv);
-  CHECK(config.modalities[0].classifier == mld::ClassifierKind::conv);
-  CHECK(config.modalities[1].autoencoder == mld::AutoencoderKind::mlp);
+  CHECK(config.modalities[0].classifier == mld::ClassifierKind::residual);
+  CHECK(config.modalities[1].autoencoder == mld::AutoencoderKind::conv);
   CHECK(config.modalities[2].autoencoder == mld::AutoencoderKind::mlp);
   CHECK(config.modalities[2].latent == 5);
   CHECK(config.modalities[3].likelihood == mld::Likelihood::categorical);
@@ -125,6 +125,51 @@ TEST_CASE("config: data of the user's own") {
   mld::data::Description unlabelled = description();
   unlabelled.classes = 0;
   CHECK(mld::default_config(unlabelled).modalities[0].classifier == mld::ClassifierKind::none);
+}
+
+TEST_CASE("config: without a preset networks and batches follow kind and shape") {
+  const auto chosen = [](mld::data::ModalityKind kind, mld::Shape shape) {
+    mld::data::Description d;
+    d.classes = 2;
+    mld::data::Modality& m = d.modalities.emplace_back();
+    m.name = "m";
+    m.kind = kind;
+    m.shape = std::move(shape);
+    if (mld::data::is_discrete(kind)) m.categories = 9;
+    return mld::default_config(d).modalities[0];
+  };
+  using mld::AutoencoderKind;
+  using mld::ClassifierKind;
+  using mld::data::ModalityKind;
+  struct Row {
+    ModalityKind kind;
+    mld::Shape shape;
+    AutoencoderKind autoencoder;
+    ClassifierKind classifier;
+    std::int64_t depth, batch;
+  };
+  for (const Row& r :
+       {Row{ModalityKind::image, {28, 28, 1}, AutoencoderKind::conv, ClassifierKind::conv, 2, 128},
+        Row{ModalityKind::image, {32, 32, 3}, AutoencoderKind::conv, ClassifierKind::conv, 2, 128},
+        Row{ModalityKind::image, {33, 45, 3}, AutoencoderKind::conv, ClassifierKind::residual, 3, 128},
+        Row{ModalityKind::image, {3, 64, 1}, AutoencoderKind::mlp, ClassifierKind::mlp, 2, 128},
+        Row{ModalityKind::image, {4, 4096, 1}, AutoencoderKind::conv, ClassifierKind::conv, 2, 128},
+        Row{ModalityKind::image, {512, 512, 3}, AutoencoderKind::conv, ClassifierKind::residual, 6, 16},
+        Row{ModalityKind::spectrogram, {32, 128}, AutoencoderKind::conv, ClassifierKind::residual, 3, 128},
+        Row{ModalityKind::vector, {2000}, AutoencoderKind::mlp, ClassifierKind::mlp, 2, 128},
+        Row{ModalityKind::series, {100, 2}, AutoencoderKind::series, ClassifierKind::series, 2, 128},
+        Row{ModalityKind::series, {3, 2}, AutoencoderKind::mlp, ClassifierKind::mlp, 2, 128},
+        Row{ModalityKind::series, {16000, 1}, AutoencoderKind::series, ClassifierKind::series, 8, 128},
+        Row{ModalityKind::tokens, {16}, AutoencoderKind::mlp, ClassifierKind::mlp, 2, 128},
+        Row{ModalityKind::categorical, {1}, AutoencoderKind::mlp, ClassifierKind::mlp, 2, 128}}) {
+    CAPTURE(r.shape);
+    const mld::ModalityConfig m = chosen(r.kind, r.shape);
+    CHECK(m.autoencoder == r.autoencoder);
+    CHECK(m.classifier == r.classifier);
+    CHECK(m.layers == mld::LayersConfig{.depth = r.depth});
+    CHECK(m.stage1.batch == r.batch);
+    CHECK(m.classifier_training.batch == r.batch);
+  }
 }
 
 TEST_CASE("config: differences name the keys") {
@@ -184,6 +229,11 @@ TEST_CASE("config: hashes follow what a stage depends on, and nothing else") {
   CHECK(changes("score.width=256") == "score ");
   CHECK(changes("score.lr=1") == "score ");
   CHECK(changes("modalities.svhn.weight=2") == "score ");
+  CHECK(changes("modalities.svhn.fresh=false") == "score ");
+  CHECK(changes("vae.beta=1").empty());
+  CHECK(changes("modalities.svhn.vae_weight=2").empty());
+  CHECK(changes("model.kind=mvae") == "score ");
+  CHECK(changes("modalities.svhn.layers.width=16") == "autoencoder score ");
   CHECK(changes("modalities.svhn.latent=2") == "autoencoder score ");
   CHECK(changes("stage1.steps=2") == "autoencoder score ");
   CHECK(changes("modalities.mnist.stage1.steps=2") == "score ");
@@ -301,6 +351,7 @@ TEST_CASE("config: what was done before there was a key") {
   note("sampler.", config.sampler);
   note("stage1.", config.stage1);
   note("modalities.", mld::ModalityConfig());
+  note("modalities.layers.", mld::LayersConfig());
   CHECK(neutral ==
         std::map<std::string, double>{{"score.schedule_steps", 0},
                                       {"score.network", static_cast<double>(mld::ScoreNetworkKind::resmlp)},
@@ -319,6 +370,12 @@ TEST_CASE("config: what was done before there was a key") {
                                       {"stage1.gain", 0},
                                       {"stage1.offset", 0},
                                       {"stage1.schedule_steps", 0},
+                                      {"modalities.fresh", 1},
+                                      {"modalities.vae_weight", 1},
+                                      {"modalities.nexus_weight", 1},
+                                      {"modalities.layers.width", 0},
+                                      {"modalities.layers.depth", 2},
+                                      {"modalities.layers.blocks", 0},
                                       {"modalities.units", static_cast<double>(mld::Units::declared)}});
 }
 
@@ -368,7 +425,7 @@ TEST_CASE("config: without a preset vectors are standardised, and ranges other t
       CHECK(m.units == mld::Units::declared);
 }
 
-TEST_CASE("config: a run of before keeps the units that were the default then") {
+TEST_CASE("config: a run of before keeps the units, networks and batches that were the default then") {
   ConfigSources sources;
   sources.settings = {"data.store=somewhere"};
   sources.describe = [](const std::string&) { return description(); };
@@ -377,14 +434,25 @@ TEST_CASE("config: a run of before keeps the units that were the default then") 
   CHECK(now.modalities[2].units == mld::Units::standard);
   CHECK(now.modalities[0].units == mld::Units::declared);
   earlier.modalities[2].units = mld::Units::declared;
+  mld::ModalityConfig& photo = earlier.modalities[0];
+  REQUIRE(photo.layers.depth == 3);
+  photo.autoencoder = mld::AutoencoderKind::mlp;
+  photo.layers.depth = 2;
+  photo.classifier = mld::ClassifierKind::conv;
+  photo.stage1.batch = 7;
+  photo.classifier_training.batch = 9;
+  const mld::ModalityConfig kept = photo;
+  photo.latent = 3;                                         // never a default: what is asked for now counts
   std::swap(earlier.modalities[0], earlier.modalities[2]);  // modalities are known by name
   sources.earlier = earlier;
   Config expected = now;
   expected.modalities[2].units = mld::Units::declared;
+  expected.modalities[0] = kept;
   CHECK(mld::resolve_config(sources) == expected);
   sources.settings.push_back("modalities.sensor.units=standard");
-  CHECK(mld::resolve_config(sources) == now);
+  expected.modalities[2].units = mld::Units::standard;
+  CHECK(mld::resolve_config(sources) == expected);
   sources.settings.pop_back();
-  sources.earlier->modalities.erase(sources.earlier->modalities.begin());  // not known then
+  sources.earlier->modalities.clear();  // not known then
   CHECK(mld::resolve_config(sources) == now);
 }

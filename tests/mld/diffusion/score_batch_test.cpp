@@ -259,17 +259,21 @@ TEST_CASE("score batch: fresh pairs are of the sample's class, each of its items
   store.set_classes(item_classes(of_samples, of_items, 3));
   const ScoreBatcher batcher(store, {.batch = 20, .pairing = Pairing::fresh}, 9);
   const ScoreBatcher fixed(store, {.batch = 20}, 9);
+  const ScoreBatcher bound(store, {.batch = 20, .pairing = Pairing::fresh, .fresh = 0b101}, 9);
   std::map<std::pair<int, int>, int> drawn;  // (modality, item) of class 1
   int of_class = 0;
   for (int step = 0; step < 3000; ++step) {
     const BatchDraw draw = batcher.draw(at_step(step).ptr());
     const Tensor own = fixed.draw(at_step(step).ptr()).encoding;
+    const Tensor middle_stays = bound.draw(at_step(step).ptr()).encoding;
     for (int b = 0; b < 20; ++b) {
       const std::int32_t label = of_samples[static_cast<std::size_t>(draw.sample.data<std::int32_t>()[b])];
       of_class += label == 1;
       for (int i = 0; i < 3; ++i) {
         const std::int32_t item = draw.encoding.data<std::int32_t>()[3 * b + i];
         REQUIRE(item >= 0);
+        CHECK(middle_stays.data<std::int32_t>()[3 * b + i] ==
+              (i == 1 ? own.data<std::int32_t>()[3 * b + i] : item));
         if (label < 0 || (i == 1 && label == 2))
           CHECK(item == own.data<std::int32_t>()[3 * b + i]);
         else

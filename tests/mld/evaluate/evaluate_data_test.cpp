@@ -165,7 +165,8 @@ TEST_CASE("evaluate and report: data that the model cannot read are a sentence")
           error_of(ErrorKind::data,
                    [&] { report::write_report({.run = t.run(), .data = store.path(), .samples = 2}); }),
           error_of(ErrorKind::data, [&] {
-            bench_samplers(t.model(), store, {.sampling = sample_settings(t.config)}, sampler_candidates());
+            bench_samplers(t.model(), store, {.sampling = sample_settings(t.config)},
+                           sampler_candidates(t.config.sampler));
           })}) {
       CHECK_MESSAGE(contains(message, part), message);
       CHECK(contains(message, store.path().string()));

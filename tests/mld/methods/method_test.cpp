@@ -106,6 +106,10 @@ TEST_CASE("method: what the variants of latent diffusion can answer") {
     return can;
   };
   for (const auto* kind : {"mld", "inpaint", "uni"}) CHECK(answers(kind).latents);
+  for (const auto* kind : {"mvae", "mmvae", "mopoe", "mvtcae", "nexus"}) {
+    CHECK_FALSE(answers(kind).latents);
+    CHECK(mld::test::contains(answers(kind).no_information, "VAE"));
+  }
   CHECK(answers("mld").no_information.empty());
   CHECK(answers("uni").no_information.empty());
   CHECK_FALSE(answers("inpaint").no_information.empty());

@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 
+#include <array>
 #include <cmath>
 #include <cstring>
 #include <fstream>
@@ -110,10 +111,10 @@ void check_same_losses(const fs::path& run, const fs::path& base, double toleran
 struct Measured {
   std::optional<Scaling> scaling;
   nn::ParameterStore store;
-  Measured(std::int64_t size, const data::Split& split, Device device = kCpu)
+  Measured(std::int64_t size, const data::Split& split, Device device = kCpu, std::int64_t item_size = 0)
       : scaling(Scaling(size)), store(*scaling, {.device = device, .training = false}) {
     store.initialize(0);
-    measure(scaling, split, 0);
+    measure(scaling, split, 0, item_size > 0 ? item_size : size);
   }
   std::vector<double> offset() const { return test::host(scaling->offset.value()); }
   std::vector<double> scale() const { return test::host(scaling->scale.value()); }
@@ -153,6 +154,19 @@ TEST_CASE("scaling: mean and deviation of each coordinate, constants, rare value
   const Measured one(1, data::Store::open(folder / "one").split("train"));
   CHECK(one.offset() == std::vector<double>{4});
   test::check_near(one.scale(), {std::sqrt(2.0)}, 1e-7);
+}
+
+TEST_CASE("scaling: of series each channel over all times") {
+  const TempFolder folder;
+  // Two items of three times: channels -1 and 1 in turns about 10, and 0, 3, 6, ..., 15.
+  write_store(folder / "store", {modality("s", ModalityKind::series, {3, 2})},
+              {{9, 0, 11, 3, 9, 6, 11, 9, 9, 12, 11, 15}});
+  const Measured m(2, data::Store::open(folder / "store").split("train"), kCpu, 6);
+  test::check_near(m.offset(), {10, 7.5}, 1e-7);
+  test::check_near(m.scale(), {1, std::sqrt((2.25 + 20.25 + 56.25) / 3)}, 1e-6);
+  const std::vector<double> u = test::host(
+      m.scaling->to_network(Tensor::from(std::vector<float>{11, 7.5F, 9, 7.5F, 10, 7.5F}, {1, 1, 3, 2})));
+  test::check_near(u, {1, 0, -1, 0, 0, 0}, 1e-6);
 }
 
 TEST_CASE("scaling: the ends of what a float holds") {
@@ -291,10 +305,13 @@ TEST_CASE("scaling: part of the checkpoint, resumed and exported to the bit") {
   const TempFolder folder;
   write_store(
       folder / "store",
-      {modality("v", ModalityKind::vector, {3}), modality("m", ModalityKind::image, {8, 8, 1}, {-1, 1})},
+      {modality("v", ModalityKind::vector, {3}), modality("m", ModalityKind::image, {8, 8, 1}, {-1, 1}),
+       modality("s", ModalityKind::series, {21, 2})},
       {floats(kItems * 3, 1, [](double v) { return 1e-5 * v + 2e-5; }),
-       floats(kItems * 64, 2, [](double v) { return v; })});
-  const Config config = own_config(folder / "store", {"stage1.ema=0.9"});
+       floats(kItems * 64, 2, [](double v) { return v; }),
+       floats(kItems * 42, 3, [](double v) { return 1e4 + v; })});
+  const Config config = own_config(folder / "store", {"stage1.ema=0.9", "modalities.s.layers.blocks=1"});
+  CHECK(config.modalities[2].autoencoder == AutoencoderKind::series);
   CHECK(train({.config = config, .out = folder / "whole"}, {}) == StageEnd::finished);
   int polls = 0, stops = 0;
   const TrainHooks hooks{.progress = {}, .note = {}, .stop = [&] { return ++polls % 3 == 1; }};
@@ -302,21 +319,24 @@ TEST_CASE("scaling: part of the checkpoint, resumed and exported to the bit") {
     ++stops;
   CHECK(stops >= 5);  // the first time before the first step
   for (const char* file :
-       {"autoencoder.v.safetensors", "autoencoder.m.safetensors", "classifier.v.safetensors",
-        "classifier.m.safetensors", "score.safetensors", "metrics.jsonl"})
+       {"autoencoder.v.safetensors", "autoencoder.m.safetensors", "autoencoder.s.safetensors",
+        "classifier.v.safetensors", "classifier.m.safetensors", "classifier.s.safetensors",
+        "score.safetensors", "metrics.jsonl"})
     CHECK_MESSAGE(test::read_bytes(folder / "whole" / file) == test::read_bytes(folder / "parts" / file),
                   file);
 
   const Model model = Model::open(folder / "whole");
   model.save(folder / "model.safetensors");
   const Model exported = Model::open(folder / "model.safetensors");
-  for (int i = 0; i < 2; ++i) {
+  for (int i = 0; i < 3; ++i) {
     const SafetensorsFile file(
         RunFiles{folder / "whole"}.checkpoint({StageKind::autoencoder, model.modality(i).name}));
     const auto found = std::ranges::find(file.tensors(), "buffer/scaling.scale", &TensorInfo::name);
     REQUIRE(found != file.tensors().end());
-    CHECK(found->shape == Shape{i == 0 ? 3 : 1});
-    const Tensor x = i == 0 ? Tensor::full({2, 3}, 2.3e-5) : Tensor::full({2, 8, 8, 1}, 0.5);
+    CHECK(found->shape == Shape{std::array{3, 1, 2}.at(static_cast<std::size_t>(i))});
+    const Tensor x = i == 0   ? Tensor::full({2, 3}, 2.3e-5)
+                     : i == 1 ? Tensor::full({2, 8, 8, 1}, 0.5)
+                              : Tensor::full({2, 1, 21, 2}, 1e4);
     CHECK(test::host(exported.reconstruct(i, x)) == test::host(model.reconstruct(i, x)));
     CHECK(test::host(exported.encode(i, x)) == test::host(model.encode(i, x)));
     CHECK(exported.classify(i, x) == model.classify(i, x));

@@ -79,6 +79,8 @@ TEST_CASE("parts: a configuration that is not that of the networks is refused by
   refused(configured({"stage1.steps=5"}), "modalities.a.stage1.steps: 4, not 5");
   refused(configured({"modalities.b.classifier_training.lr=0.5"}), "modalities.b.classifier_training.lr");
   refused(configured({"modalities.b.weight=3"}), "modalities.b.weight");
+  refused(configured({"modalities.b.fresh=false"}), "modalities.b.fresh");
+  refused(configured({"modalities.b.layers.width=9"}), "modalities.b.layers.width");
   Config turned = vector_config(p.store, {});
   std::swap(turned.modalities[0], turned.modalities[1]);
   refused(to_json(turned), "a, b, not b, a");

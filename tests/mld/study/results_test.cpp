@@ -151,10 +151,11 @@ TEST_CASE("results: bench-samplers knows every sampler it is asked for in the co
     const std::string text = read_text(kResults / "samplers" / name);
     const SamplerBench bench = parse_sampler_bench(text, name);
     const auto how = nlohmann::json::parse(bench.reference.how).at("run");
-    CHECK(score_hash(configured(how.at("preset"), settings_of(how.at("settings")))) ==
-          how.at("config_hash").get<std::string>());
+    const Config config = configured(how.at("preset"), settings_of(how.at("settings")));
+    CHECK(score_hash(config) == how.at("config_hash").get<std::string>());
     std::vector<nlohmann::json> asked, there;
-    for (const SamplerOptions& sampler : sampler_candidates()) asked.push_back(schedule_record(sampler));
+    for (const SamplerOptions& sampler : sampler_candidates(config.sampler))
+      asked.push_back(schedule_record(sampler));
     for (const SamplerResult& result : bench.results) there.push_back(schedule_record(result.sampler));
     CHECK(there == asked);
     // What is written of a sampler is what was read.

@@ -227,7 +227,11 @@ TEST_CASE(
 }
 
 TEST_CASE("bench-samplers: the candidates begin with the paper's schedule and reach below fifty calls") {
-  const std::vector<SamplerOptions> list = sampler_candidates();
+  const SamplerOptions own{.method = SamplerMethod::dpm_sde, .steps = 17, .churn = 3};
+  const std::vector<SamplerOptions> list = sampler_candidates(own);
+  CHECK(list.back().steps == 17);
+  CHECK(sampler_candidates(list[1]).size() + 1 == list.size());
+  CHECK(sampler_candidates({}).size() + 1 == list.size());  // the default is among them
   CHECK(make_plan(list.front()).network_calls() == 2410);
   std::size_t fast = 0;
   for (const SamplerOptions& s : list) fast += make_plan(s).network_calls() <= 50 ? 1 : 0;

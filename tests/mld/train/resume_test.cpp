@@ -105,7 +105,7 @@ TEST_CASE("resume: other settings are refused, wherever they are written") {
   }
   // A configuration that was changed by hand.
   std::string text = read_text(p.out / "config.json");
-  const std::size_t at = text.rfind("\"lr\": ");
+  const std::size_t at = text.find("\"lr\": ", text.find("\n  \"score\": "));
   REQUIRE(at != std::string::npos);
   text.replace(at, text.find(',', at) - at, "\"lr\": 0.07");
   write_file_atomically(p.out / "config.json", text);

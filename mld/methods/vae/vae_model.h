@@ -1,0 +1,64 @@
+// The networks of a VAE: of each modality the encoder and decoder of its configuration, the encoder with two heads, means and
+// log variances; NEXUS has networks above them (docs/method.md section 20.3).
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "mld/methods/vae/gaussian.h"
+#include "mld/modality/autoencoders.h"
+
+namespace mld::vae {
+
+// The upper level of NEXUS (Vasco et al. 2022): latents of the modalities become messages, their average a latent of
+// all, and that one the latents again.
+class UpperLevel {
+ public:
+  UpperLevel(const VaeConfig& config, const std::vector<std::int64_t>& latents);
+
+  Var message(int i, const Var& z, const nn::Context& context = {}) const {  // [B,D_i] -> [B,message]
+    return messages_[static_cast<std::size_t>(i)](z, context);
+  }
+  Gaussian posterior(const Var& average, const nn::Context& context = {}) const {  // [B,message]
+    return from_heads(encoder_(average, context));
+  }
+  Var latent(int i, const Var& h, const nn::Context& context = {}) const {  // [B,nexus_latent] -> [B,D_i]
+    return decoders_[static_cast<std::size_t>(i)](h, context);
+  }
+  void visit(nn::Visitor& v) {
+    v("messages", messages_);
+    v("encoder", encoder_);
+    v("decoders", decoders_);
+  }
+
+ private:
+  std::vector<nn::Linear> messages_;
+  nn::Sequential encoder_;
+  std::vector<nn::Sequential> decoders_;
+};
+
+struct VaeModel {
+  std::vector<std::string> names;  // of the modalities
+  std::vector<Autoencoder> views;
+  std::optional<UpperLevel> upper;  // nexus
+
+  // ErrorKind::usage if a network does not fit its data.
+  VaeModel(const Config& config, const std::vector<data::Modality>& infos);
+
+  // Of values x as networks take them, in the data's units; and the inverse.
+  Gaussian encode(int i, const Var& x) const {
+    return from_heads(views[static_cast<std::size_t>(i)].encode(x));
+  }
+  Var decode(int i, const Var& z) const { return views[static_cast<std::size_t>(i)].decode(z); }
+
+  void visit(nn::Visitor& v) {
+    for (std::size_t i = 0; i < views.size(); ++i) v(names[i], views[i]);
+    v("upper level", upper);
+  }
+};
+
+// The size of a modality's latent: that of all, or its own in NEXUS.
+std::int64_t latent_of(const Config& config, std::size_t i);
+
+}  // namespace mld::vae

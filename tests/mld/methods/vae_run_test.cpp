@@ -1,0 +1,171 @@
+// The VAEs as methods: trained, resumed, sampled, exported, evaluated, reported, as latent diffusion is.
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "engine/io/files.h"
+#include "mld/evaluate/evaluate.h"
+#include "mld/methods/vae_training.h"
+#include "mld/modality/item_feed.h"
+#include "mld/report/report.h"
+#include "mld/run/generate.h"
+#include "mld/study/sampler_bench.h"
+#include "tests/mld/run_place.h"
+#include "tests/mld/vector_data.h"
+#include "tests/mld/workshop.h"
+#include "tests/threads_scope.h"
+
+namespace mld {
+namespace {
+
+namespace fs = std::filesystem;
+
+Config vae_config(const fs::path& store, const std::string& kind, std::vector<std::string> more = {}) {
+  std::vector<std::string> settings{"model.kind=" + kind, "vae.steps=6",   "vae.batch=16",   "vae.latent=5",
+                                    "vae.nexus_latent=4", "vae.message=6", "vae.hidden=[7]", "vae.ema=0.5"};
+  settings.insert(settings.end(), more.begin(), more.end());
+  return test::tiny_config(store, settings);
+}
+
+}  // namespace
+
+TEST_CASE("vae: every kind trains, resumes to the bit, and is sampled and evaluated as any method") {
+  const test::Workshop w;
+  const data::Store store = data::Store::open(w.store);
+  for (const std::string kind : {"mvae", "mmvae", "mopoe", "mvtcae", "nexus"}) {
+    CAPTURE(kind);
+    const Config config = vae_config(w.store, kind);
+    const fs::path whole = w.folder / kind, parts = w.folder / (kind + "-parts");
+    CHECK(train({.config = config, .out = whole}, {}) == StageEnd::finished);
+    CHECK_FALSE(path_exists(whole / "autoencoder.image.safetensors"));
+    int stops = 0, polls = 0;
+    TrainHooks hooks;
+    hooks.stop = [&] { return ++polls % 4 == 0; };
+    {
+      const test::Threads three(3);
+      while (train({.config = config, .out = parts, .resume = true}, hooks) == StageEnd::stopped) ++stops;
+    }
+    CHECK(stops >= 3);
+    CHECK(test::everything(parts) == test::everything(whole));
+
+    const Model model = Model::open(whole);
+    model.save(w.folder / (kind + ".safetensors"));
+    const Model exported = Model::open(w.folder / (kind + ".safetensors"));
+    const SampleSettings settings = sample_settings(model.config());
+    const Samples joint = generate(model, 9, {}, settings);
+    CHECK(joint.size() == 3);
+    CHECK(joint == generate(exported, 9, {}, settings));
+    const Samples rest = generate(model, 9, {{"image", joint.at("image")}}, settings);
+    CHECK(rest.size() == 2);
+    const Samples both =
+        generate(model, 9, {{"image", joint.at("image")}, {"sound", joint.at("sound")}}, settings);
+    CHECK(both.at("trajectory") != rest.at("trajectory"));
+    // A draw depends on its own number and condition alone.
+    const Values first_images(joint.at("image").begin(), joint.at("image").begin() + 4 * 784);
+    const Samples fewer = generate(model, 4, {{"image", first_images}}, settings);
+    for (const auto& [name, values] : fewer)
+      CHECK(std::equal(values.begin(), values.end(), rest.at(name).begin()));
+    SampleSettings chunked = settings;
+    chunked.chunk = 2;
+    CHECK(generate(model, 9, {{"image", joint.at("image")}}, chunked) == rest);
+    chunked.seed = 77;
+    CHECK(generate(model, 9, {{"image", joint.at("image")}}, chunked) != rest);
+
+    const Evaluation e = evaluate(model, store, {.sampling = settings, .metrics = parse_metrics("all")});
+    CHECK(e.kind == kind);
+    CHECK(e.network_calls == 1);
+    CHECK(e.conditional.size() == 9);
+    CHECK(e.weights == "ema");
+    CHECK(e.schedule() == "no schedule");
+    CHECK(test::contains(e.settings.at("model.kind"), kind));
+    CHECK(e.settings.contains("vae.latent"));
+    CHECK_FALSE(e.settings.contains("score.width"));
+    CHECK(parse_evaluation(to_json(e), "evaluation.json").schedule() == e.schedule());
+    const std::string report = read_text(report::write_report({.run = whole}));
+    CHECK(test::contains(report, kind == "nexus" ? "latent of 4" : "latent of 5"));
+  }
+  const Model model = Model::open(w.folder / "mvae");
+  CHECK(test::contains(test::error_of(ErrorKind::usage,
+                                      [&] {
+                                        bench_samplers(model, store,
+                                                       {.sampling = sample_settings(model.config())},
+                                                       sampler_candidates({}));
+                                      }),
+                       "no sampler"));
+}
+
+TEST_CASE("vae: training lowers the loss, and a one-modality posterior knows its item") {
+  const test::Workshop w;
+  for (const std::string kind : {"mopoe", "nexus"}) {
+    CAPTURE(kind);
+    const Config config = vae_config(w.store, kind,
+                                     {"vae.steps=200", "vae.lr=3e-3", "vae.ema=0", "vae.beta=0.1",
+                                      "vae.message=16", "vae.hidden=[32]", "vae.warmup_epochs=2"});
+    const fs::path out = w.folder / kind;
+    CHECK(train({.config = config, .out = out}, {}) == StageEnd::finished);
+    double first = 0, last = 0;
+    std::ifstream in(RunFiles{out}.metrics());
+    for (std::string line; std::getline(in, line);) {
+      const auto record = nlohmann::json::parse(line);
+      if (record.at("stage") != "vae") continue;
+      last = record.at("loss");
+      if (first == 0) first = last;
+    }
+    CHECK(last < 0.7 * first);
+    // Given an image, the image drawn is nearer to it than one drawn jointly.
+    const Model model = Model::open(out);
+    const data::Store store = data::Store::open(w.store);
+    std::vector<std::int32_t> items(24);
+    for (std::size_t k = 0; k < items.size(); ++k) items[k] = static_cast<std::int32_t>(k);
+    const Tensor x = gather_items(store.split("train"), 0, store.modality(0), items);
+    const auto distance = [&](Subset given) {
+      Tensor codes = Tensor::zeros({24, model.layout().total});
+      model.layout().set_slice(codes, 0, model.encode(0, x));
+      const Tensor y = model.decode(0, model.sample(given, codes, items, sample_settings(model.config())));
+      double sum = 0;
+      for (std::int64_t i = 0; i < x.numel(); ++i)
+        sum += std::pow(static_cast<double>(y.data<float>()[i] - x.data<float>()[i]), 2);
+      return sum;
+    };
+    CHECK(distance(1) < 0.9 * distance(0));
+  }
+}
+
+TEST_CASE("vae: what cannot be trained is said before anything is") {
+  const test::Workshop w;
+  const auto refused = [&](ErrorKind error, const std::string& kind, std::vector<std::string> more,
+                           const char* text) {
+    const std::string message = test::error_of(error, [&] {
+      train({.config = vae_config(w.store, kind, std::move(more)), .out = w.folder / "refused"}, {});
+    });
+    CHECK_MESSAGE(test::contains(message, text), message);
+    CHECK_FALSE(path_exists(w.folder / "refused"));
+  };
+  refused(ErrorKind::usage, "mopoe", {"vae.batch=6"}, "7 components");
+  refused(ErrorKind::usage, "mvae", {"modalities.sound.stage1.shift=1"}, "sound");
+  CHECK(train({.config = vae_config(w.store, "mopoe", {"vae.batch=6", "vae.mixture=random"}),
+               .out = w.folder / "random"},
+              {}) == StageEnd::finished);
+}
+
+TEST_CASE("vae: samples that lack a modality are left out of training") {
+  const test::TempFolder folder;
+  test::make_vectors(folder / "holes", {.without_b = [](std::int64_t row) { return row % 3 == 1; }});
+  const data::Store store = data::Store::open(folder / "holes");
+  const Config config =
+      test::vector_config(folder / "holes", {"model.kind=mvae", "vae.steps=4", "vae.batch=8"});
+  const data::Split& split = store.split("train");
+  const TrainingData data{.config = config, .store = store, .split = split, .columns = {0, 1}};
+  const std::vector<std::int32_t> rows = complete_samples(data);
+  CHECK(rows.size() == 16);
+  for (const std::int32_t row : rows) CHECK(row % 3 != 1);
+  const auto method = make_method(config, store.description(), kCpu);
+  CHECK(method->steps_per_epoch({StageKind::vae, {}}, data) == 2);
+  CHECK(train({.config = config, .out = folder / "run"}, {}) == StageEnd::finished);
+  CHECK(Model::open(folder / "run").generates());
+}
+
+}  // namespace mld
