@@ -13,8 +13,6 @@
 namespace mld {
 namespace {
 
-using vae::Gaussian;
-
 std::vector<data::Modality> infos_of(const TrainingData& data) {
   std::vector<data::Modality> infos;
   for (std::size_t i = 0; i < data.columns.size(); ++i) infos.push_back(data.info(i));
@@ -54,7 +52,7 @@ class VaeTraining : public Training {
 
   nn::ParameterStore& parameters() override { return parameters_; }
   std::int64_t batch() const override { return rows().total; }
-  std::int64_t steps_per_epoch() const override { return epoch(); }
+  std::int64_t steps_per_epoch() const override { return views_[0]->feed.steps_per_epoch(); }
   void before(std::int64_t step) override {
     for (std::size_t i = 0; i < views_.size(); ++i) {
       if (step == 0)
@@ -64,7 +62,15 @@ class VaeTraining : public Training {
   }
   Var loss(const StepState* state) const override {
     for (const auto& view : views_) view->batches.within(state);
-    return model_.upper ? two_levels(state) : vae::loss(objective_, encoded(state));
+    const vae::Encoded batch = encoded(state);
+    if (!model_.upper) return vae::loss(objective_, batch);
+    const VaeConfig& c = data_.config.vae;
+    return vae::nexus_loss(
+        *model_.upper,
+        {.beta = c.beta,
+         .told = vae::message_weights(c.dropped, modalities(), rows(), state, data_.device),
+         .warm_up = vae::warm_up(state, steps_per_epoch(), c.warmup_epochs, data_.device)},
+        batch, context(state));
   }
 
  private:
@@ -86,10 +92,6 @@ class VaeTraining : public Training {
     return decoded_loss(config_of(i), model_.views[k].decoder(z, within), x,
                         views_[k]->batches.items().tokens, rows().total);
   }
-  Tensor noise(const StepState* state, std::int64_t latent, std::uint32_t number) const {
-    return vae::noise(state, rows(), latent, number, data_.device);
-  }
-
   vae::Encoded encoded(const StepState* state) const {
     const nn::Context within = context(state);
     vae::Encoded batch;
@@ -99,51 +101,19 @@ class VaeTraining : public Training {
       inputs.push_back(input(i));
       batch.experts.push_back(
           vae::from_heads(model_.views[static_cast<std::size_t>(i)].encoder(inputs.back(), within)));
-      batch.weights.push_back(config_of(i).vae_weight);
+      batch.weights.push_back(model_.upper ? config_of(i).nexus_weight : config_of(i).vae_weight);
     }
     batch.reconstruction = [this, inputs = std::move(inputs), within](int i, const Var& z) {
       return reconstruction(i, inputs[static_cast<std::size_t>(i)], z, within);
     };
-    batch.noise = [this, state](std::uint32_t number) {
-      return noise(state, data_.config.vae.latent, number);
+    batch.noise = [this, state](std::uint32_t number, std::int64_t size) {
+      return vae::noise(state, rows(), size, number, data_.device);
     };
     batch.component_rows = [this, state](std::int64_t components) {
       return vae::component_rows(data_.config.vae.mixture, components, rows(), state, data_.device);
     };
     return batch;
   }
-
-  // NEXUS (docs/method.md section 20.3): a VAE of each modality, and one of their latents, which these do not feel.
-  Var two_levels(const StepState* state) const {
-    const VaeConfig& c = data_.config.vae;
-    const nn::Context within = context(state);
-    const double mean = 1.0 / static_cast<double>(rows().total);
-    const std::vector<Tensor> told =
-        vae::message_weights(c.dropped, modalities(), rows(), state, data_.device);
-    Var reconstructions, divergences, average;
-    const auto add_to = [](Var& sum, const Var& term) { sum = sum.value.defined() ? add(sum, term) : term; };
-    std::vector<Tensor> latents;
-    for (int i = 0; i < modalities(); ++i) {
-      const auto k = static_cast<std::size_t>(i);
-      const Var x = input(i);
-      const Gaussian q = vae::from_heads(model_.views[k].encoder(x, within));
-      const Var z = vae::draw(q, noise(state, config_of(i).latent, static_cast<std::uint32_t>(i)));
-      add_to(reconstructions, affine(reconstruction(i, x, z, within), config_of(i).nexus_weight, 0));
-      add_to(divergences, vae::kl_to_prior(q, mean));
-      latents.push_back(z.value);
-      add_to(average, mul(model_.upper->message(i, latents.back(), within), told[k]));
-    }
-    const Gaussian above = model_.upper->posterior(average, within);
-    const Var h = vae::draw(above, noise(state, c.nexus_latent, static_cast<std::uint32_t>(modalities())));
-    add_to(divergences, vae::kl_to_prior(above, c.beta * mean));
-    for (int i = 0; i < modalities(); ++i)
-      add_to(reconstructions,
-             squared_error(model_.upper->latent(i, h, within), latents[static_cast<std::size_t>(i)],
-                           config_of(i).nexus_weight * mean));
-    return add(reconstructions,
-               mul(divergences, vae::warm_up(state, epoch(), c.warmup_epochs, data_.device)));
-  }
-  std::int64_t epoch() const { return views_[0]->feed.steps_per_epoch(); }
 
   const TrainingData& data_;
   vae::Objective objective_;

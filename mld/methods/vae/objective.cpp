@@ -30,7 +30,7 @@ Var scaled_sum(const Var& sum, const Var& term, double scale) {
 Var add_unimodal(const Objective& o, const Encoded& batch, Var total) {
   for (int m = 0; m < static_cast<int>(batch.experts.size()); ++m) {
     const Gaussian q = posterior(o, batch.experts, Subset{1} << m);
-    const Var z = draw(q, batch.noise(static_cast<std::uint32_t>(m) + 1));
+    const Var z = draw(q, batch.noise(static_cast<std::uint32_t>(m) + 1, q.mean.shape()[1]));
     total = scaled_sum(total, batch.reconstruction(m, z), 1);
     total = add(total, kl_to_prior(q, o.beta / static_cast<double>(batch.total)));
   }
@@ -62,7 +62,7 @@ Var loss(const Objective& o, const Encoded& batch) {
     components.push_back(posterior(o, batch.experts, set));
   const auto k = std::ssize(components);
   const Gaussian joint = k == 1 ? components[0] : mixture(components, batch.component_rows(k));
-  const Var z = draw(joint, batch.noise(0));
+  const Var z = draw(joint, batch.noise(0, joint.mean.shape()[1]));
 
   const bool correlated = o.kind == ModelKind::mvtcae;
   Var sum;

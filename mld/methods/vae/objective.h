@@ -24,11 +24,12 @@ struct Objective {
 // A batch as the networks see it.
 struct Encoded {
   std::vector<Gaussian> experts;  // of each modality, as its encoder gives them
-  std::vector<double> weights;    // of each modality's reconstruction in what is decoded jointly
+  std::vector<double> weights;    // of the modalities' reconstructions
   std::int64_t total = 1;         // rows of the whole batch, over which means are taken
   // -log p(x^m | z), mean over the batch, [1]; called several times for one m.
   std::function<Var(int m, const Var& z)> reconstruction;
-  std::function<Tensor(std::uint32_t number)> noise;  // standard normal [B,L], each with its number
+  // Standard normal [B,size], each with its number.
+  std::function<Tensor(std::uint32_t number, std::int64_t size)> noise;
   std::function<Tensor(std::int64_t components)> component_rows;  // as `mixture` takes them
 };
 

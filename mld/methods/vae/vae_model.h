@@ -6,37 +6,10 @@
 #include <string>
 #include <vector>
 
-#include "mld/methods/vae/gaussian.h"
+#include "mld/methods/vae/nexus.h"
 #include "mld/modality/autoencoders.h"
 
 namespace mld::vae {
-
-// The upper level of NEXUS (Vasco et al. 2022): latents of the modalities become messages, their average a latent of
-// all, and that one the latents again.
-class UpperLevel {
- public:
-  UpperLevel(const VaeConfig& config, const std::vector<std::int64_t>& latents);
-
-  Var message(int i, const Var& z, const nn::Context& context = {}) const {  // [B,D_i] -> [B,message]
-    return messages_[static_cast<std::size_t>(i)](z, context);
-  }
-  Gaussian posterior(const Var& average, const nn::Context& context = {}) const {  // [B,message]
-    return from_heads(encoder_(average, context));
-  }
-  Var latent(int i, const Var& h, const nn::Context& context = {}) const {  // [B,nexus_latent] -> [B,D_i]
-    return decoders_[static_cast<std::size_t>(i)](h, context);
-  }
-  void visit(nn::Visitor& v) {
-    v("messages", messages_);
-    v("encoder", encoder_);
-    v("decoders", decoders_);
-  }
-
- private:
-  std::vector<nn::Linear> messages_;
-  nn::Sequential encoder_;
-  std::vector<nn::Sequential> decoders_;
-};
 
 struct VaeModel {
   std::vector<std::string> names;  // of the modalities

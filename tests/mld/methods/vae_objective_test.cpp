@@ -5,12 +5,18 @@
 
 #include <array>
 #include <cmath>
+#include <filesystem>
 #include <numbers>
 #include <random>
+#include <span>
+#include <string>
 #include <utility>
 #include <vector>
 
+#include "engine/io/safetensors.h"
 #include "engine/ops/ops.h"
+#include "mld/methods/vae/draws.h"
+#include "mld/methods/vae/nexus.h"
 #include "tests/nn/helpers.h"
 
 namespace mld::vae {
@@ -20,6 +26,19 @@ using mld::test::check_near;
 using mld::test::host;
 
 Tensor of(const std::vector<double>& values, Shape shape) { return Tensor::from(values, std::move(shape)); }
+
+Tensor read_tensor(const SafetensorsFile& file, const std::string& name) {
+  const TensorInfo* info = file.find(name);
+  REQUIRE(info != nullptr);
+  const Tensor t = Tensor::empty(info->shape, info->dtype);
+  file.read(name, std::span(t.raw(), static_cast<std::size_t>(t.bytes())));
+  return t;
+}
+
+// Of make_vae.py.
+constexpr std::int64_t kGoldenRows = 9;
+const std::vector<double> kGoldenWeights{1.0, 3.92, 0.5};
+std::string numbered(const std::string& name, std::int64_t k) { return name + "/" + std::to_string(k); }
 
 Gaussian univariate(double mean, double variance) {
   return {of({mean}, {1, 1}), of({std::log(variance)}, {1, 1})};
@@ -52,7 +71,9 @@ struct Problem {
       const auto k = static_cast<std::size_t>(m);
       return squared_error(matmul(z, weights[k], false, true), data[k], 1.0 / kRows);
     };
-    batch.noise = [](std::uint32_t number) { return test::random({kRows, kLatent}, 100 + number); };
+    batch.noise = [](std::uint32_t number, std::int64_t size) {
+      return test::random({kRows, size}, 100 + number);
+    };
     batch.component_rows = [](std::int64_t components) {
       std::vector<std::int32_t> rows;
       for (std::int64_t b = 0; b < kRows; ++b)
@@ -67,7 +88,7 @@ struct Problem {
 // -log p(x | z) + beta KL(q || prior) with z drawn by noise number 0, of one modality of weight 1.
 double beta_vae(const Problem& p, const Gaussian& q, double beta) {
   const Encoded batch = p.encoded();
-  const Var z = draw(q, batch.noise(0));
+  const Var z = draw(q, batch.noise(0, Problem::kLatent));
   return value(batch.reconstruction(0, z)) + value(kl_to_prior(q, beta / Problem::kRows));
 }
 
@@ -173,8 +194,8 @@ TEST_CASE("vae: with one modality the objectives are what they must be") {
   for (const double beta : {1.0, 5.0}) {
     const auto of_kind = [&](ModelKind kind, double alpha = 0, bool prior_expert = false) {
       Encoded batch = p.encoded();
-      batch.noise = [](std::uint32_t) {
-        return test::random({Problem::kRows, Problem::kLatent}, 100);
+      batch.noise = [](std::uint32_t, std::int64_t size) {
+        return test::random({Problem::kRows, size}, 100);
       };  // shared
       return value(loss({.kind = kind, .beta = beta, .alpha = alpha, .prior_expert = prior_expert}, batch));
     };
@@ -192,7 +213,7 @@ TEST_CASE("vae: a hand-written MVTCAE of two modalities, term by term") {
   const Encoded batch = p.encoded();
   const double alpha = 0.6, beta = 2.5;
   const Gaussian joint = product(batch.experts, false);
-  const Var z = draw(joint, batch.noise(0));
+  const Var z = draw(joint, batch.noise(0, Problem::kLatent));
   const double rows = Problem::kRows;
   double expected = 0;
   for (int m = 0; m < 2; ++m)
@@ -236,6 +257,91 @@ TEST_CASE("vae: gradients of every objective against central differences") {
         CHECK(gradients[m][static_cast<std::size_t>(i)] ==
               doctest::Approx((at(kStep) - at(-kStep)) / (2 * kStep)).epsilon(1e-6).scale(1));
       }
+  }
+}
+
+TEST_CASE("vae: losses and gradients are those of an implementation in PyTorch from the description alone") {
+  const SafetensorsFile file(std::filesystem::path(MLD_MLD_GOLDEN_DIR) / "vae_golden.safetensors");
+  const auto read = [&](const std::string& name) { return read_tensor(file, name).to(DType::f64); };
+  for (const auto& [name, o] :
+       {std::pair{"mvae", Objective{.kind = ModelKind::mvae}},
+        {"mmvae", Objective{.kind = ModelKind::mmvae}},
+        {"mopoe", Objective{.kind = ModelKind::mopoe}},
+        {"mvtcae", Objective{.kind = ModelKind::mvtcae}},
+        {"mvtcae.prior", Objective{.kind = ModelKind::mvtcae, .prior_expert = true}}}) {
+    CAPTURE(name);
+    const std::string key = name;
+    Tape tape;
+    Encoded batch;
+    std::vector<Var> watched;
+    for (std::int64_t m = 0; m < 3; ++m) {
+      watched.push_back(tape.watch(read(numbered("heads", m))));
+      batch.experts.push_back(from_heads(watched.back()));
+    }
+    batch.weights = kGoldenWeights;
+    batch.total = kGoldenRows;
+    batch.reconstruction = [&](int m, const Var& z) {
+      return squared_error(matmul(z, read(numbered("decoder", m)), false, true), read(numbered("data", m)),
+                           1.0 / kGoldenRows);
+    };
+    batch.noise = [&](std::uint32_t number, std::int64_t) { return read(numbered("noise", number)); };
+    StepCounter counter(0, {}, 0.9, 0.999, kCpu);
+    counter.tick();
+    batch.component_rows = [&](std::int64_t components) {
+      return component_rows(MixtureSplit::batch, components, {0, kGoldenRows, kGoldenRows}, counter.ptr(),
+                            kCpu);
+    };
+    Objective objective = o;
+    objective.beta = 2.5;
+    objective.alpha = 0.7;
+    const Var found = loss(objective, batch);
+    CHECK(value(found) == doctest::Approx(host(read(key + "/loss"))[0]).epsilon(1e-6));
+    tape.backward(found);
+    for (std::int64_t m = 0; m < 3; ++m)
+      check_near(host(tape.grad(watched[static_cast<std::size_t>(m)])),
+                 host(read(numbered(key + "/gradient", m))), 2e-6);
+  }
+}
+
+TEST_CASE("vae: NEXUS is that of PyTorch, at both levels") {
+  const SafetensorsFile file(std::filesystem::path(MLD_MLD_GOLDEN_DIR) / "vae_golden.safetensors");
+  const auto read = [&](const std::string& name) { return read_tensor(file, "nexus/" + name); };
+  VaeConfig config;
+  config.nexus_latent = 3;
+  config.message = 6;
+  config.hidden = {5, 7};
+  UpperLevel upper(config, {2, 3, 4});
+  nn::ParameterStore store(upper, {});
+  store.initialize(0);
+  for (auto& entry : store.parameters()) entry.data->value.copy_from(read("model/" + entry.name));
+  Tape tape;
+  store.begin_step();
+  Encoded batch;
+  std::vector<Var> watched;
+  for (std::int64_t m = 0; m < 3; ++m) {
+    watched.push_back(tape.watch(read(numbered("heads", m))));
+    batch.experts.push_back(from_heads(watched.back()));
+  }
+  batch.weights = kGoldenWeights;
+  batch.total = kGoldenRows;
+  batch.reconstruction = [&](int m, const Var& z) {
+    return squared_error(matmul(z, read(numbered("decoder", m)), false, true),
+                         read_tensor(file, numbered("data", m)), 1.0 / kGoldenRows);
+  };
+  batch.noise = [&](std::uint32_t number, std::int64_t) { return read(numbered("noise", number)); };
+  NexusObjective objective{.beta = 2.5, .told = {}, .warm_up = Tensor::full({1}, 0.35)};
+  for (std::int64_t m = 0; m < 3; ++m) objective.told.push_back(read(numbered("told", m)));
+  const Var found = nexus_loss(upper, objective, batch, {.training = true});
+  CHECK(value(found) == doctest::Approx(host(read("loss"))[0]).epsilon(1e-5));
+  tape.backward(found);
+  store.finish_backward();
+  for (std::int64_t m = 0; m < 3; ++m)
+    check_near(host(tape.grad(watched[static_cast<std::size_t>(m)])),
+               host(read(numbered("gradient/heads", m))), 1e-5);
+  for (auto& entry : store.parameters()) {
+    CAPTURE(entry.name);
+    check_near(host(store.grad().view(entry.first, entry.data->shape)), host(read("gradient/" + entry.name)),
+               2e-5);
   }
 }
 
