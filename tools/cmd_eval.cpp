@@ -67,12 +67,13 @@ void run(const Options& o) {
   note(store.unchecked_note());
   check_distinct("--split", o.splits);
   for (const std::string& split : o.splits) (void)evaluated_split(store, split);  // before any work
-  EvaluationOptions options{.samples = o.samples,
-                            .sampling = o.sampler.apply(sample_settings(model.config())),
-                            .metrics = parse_metrics(o.metrics),
-                            .given_sets = o.given_sets,
-                            .generate = !o.ceilings && model.generates(),
-                            .weights = o.weights};
+  EvaluationOptions options{
+      .samples = o.samples,
+      .sampling = o.sampler.apply(sample_settings(model.config()), model.config().model.kind),
+      .metrics = parse_metrics(o.metrics),
+      .given_sets = o.given_sets,
+      .generate = !o.ceilings && model.generates(),
+      .weights = o.weights};
   const bool own = o.out.empty() && o.judges.empty() && options.generate && is_folder(o.run);
   const std::filesystem::path file = own ? RunFiles{o.run}.evaluation() : std::filesystem::path(o.out);
   std::vector<std::unique_ptr<Result>> results;

@@ -165,7 +165,7 @@ void run(const Options& o) {
   check(o);
   set_threads(o.threads);
   const Model model = open_model(o.run, o.device.choose());
-  const SampleSettings settings = o.sampler.apply(sample_settings(model.config()));
+  const SampleSettings settings = o.sampler.apply(sample_settings(model.config()), model.config().model.kind);
   const Given given(model, o);
   for (const std::string& name : o.want) {
     model.modality(name);

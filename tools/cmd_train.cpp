@@ -19,17 +19,17 @@ struct Options {
   std::string steps, epochs, minutes, threads, seed;
 };
 
-// The shorthand options as settings, which --set may still override.
-std::vector<std::string> settings_of(const Options& o) {
+// The shorthand options as settings, which --set may still override. `generator`: the section of what generates.
+std::vector<std::string> settings_of(const Options& o, const std::string& generator) {
   std::vector<std::string> settings;
   const auto add = [&](const std::string& key, const std::string& value) {
     if (!value.empty()) settings.push_back(key + "=" + value);
   };
-  for (const char* stage : {"stage1", "classifier_training", "score"}) {
-    std::string name = stage;
-    const bool chosen = o.stage == "all" || (o.stage == "ae" && name == "stage1") ||
-                        (o.stage == "classifier" && name == "classifier_training") || o.stage == name;
-    if (!chosen || (!o.modality.empty() && name == "score")) continue;
+  for (const auto& [stage, section] : {std::pair<std::string, std::string>{"ae", "stage1"},
+                                       {"classifier", "classifier_training"},
+                                       {"score", generator}}) {
+    std::string name = section;
+    if ((o.stage != "all" && o.stage != stage) || (!o.modality.empty() && stage == "score")) continue;
     if (!o.modality.empty()) name = "modalities." + o.modality + "." + name;
     add(name + ".steps", o.steps);
     add(name + ".epochs", o.epochs);
@@ -55,7 +55,7 @@ Config configuration(const Options& o) {
       !continues && !earlier.folder.empty() && path_exists(earlier.config()))
     sources.earlier = read_run_config(earlier);
   sources.environment = mld_environment();
-  sources.settings = settings_of(o);
+  sources.settings = settings_of(o, "score");
   // A run of before may name its store relative to where it was trained.
   const std::string run = continues && o.data.empty() ? o.out : "";
   const auto found = [&](const std::string& store) {
@@ -63,6 +63,10 @@ Config configuration(const Options& o) {
   };
   sources.describe = [&](const std::string& store) { return data::Store::open(found(store)).description(); };
   Config config = resolve_config(sources);
+  if (is_vae(config.model.kind)) {
+    sources.settings = settings_of(o, "vae");
+    config = resolve_config(sources);
+  }
   MLD_CHECK_AS(ErrorKind::usage, !config.data.store.empty(), "train: name the data with --data STORE");
   config.data.store = found(config.data.store);
   return config;
@@ -133,7 +137,8 @@ void add_train_command(CLI::App& app) {
   c->add_option("--set", o->settings, "One setting of those that --help-config lists; may be repeated")
       ->type_name("KEY=VALUE")
       ->allow_extra_args(false);
-  c->add_option("--stage", o->stage, "all, ae (autoencoders), classifier, or score")
+  c->add_option("--stage", o->stage,
+                "all, ae (autoencoders), classifier, or score (the score network, or the VAE)")
       ->type_name("NAME")
       ->capture_default_str()
       ->check(CLI::IsMember({"all", "ae", "classifier", "score"}).description(""));

@@ -48,6 +48,13 @@ struct SamplerFlags {
     add_seed(app, seed, "Seed of the samples; default: that of the run");
   }
 
+  // Of a VAE, which draws without a walk, nothing may be asked: ErrorKind::usage.
+  SampleSettings apply(SampleSettings settings, ModelKind kind) const {
+    MLD_CHECK_AS(ErrorKind::usage, !is_vae(kind) || !asks(), "model.kind ", name_of(kind),
+                 " has no sampler: leave out its options (--seed and --chunk remain)");
+    return apply(std::move(settings));
+  }
+
   SampleSettings apply(SampleSettings settings) const {
     if (paper) settings.sampler = kPaperSampler;
     SamplerChange asked = change;
@@ -66,6 +73,19 @@ struct SamplerFlags {
   }
 
  private:
+  bool asks() const {
+    bool any = paper;
+    SamplerChange asked = change;
+    config::visit_fields(asked, [&](const std::string& name, auto& value, const auto&, const char*) {
+      using T = typename std::remove_reference_t<decltype(value)>::value_type;
+      if constexpr (std::is_enum_v<T>)
+        any = any || !choices.at(name).empty();
+      else
+        any = any || value.has_value();
+    });
+    return any;
+  }
+
   // "--guidance-low"
   static std::string flag(std::string name) {
     std::ranges::replace(name, '_', '-');

@@ -90,7 +90,7 @@ std::string frame(const LineChart& chart, const Axis& x, const Axis& y) {
   return out;
 }
 
-constexpr std::size_t kStyles = 7;  // of lines, in the style sheet
+constexpr std::size_t kStyles = 8;  // of lines, in the style sheet
 
 std::string curve(const Series& series, std::size_t number, const Axis& x, const Axis& y, bool marks) {
   std::string out, points;

@@ -5,11 +5,11 @@ namespace mld::report {
 
 inline constexpr const char* kStyle = R"(
 :root { --back: #ffffff; --panel: #f5f6f8; --ink: #1c2126; --soft: #5a6570; --rule: #d5dae0; --mark: #1f5fbf;
-  --s0: #1f5fbf; --s1: #c2570c; --s2: #15803d; --s3: #7c3aed; --s4: #be123c; --s5: #57606a; --s6: #0e7490;
+  --s0: #1f5fbf; --s1: #c2570c; --s2: #15803d; --s3: #7c3aed; --s4: #be123c; --s5: #57606a; --s6: #0e7490; --s7: #854d0e;
   --whisker: #10243f; }
 @media (prefers-color-scheme: dark) {
   :root { --back: #12161b; --panel: #1b2128; --ink: #e4e8ec; --soft: #a0abb6; --rule: #343d47; --mark: #7db1ff;
-    --s0: #6aa5fb; --s1: #f59e5b; --s2: #5ec982; --s3: #b596f7; --s4: #fb7c93; --s5: #a0abb6; --s6: #4fc3dc;
+    --s0: #6aa5fb; --s1: #f59e5b; --s2: #5ec982; --s3: #b596f7; --s4: #fb7c93; --s5: #a0abb6; --s6: #4fc3dc; --s7: #d9b36c;
     --whisker: #eef3fa; } }
 * { box-sizing: border-box; }
 html { scroll-behavior: smooth; }
@@ -51,6 +51,7 @@ polyline.s3 { stroke: var(--s3); stroke-dasharray: 9 3 2 3; } circle.s3 { fill: 
 polyline.s4 { stroke: var(--s4); stroke-dasharray: 4 4; } circle.s4 { fill: var(--s4); }
 polyline.s5 { stroke: var(--s5); stroke-dasharray: 12 4; } circle.s5 { fill: var(--s5); }
 polyline.s6 { stroke: var(--s6); stroke-dasharray: 1 4; } circle.s6 { fill: var(--s6); }
+polyline.s7 { stroke: var(--s7); stroke-dasharray: 14 2 2 2 2 2; } circle.s7 { fill: var(--s7); }
 .bar { fill: var(--s0); }
 .track { fill: var(--rule); }
 .whisker { stroke: var(--whisker); stroke-width: 1.5; }

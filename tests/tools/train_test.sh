@@ -38,6 +38,17 @@ resume=(train --resume --threads 1)
 fresh() { rm -rf "$1" && cp -r "${2:-run}" "$1"; }
 count() { grep -c -- "$1" err; }
 
+# --- VAEs -------------------------------------------------------------------------------------------------------
+
+works "${tiny[@]}" --data A --out vae --set model.kind=mopoe --set vae.steps=3 --set vae.batch=8
+check "a VAE has autoencoders of its own" [ ! -e vae/autoencoder.a.safetensors -a -e vae/vae.safetensors ]
+works sample vae -n 4 --out vae-samples --seed 3
+works eval vae --samples 12
+refuses 2 "model.kind mopoe has no sampler: leave out its options" sample vae -n 4 --out x --steps 3
+refuses 2 "model.kind mopoe has no sampler: leave out its options" eval vae --paper-schedule
+works "${resume[@]}" --out vae --steps 5 --stage score
+check "a continued VAE is told" grep -q 'vae: continues from step 3 of 5 steps' err
+
 # --- budgets ----------------------------------------------------------------------------------------------------
 
 works "${tiny[@]}" --data A --out run

@@ -1,5 +1,5 @@
-// NEXUS (Vasco et al. 2022): a VAE of each modality, and above them one of their latents (docs/method.md section
-// 20.3).
+// NEXUS (Vasco et al. 2022): a VAE of each modality, and above them one of their latents.
+// docs/method.md section 20.3.
 #pragma once
 
 #include <cstdint>

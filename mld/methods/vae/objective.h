@@ -1,7 +1,7 @@
 // The objectives of the VAEs with one shared latent: MVAE (Wu, Goodman 2018), MMVAE (Shi et al. 2019; the Gaussian form
-// of the paper's code), MoPoE (Sutter et al. 2021), MVTCAE (Hwang et al. 2021). They are one family (docs/method.md
-// section 20.2): the posterior given a set of modalities is a product of Gaussian experts, the one that is trained a
-// mixture of such products, and each adds terms of its own.
+// of the paper's code), MoPoE (Sutter et al. 2021), MVTCAE (Hwang et al. 2021). They are one family: the posterior
+// given a set of modalities is a product of Gaussian experts, the one that is trained a mixture of such products, and
+// each adds terms of its own (docs/method.md section 20.2).
 #pragma once
 
 #include <cstdint>

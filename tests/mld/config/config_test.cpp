@@ -301,7 +301,8 @@ TEST_CASE("config: wrong types, ranges and forms") {
            {"score.mults=[1,0]", "score.mults[1]: expected 1 to 64, found 0"},
            {"seed=-1", "seed: expected an integer from 0 to 2^64-1, found '-1'"},
            {"seed=18446744073709551616", "seed: expected an integer from 0 to 2^64-1"},
-           {"model.kind=gan", "expected one of mld, inpaint, uni, mvae, mmvae, mopoe, mvtcae, nexus, found 'gan'"},
+           {"model.kind=gan",
+            "expected one of mld, inpaint, uni, mvae, mmvae, mopoe, mvtcae, nexus, found 'gan'"},
            {"data.store=\xff", "is not UTF-8"},
            {"threads=2000", "expected 0 to 1024"},
            {"score.guidance=0", "expected 0.1 to 100"}}) {

@@ -1,5 +1,5 @@
-"""Writes vae_golden.safetensors: losses and gradients of the multimodal VAEs in PyTorch, written from docs/method.md
-section 20 alone, on given posteriors, linear decoders and noise.
+"""Writes vae_golden.safetensors: losses and gradients of the multimodal VAEs in PyTorch, on given posteriors, linear
+decoders and noise, written from docs/method.md section 20 alone.
 
 Run with PyTorch 1.13 or later and the safetensors package: python make_vae.py
 """
