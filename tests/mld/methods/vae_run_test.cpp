@@ -46,20 +46,23 @@ std::vector<double> losses(const fs::path& run) {
 TEST_CASE("vae: every kind trains, resumes to the bit, and is sampled and evaluated as any method") {
   const test::Workshop w;
   const data::Store store = data::Store::open(w.store);
+  const fs::path judges = w.folder / "judges";
+  train({.config = vae_config(w.store, "mvae"), .out = judges, .stages = StageChoice::classifiers}, {});
   for (const std::string kind : {"mvae", "mmvae", "mopoe", "mvtcae", "nexus"}) {
     CAPTURE(kind);
     const Config config = vae_config(w.store, kind);
     const fs::path whole = w.folder / kind, parts = w.folder / (kind + "-parts");
-    CHECK(train({.config = config, .out = whole}, {}) == StageEnd::finished);
+    CHECK(train({.config = config, .out = whole, .reuse = judges}, {}) == StageEnd::finished);
     CHECK_FALSE(path_exists(whole / "autoencoder.image.safetensors"));
-    int stops = 0, polls = 0;
+    int stops = 1, polls = 0;
     TrainHooks hooks;
-    hooks.stop = [&] { return ++polls % 4 == 0; };
+    hooks.stop = [&] { return ++polls % 3 == 0; };
     {
       const test::Threads three(3);
+      CHECK(train({.config = config, .out = parts, .reuse = judges}, hooks) == StageEnd::stopped);
       while (train({.config = config, .out = parts, .resume = true}, hooks) == StageEnd::stopped) ++stops;
     }
-    CHECK(stops >= 3);
+    CHECK(stops >= 2);
     CHECK(test::everything(parts) == test::everything(whole));
 
     const Model model = Model::open(whole);
@@ -85,7 +88,9 @@ TEST_CASE("vae: every kind trains, resumes to the bit, and is sampled and evalua
     chunked.seed = 77;
     CHECK(generate(model, 9, {{"image", joint.at("image")}}, chunked) != rest);
 
-    const Evaluation e = evaluate(model, store, {.sampling = settings, .metrics = parse_metrics("all")});
+    const bool reported = kind == "mopoe" || kind == "nexus";
+    const Evaluation e = evaluate(
+        model, store, {.sampling = settings, .metrics = parse_metrics(reported ? "all" : "coherence")});
     CHECK(e.kind == kind);
     CHECK(e.network_calls == 1);
     CHECK(e.conditional.size() == 9);
@@ -95,6 +100,7 @@ TEST_CASE("vae: every kind trains, resumes to the bit, and is sampled and evalua
     CHECK(e.settings.contains("vae.latent"));
     CHECK_FALSE(e.settings.contains("score.width"));
     CHECK(parse_evaluation(to_json(e), "evaluation.json").schedule() == e.schedule());
+    if (!reported) continue;
     const std::string report = read_text(report::write_report({.run = whole}));
     CHECK(test::contains(report, kind == "nexus" ? "latent of 4" : "latent of 5"));
   }
@@ -147,9 +153,10 @@ TEST_CASE("vae: training lowers the loss, and a one-modality posterior knows its
   const test::Workshop w;
   for (const std::string kind : {"mopoe", "nexus"}) {
     CAPTURE(kind);
-    const Config config = vae_config(w.store, kind,
-                                     {"vae.steps=200", "vae.lr=3e-3", "vae.ema=0", "vae.beta=0.1",
-                                      "vae.message=16", "vae.hidden=[32]", "vae.warmup_epochs=2"});
+    const Config config =
+        vae_config(w.store, kind,
+                   {kind == "nexus" ? "vae.steps=300" : "vae.steps=120", "vae.lr=3e-3", "vae.ema=0",
+                    "vae.beta=0.1", "vae.message=16", "vae.hidden=[32]", "vae.warmup_epochs=2"});
     const fs::path out = w.folder / kind;
     CHECK(train({.config = config, .out = out}, {}) == StageEnd::finished);
     const std::vector<double> of_steps = losses(out);
