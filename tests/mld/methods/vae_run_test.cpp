@@ -118,7 +118,7 @@ TEST_CASE("vae on cuda: trained, stopped and resumed to the last byte, and the c
   if (!test::has_cuda()) return;
   const test::Workshop w;
   const data::Store store = data::Store::open(w.store);
-  for (const std::string kind : {"mvae", "mopoe", "mvtcae", "nexus"}) {
+  for (const std::string kind : {"mopoe", "nexus"}) {
     CAPTURE(kind);
     const Config config = vae_config(w.store, kind, {"vae.steps=9", "run.log_every=1", "vae.mixture=random"});
     const fs::path cpu = w.folder / (kind + "-cpu"), whole = w.folder / kind,
