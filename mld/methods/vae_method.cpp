@@ -81,7 +81,8 @@ const vae::VaeModel& VaeMethod::model() const {
 }
 
 Tensor VaeMethod::encode(int i, const Tensor& x) const {
-  return map_on_device(x, device_, [&](const Tensor& part) { return heads(model().encode(i, part)).value; });
+  const Autoencoder& view = model().views[static_cast<std::size_t>(i)];
+  return map_on_device(x, device_, [&](const Tensor& part) { return view.encode(part).value; });
 }
 
 Tensor VaeMethod::decode(int i, const Tensor& draws) const {

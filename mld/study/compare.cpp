@@ -26,7 +26,7 @@ struct Group {
 // those of the preset are not said.
 std::vector<std::string> traits(const Evaluation& f, const std::set<std::string>& varied = {}) {
   std::vector<std::string> list{f.preset.empty() ? "no preset" : f.preset,
-                                cat("d ", f.d),
+                                f.walks() ? cat("d ", f.d) : "",
                                 f.schedule(),
                                 f.generated ? f.weights : "",
                                 cat("N ", f.samples, f.drawn ? " drawn" : ""),

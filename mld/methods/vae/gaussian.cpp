@@ -1,8 +1,5 @@
 #include "mld/methods/vae/gaussian.h"
 
-#include <array>
-#include <cmath>
-#include <numbers>
 #include <vector>
 
 #include "engine/ops/ops.h"
@@ -22,8 +19,6 @@ Gaussian from_heads(const Var& heads) {
   const std::int64_t size = heads.shape()[1] / 2;
   return {slice(heads, 1, 0, size), slice(heads, 1, size, size)};
 }
-
-Var heads(const Gaussian& q) { return concat(std::array{q.mean, q.log_var}, 1); }
 
 Gaussian product(std::span<const Gaussian> factors, bool prior) {
   MLD_CHECK(!factors.empty(), "product of no Gaussians");
@@ -61,11 +56,6 @@ Var kl(const Gaussian& q, const Gaussian& p, double scale) {
   const Var log_ratio = sub(q.log_var, p.log_var);
   const Var apart = mul(square(sub(q.mean, p.mean)), exp(affine(p.log_var, -1, 0)));
   return affine(sum(sub(add(exp(log_ratio), apart), affine(log_ratio, 1, 1))), 0.5 * scale, 0);
-}
-
-Var log_density(const Gaussian& q, const Var& z) {
-  const Var apart = mul(square(sub(z, q.mean)), exp(affine(q.log_var, -1, 0)));
-  return affine(sum(affine(add(apart, q.log_var), 1, std::log(2 * std::numbers::pi)), {1}), -0.5, 0);
 }
 
 }  // namespace mld::vae

@@ -15,7 +15,6 @@ struct Gaussian {
 };
 
 Gaussian from_heads(const Var& heads);  // [B,2L]: means, then log variances
-Var heads(const Gaussian& q);           // the inverse
 
 // The product of the densities, normalised: precisions add up. With `prior` N(0,I) is one of the factors. One factor
 // alone is itself.
@@ -28,7 +27,5 @@ Var draw(const Gaussian& q, const Tensor& noise);
 // `scale` times the sum over rows of KL(q || N(0,I)) and of KL(q || p), [1].
 Var kl_to_prior(const Gaussian& q, double scale);
 Var kl(const Gaussian& q, const Gaussian& p, double scale);
-// Of each row the log density at z [B,L], [B].
-Var log_density(const Gaussian& q, const Var& z);
 
 }  // namespace mld::vae

@@ -44,6 +44,11 @@ Gaussian univariate(double mean, double variance) {
   return {of({mean}, {1, 1}), of({std::log(variance)}, {1, 1})};
 }
 double value(const Var& x) { return host(x.value).at(0); }
+// Of each row the log density at z [B,L], [B].
+Var log_density(const Gaussian& q, const Var& z) {
+  const Var apart = mul(square(sub(z, q.mean)), exp(affine(q.log_var, -1, 0)));
+  return affine(sum(affine(add(apart, q.log_var), 1, std::log(2 * std::numbers::pi)), {1}), -0.5, 0);
+}
 double variance(const Gaussian& q) { return std::exp(value(q.log_var)); }
 
 // Linear decoders in double, and noise that is the same for the same number.
