@@ -7,4 +7,4 @@ cd "$(dirname "$0")/.."
 install_packages "${mld_packages[@]}"
 cmake -S . -B build/test -G Ninja -DCMAKE_BUILD_TYPE=Release
 cmake --build build/test
-ctest --test-dir build/test --output-on-failure
+ctest --test-dir build/test -j 2 --output-on-failure
