@@ -15,6 +15,7 @@ namespace mld::tools {
 void add_data_commands(CLI::App& app);
 void add_train_command(CLI::App& app);
 void add_ablate_command(CLI::App& app);
+void add_experiment_command(CLI::App& app);
 void add_sample_command(CLI::App& app);
 void add_eval_command(CLI::App& app);
 void add_bench_samplers_command(CLI::App& app);

@@ -67,6 +67,7 @@ void run(int argc, char** argv) {
   mld::tools::add_data_commands(app);
   mld::tools::add_train_command(app);
   mld::tools::add_ablate_command(app);
+  mld::tools::add_experiment_command(app);
   mld::tools::add_sample_command(app);
   mld::tools::add_eval_command(app);
   mld::tools::add_bench_samplers_command(app);

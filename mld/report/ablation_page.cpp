@@ -9,8 +9,12 @@
 #include "engine/base/error.h"
 #include "engine/base/names.h"
 #include "engine/base/statistics.h"
+#include "engine/io/files.h"
 #include "mld/report/chart.h"
 #include "mld/report/html.h"
+#include "mld/report/side_by_side.h"
+#include "mld/run/run_files.h"
+#include "mld/study/compare.h"
 #include "mld/study/tables/evaluation_file.h"
 
 namespace mld::report {
@@ -113,12 +117,28 @@ std::string curves(const std::string& key, std::span<const AblationCell> cells) 
          remark("Where there are several seeds, the curves are their means; the table has the deviations.");
 }
 
+// Runs of the first seed that are there, each once.
+std::vector<Contender> contenders(const std::string& key, std::span<const AblationCell> cells) {
+  std::vector<Contender> found;
+  for (const AblationCell& cell : cells) {
+    const bool shared =
+        std::ranges::any_of(found, [&](const Contender& other) { return other.run == cell.run; });
+    if (cell.seed == cells.front().seed && !shared && path_exists(RunFiles{cell.run}.config()))
+      found.push_back({key == "model.kind" ? model_name(cell.value) : cat(key, " ", cell.value), cell.run});
+  }
+  return found;
+}
+
 }  // namespace
 
-std::string ablation_page(const std::string& key, std::span<const AblationCell> cells) {
-  const std::string table = tables::write_tables(ablation_tables(key, cells), tables::TableFormat::table);
-  return page("Ablation of " + key, cat(cells.size(), " runs"),
-              {{"curves", "Curves", curves(key, cells)}, {"table", "Table", preformatted(table)}});
+std::string ablation_page(const AblationPage& p, std::span<const AblationCell> cells,
+                          const ReportProgress& progress) {
+  const std::string table =
+      tables::write_tables(ablation_tables(p.key, cells, p.paper), tables::TableFormat::table);
+  return page("Ablation of " + p.key, cat(cells.size(), " runs"),
+              {{"curves", "Curves", curves(p.key, cells)},
+               {"table", "Table", preformatted(table)},
+               {"samples", "Samples", side_by_side(contenders(p.key, cells), p.device, progress)}});
 }
 
 }  // namespace mld::report

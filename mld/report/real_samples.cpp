@@ -67,4 +67,14 @@ std::string RealSamples::other_data() const {
   return cat(" They are of other data than the model was trained on (", store_->description().name, ").");
 }
 
+Gallery gallery_of(const Model& model, const RealSamples& real) {
+  std::vector<data::Modality> infos;
+  std::vector<std::vector<std::string>> words;
+  for (int i = 0; i < model.modalities(); ++i) {
+    infos.push_back(model.info(i));
+    words.push_back(real.vocabulary(i));
+  }
+  return {std::move(infos), std::move(words)};
+}
+
 }  // namespace mld::report

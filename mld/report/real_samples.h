@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "data/store/store.h"
+#include "mld/report/pictures.h"
 #include "mld/report/report.h"
 #include "mld/run/generate.h"
 
@@ -42,5 +43,8 @@ class RealSamples {
   std::vector<std::int64_t> rows_;
   Samples values_;
 };
+
+// For what the model draws and the real ones beside.
+Gallery gallery_of(const Model& model, const RealSamples& real);
 
 }  // namespace mld::report

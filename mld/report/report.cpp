@@ -163,16 +163,6 @@ Model opened(const ReportRequest& request) {
   return model;
 }
 
-Gallery gallery_of(const Model& model, const RealSamples& real) {
-  std::vector<data::Modality> infos;
-  std::vector<std::vector<std::string>> words;
-  for (int i = 0; i < model.modalities(); ++i) {
-    infos.push_back(model.info(i));
-    words.push_back(real.vocabulary(i));
-  }
-  return {std::move(infos), std::move(words)};
-}
-
 class Reporter {
  public:
   Reporter(const ReportRequest& request, const ReportProgress& progress)

@@ -15,6 +15,7 @@
 #include "mld/run/model_data.h"
 #include "mld/study/compare.h"
 #include "mld/study/tables/evaluation_file.h"
+#include "mld/study/tables/layout.h"
 
 namespace mld {
 namespace {
@@ -33,7 +34,6 @@ std::string file_name(std::string value) {
 struct Job {
   AblationCell cell;
   Config config;
-  fs::path run;
   // What its evaluation will be of.
   std::string fingerprint = {};
   bool drawn = false;
@@ -63,12 +63,12 @@ class Ablation {
         const std::string name = cat(file_name(value), "-seed", seed);
         Config config = request.configure({cat(request.key, "=", value), cat("seed=", seed)});
         const fs::path run = run_of(config, request.out / name);
-        jobs_.push_back({{value, seed, results_ / (name + ".json")}, std::move(config), run});
+        jobs_.push_back({{value, seed, results_ / (name + ".json"), run}, std::move(config)});
       }
     check_jobs();
   }
 
-  std::vector<AblationCell> run() {
+  AblationResult run() {
     const bool made = !make_folder(request_.out).empty();
     try {
       make_folder(results_);
@@ -77,24 +77,20 @@ class Ablation {
       if (made) fs::remove(request_.out, ignored);  // nothing is in it
       throw;
     }
-    std::vector<AblationCell> cells;
     std::vector<const Job*> open;
-    for (const Job& job : jobs_) {
-      cells.push_back(job.cell);
+    for (const Job& job : jobs_)
       if (!finished(job)) open.push_back(&job);
-    }
     check_rows(open);
-    if (open.empty()) return cells;
     for (const Job* job : open) AtomicFile place(job->cell.evaluation);  // that it can be written
-    if (!share_stage1()) return {};
-    std::size_t done = jobs_.size() - open.size();
-    for (const Job* job : open) {
-      note(cat(request_.key, " ", job->cell.value, ", seed ", job->cell.seed, ": cell ", ++done, " of ",
-               jobs_.size()));
-      if (train(request_of(*job), hooks_.train) == StageEnd::stopped) return {};
-      measure(*job);
+    AblationResult result;
+    try {
+      result.stopped = !open.empty() && !make(open, result.failures);
+    } catch (const Cancelled&) {  // within an evaluation
+      result.stopped = true;
     }
-    return cells;
+    for (const Job& job : jobs_)
+      if (path_exists(job.cell.evaluation)) result.cells.push_back(job.cell);
+    return result;
   }
 
  private:
@@ -104,7 +100,7 @@ class Ablation {
       return job.config.seed == config.seed && stage1_of(job.config) == stage1_of(config) &&
              score_hash(job.config) == score_hash(config);
     });
-    return same == jobs_.end() ? own : same->run;
+    return same == jobs_.end() ? own : same->cell.run;
   }
 
   // Whatever would make the last step fail is found before the first.
@@ -192,6 +188,25 @@ class Ablation {
     return true;
   }
 
+  // False: stopped.
+  bool make(const std::vector<const Job*>& open, std::vector<AblationFailure>& failures) {
+    if (!share_stage1()) return false;
+    std::size_t done = jobs_.size() - open.size();
+    for (const Job* job : open) {
+      const std::string name = cat(request_.key, " ", job->cell.value, ", seed ", job->cell.seed);
+      note(cat(name, ": cell ", ++done, " of ", jobs_.size()));
+      try {
+        if (train(request_of(*job), hooks_.train) == StageEnd::stopped) return false;
+        measure(*job);
+      } catch (const Error& error) {
+        if (!request_.keep_going) throw;
+        failures.push_back({job->cell.value, job->cell.seed, error.kind(), error.what()});
+        note(cat(name, ": failed, ", error.what()));
+      }
+    }
+    return true;
+  }
+
   // Sets where cells take their stage 1 from, if all of them, finished or not, have one in common. False:
   // stopped.
   bool share_stage1() {
@@ -201,23 +216,29 @@ class Ablation {
         std::ranges::all_of(jobs_, [&](const Job& job) { return stage1_of(job.config) == first; });
     if (!reuse_.empty() || !common || jobs_.size() < 2) return true;
     reuse_ = request_.out / "stage1";
+    // Of a VAE there are classifiers alone.
+    const auto plain =
+        std::ranges::find_if(jobs_, [](const Job& job) { return !is_vae(job.config.model.kind); });
+    const Config& config = plain == jobs_.end() ? jobs_.front().config : plain->config;
     for (const StageChoice stages : {StageChoice::autoencoders, StageChoice::classifiers}) {
-      const TrainRequest shared{.config = jobs_.front().config,
-                                .out = reuse_,
-                                .stages = stages,
-                                .resume = true,
-                                .device = request_.device};
+      if (stages == StageChoice::autoencoders && plain == jobs_.end()) continue;
+      const TrainRequest shared{
+          .config = config, .out = reuse_, .stages = stages, .resume = true, .device = request_.device};
       if (train(shared, hooks_.train) == StageEnd::stopped) return false;
     }
     return true;
   }
 
   TrainRequest request_of(const Job& job) const {
-    return {.config = job.config, .out = job.run, .reuse = reuse_, .resume = true, .device = request_.device};
+    return {.config = job.config,
+            .out = job.cell.run,
+            .reuse = reuse_,
+            .resume = true,
+            .device = request_.device};
   }
 
   void measure(const Job& job) const {
-    const Model model = Model::open(job.run.string(), request_.device);
+    const Model model = Model::open(job.cell.run.string(), request_.device);
     const data::Store store = data::Store::open(job.config.data.store);
     EvaluationOptions options = request_.evaluation;
     options.sampling = sampling(job.config);
@@ -251,14 +272,17 @@ std::pair<std::string, std::vector<std::string>> parse_variation(const std::stri
   return {text.substr(0, equals), values};
 }
 
-std::vector<AblationCell> ablate(const AblationRequest& request, const AblationHooks& hooks) {
+AblationResult ablate(const AblationRequest& request, const AblationHooks& hooks) {
   return Ablation(request, hooks).run();
 }
 
-std::vector<tables::Table> ablation_tables(const std::string& key, std::span<const AblationCell> cells) {
+std::vector<tables::Table> ablation_tables(const std::string& key, std::span<const AblationCell> cells,
+                                           bool paper) {
   std::vector<fs::path> files;
   for (const AblationCell& cell : cells) files.push_back(cell.evaluation);
-  return compare(files, {.samplers = key.starts_with("sampler.")});
+  const bool published =
+      paper && !files.empty() && tables::published_of(tables::read_evaluation(files.front())) != nullptr;
+  return compare(files, {.paper = published, .samplers = key.starts_with("sampler.")});
 }
 
 }  // namespace mld

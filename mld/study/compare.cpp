@@ -48,17 +48,6 @@ std::set<std::string> varied_settings(std::span<const Group> groups) {
   return keys;
 }
 
-std::string model_name(const std::string& kind) {
-  static const std::map<std::string, std::string> kNames{
-      {"mld", "MLD"}, {"inpaint", "MLD-Inpaint"}, {"uni", "MLD-Uni"}};
-  const auto found = kNames.find(kind);
-  if (found != kNames.end()) return found->second;
-  std::string name = kind;
-  for (char& c : name)
-    if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 'a' + 'A');
-  return name;
-}
-
 void check_same_data(std::span<const Evaluation> files) {
   const Evaluation& first = files.front();
   for (const Evaluation& f : files)
@@ -322,6 +311,17 @@ class Maker {
 
 }  // namespace
 
+std::string model_name(const std::string& kind) {
+  static const std::map<std::string, std::string> kNames{
+      {"mld", "MLD"}, {"inpaint", "MLD-Inpaint"}, {"uni", "MLD-Uni"}};
+  const auto found = kNames.find(kind);
+  if (found != kNames.end()) return found->second;
+  std::string name = kind;
+  for (char& c : name)
+    if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 'a' + 'A');
+  return name;
+}
+
 std::vector<Table> compare(std::span<const std::filesystem::path> inputs, const CompareOptions& options) {
   MLD_CHECK_AS(ErrorKind::usage, !inputs.empty(), "compare: no run is named");
   std::vector<Evaluation> files;
@@ -330,19 +330,17 @@ std::vector<Table> compare(std::span<const std::filesystem::path> inputs, const 
   std::vector<Group> groups = group(files);
   name_groups(groups);
 
+  MLD_CHECK_AS(ErrorKind::usage, !options.paper || published_of(files.front()) != nullptr,
+               "compare: the paper has no table of data set ", quote(files.front().dataset),
+               "; leave out --paper");
   std::vector<Table> out;
-  bool any_published = false;
   for (const TableLayout& layout : layouts_of(files)) {
     const Maker maker(layout, groups, options);
-    any_published = any_published || !layout.published.empty();
     MLD_CHECK_AS(ErrorKind::usage, options.force || maker.disagreement().empty(),
                  "compare: ", maker.disagreement(),
                  "; --force compares them all the same and marks what differs");
     if (!maker.empty()) out.push_back(maker.table());
   }
-  MLD_CHECK_AS(ErrorKind::usage, !options.paper || any_published,
-               "compare: the paper has no table of data set ", quote(files.front().dataset),
-               "; leave out --paper");
   MLD_CHECK_AS(ErrorKind::data, !out.empty(), files.front().source, ": holds nothing to compare");
   return out;
 }

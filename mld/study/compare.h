@@ -8,6 +8,7 @@
 
 #include <filesystem>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "mld/study/tables/table.h"
@@ -25,5 +26,8 @@ struct CompareOptions {
 // configuration, runs of several data sets, or published rows where the paper has none.
 std::vector<tables::Table> compare(std::span<const std::filesystem::path> inputs,
                                    const CompareOptions& options = {});
+
+// "MLD-Uni": a model.kind as the paper's tables have it.
+std::string model_name(const std::string& kind);
 
 }  // namespace mld

@@ -7,7 +7,7 @@
 # --- help and version -------------------------------------------------------------------------------------------
 
 for command in "" data "data make" "data make digits" "data import" "data import npy" "data import mnist-svhn" \
-  "data info" train sample eval bench-samplers compare report export inspect doctor version; do
+  "data info" train ablate experiment sample eval bench-samplers compare report export inspect doctor version; do
   works $command --help
   check "$said: stderr is not empty" [ ! -s err ]
   check "$said: no usage on stdout" grep -q "^Usage: mldctl${command:+ $command} " out
@@ -30,7 +30,7 @@ check "a wrong OMP_NUM_THREADS is told" grep -q "^threads .*; OMP_NUM_THREADS='m
 
 # --- usage ------------------------------------------------------------------------------------------------------
 
-refuses 2 "a command is required: data, train, ablate, sample"
+refuses 2 "a command is required: data, train, ablate, experiment, sample"
 refuses 2 "'trian': unknown command, did you mean train?; see \`mldctl --help\`" trian
 refuses 2 "'imprt': unknown command, did you mean import?; see \`mldctl data --help\`" data imprt
 refuses 2 "'--ouput': unknown option, did you mean --out?; see" train --ouput x
@@ -341,6 +341,19 @@ refuses 8 "0.2-seed0.json: was made with schedule dpm_sde 3 churn 10, not dpm_sd
 refuses 2 "'score.d' is not of the form KEY=VALUE,VALUE" ablate score.d --data store --out x
 refuses 2 "'score.dd': unknown key" ablate score.dd=1,2 --config tiny.json --data store --out x
 check "a refused ablation made its folder" [ ! -e x ]
+
+# --- experiments ------------------------------------------------------------------------------------------------
+
+refuses 2 "'tabel5' is none of table1, table10" experiment tabel5 --data store --out x
+refuses 2 "--hours: expected more than 0 hours, found 0" experiment table5 --data store --out x --hours 0
+check "a refused experiment made its folder" [ ! -e x ]
+own=(models --config tiny.json --data store --reuse run --samples 8 --resample 1 --steps 3 --seeds 0 --set vae.steps=2)
+run experiment "${own[@]}" --out hurried --hours 1e-9
+check "experiment: exit code $code, expected 75" [ $code = 75 ]
+check "experiment: the budget is told" grep -q "of --hours are over: 0 of 8 cells are made" err
+works experiment "${own[@]}" --out models
+check "experiment: every model" [ "$(grep -cE '^(MLD|MLD-Uni|MLD-Inpaint|MVAE|MMVAE|MOPOE|NEXUS|MVTCAE)[ ,]' out)" -ge 8 ]
+check "experiment: the page" [ "$(tail -n 1 out)" = models/models.html ]
 
 mv run/report.html made-by-train.html
 check "eval leaves its numbers in the run" grep -q '"conditional"' run/evaluation.json

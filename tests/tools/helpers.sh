@@ -26,7 +26,7 @@ check() {
 run() {
   said="mldctl $*"
   case ${1-} in
-    train | ablate | sample | eval | report) [[ " $* " == *" --device "* ]] || set -- "$@" "${on_cpu[@]}" ;;
+    train | ablate | experiment | sample | eval | report) [[ " $* " == *" --device "* ]] || set -- "$@" "${on_cpu[@]}" ;;
   esac
   "$mldctl" "$@" >out 2>err </dev/null
   code=$?

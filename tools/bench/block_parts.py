@@ -240,7 +240,7 @@ def alpha_sigma(t):
 def time_of(ratio):
     """t at which sigma/a is `ratio`."""
     integral = torch.log1p(ratio * ratio)
-    return (math.sqrt(BETA_MIN * BETA_MIN) * -1 + torch.sqrt(BETA_MIN**2 + 2 * (BETA_MAX - BETA_MIN) * integral)) / (
+    return (-BETA_MIN + torch.sqrt(BETA_MIN**2 + 2 * (BETA_MAX - BETA_MIN) * integral)) / (
         BETA_MAX - BETA_MIN)
 
 
@@ -325,10 +325,7 @@ def train(data, option, width, steps, seed):
         with torch.no_grad():
             torch._foreach_mul_(parameters, 1 - rate * DECAY)
             for name, average in averages.items():
-                if name in gammas:
-                    keep = (1 - 1 / (k + 1)) ** (gammas[name] + 1)
-                else:
-                    keep = min(float(name), k / (k + 10))
+                keep = (1 - 1 / (k + 1)) ** (gammas[name] + 1) if name in gammas else float(name)
                 torch._foreach_lerp_(average, parameters, 1 - keep)
     return network, averages, (time.perf_counter() - start) / steps * 1e3
 

@@ -84,7 +84,7 @@ PublishedResults parse_results() {
   results.source = root.string("source");
   for (JsonFields& f : root.objects("data_sets")) {
     PublishedDataSet set;
-    set.name = f.string("name");
+    set.names = f.strings("names");
     set.modalities = f.strings("modalities");
     for (JsonFields& t : f.objects("tables")) set.tables.push_back(parse_table(t, set.modalities));
     f.finish();
@@ -232,13 +232,20 @@ const PublishedResults& published_results() {
   return results;
 }
 
-std::vector<TableLayout> layouts_of(std::span<const Evaluation> files) {
-  const Evaluation& first = files.front();
-  std::vector<TableLayout> tables;
+const PublishedDataSet* published_of(const Evaluation& file) {
   for (const PublishedDataSet& set : published_results().data_sets) {
-    if (set.modalities != first.modalities || (lower(first.dataset) != set.name && first.preset != set.name))
-      continue;
-    tables = set.tables;
+    const auto named = [&](const std::string& name) {
+      return std::ranges::find(set.names, name) != set.names.end();
+    };
+    if (set.modalities == file.modalities && (named(lower(file.dataset)) || named(file.preset))) return &set;
+  }
+  return nullptr;
+}
+
+std::vector<TableLayout> layouts_of(std::span<const Evaluation> files) {
+  std::vector<TableLayout> tables;
+  if (const PublishedDataSet* set = published_of(files.front())) {
+    tables = set->tables;
     for (TableLayout& table : tables) add_fallbacks(table.columns);
   }
   const Generic generic(files);

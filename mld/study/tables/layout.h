@@ -60,7 +60,7 @@ struct TableLayout {
 };
 
 struct PublishedDataSet {
-  std::string name;
+  std::vector<std::string> names;  // the paper's data set, and others of its form
   std::vector<std::string> modalities;
   std::vector<TableLayout> tables;
 };
@@ -72,6 +72,8 @@ struct PublishedResults {
   std::vector<PublishedDataSet> data_sets;
 };
 const PublishedResults& published_results();
+// Of the evaluation's data set, by its name or that of the preset, and modalities; nullptr if the paper has none.
+const PublishedDataSet* published_of(const Evaluation& file);
 
 // The tables of evaluations that are all of one data set and its modalities. Columns may turn out empty.
 std::vector<TableLayout> layouts_of(std::span<const Evaluation> files);

@@ -41,7 +41,8 @@ struct Study {
             .seeds = std::move(seeds),
             .configure =
                 [this](const std::vector<std::string>& cell) {
-                  std::vector<std::string> settings{"score.steps=4", "sampler.steps=6", "sampler.resample=1"};
+                  std::vector<std::string> settings{"score.steps=4", "vae.steps=4", "sampler.steps=6",
+                                                    "sampler.resample=1"};
                   settings.insert(settings.end(), cell.begin(), cell.end());
                   return test::tiny_config(store, settings);
                 },
@@ -68,7 +69,7 @@ TEST_CASE("ablation: what is varied is a key and its values") {
 TEST_CASE("ablation: a cell is the run that train and evaluate make, and stage 1 is trained once") {
   Study study;
   const AblationRequest request = study.request("score.d=0.25,0.75", {0, 1});
-  const std::vector<AblationCell> cells = ablate(request, study.hooks);
+  const std::vector<AblationCell> cells = ablate(request, study.hooks).cells;
   REQUIRE(cells.size() == 4);
   CHECK(cells[0].value == "0.25");
   CHECK(cells[1].value == "0.75");
@@ -91,21 +92,21 @@ TEST_CASE("ablation: a cell is the run that train and evaluate make, and stage 1
 
   SUBCASE("what is there is not computed again, what is missing is") {
     study.trained = 0;
-    CHECK(ablate(request, study.hooks).size() == 4);
+    CHECK(ablate(request, study.hooks).cells.size() == 4);
     CHECK(study.trained == 0);
     // The evaluations alone suffice.
     for (const char* run : {"stage1", "0.25-seed0", "0.75-seed0", "0.25-seed1", "0.75-seed1"})
       fs::remove_all(request.out / run);
-    CHECK(ablate(request, study.hooks).size() == 4);
+    CHECK(ablate(request, study.hooks).cells.size() == 4);
     CHECK(study.trained == 0);
     fs::remove(cells[3].evaluation);
-    CHECK(ablate(request, study.hooks).size() == 4);
+    CHECK(ablate(request, study.hooks).cells.size() == 4);
     CHECK(study.trained > 0);
     AblationRequest elsewhere = request;
     elsewhere.out = study.folder / "elsewhere";
     elsewhere.results = request.out / "results";
     study.trained = 0;
-    CHECK(ablate(elsewhere, study.hooks).size() == 4);
+    CHECK(ablate(elsewhere, study.hooks).cells.size() == 4);
     CHECK(study.trained == 0);
     CHECK(fs::is_directory(elsewhere.out));  // for the page
     CHECK(without_time(read_text(cells[3].evaluation)) == without_time(json));
@@ -149,14 +150,18 @@ TEST_CASE("ablation: a cell is the run that train and evaluate make, and stage 1
         contains(error_of(ErrorKind::busy, [&] { ablate(other, study.hooks); }), "samples of seed 0, not 7"));
   }
   SUBCASE("as a page") {
-    const std::string page = report::ablation_page("score.d", cells);
+    const std::string page = report::ablation_page({.key = "score.d"}, cells);
     CHECK(contains(page, "Coherence against score.d"));
     CHECK(contains(page, "given 2"));  // of leave-one-out
     CHECK(contains(page, "MLD, d 0.75"));
+    // Side by side, of the first seed: given an image, each run's sounds.
+    CHECK(contains(page, "Given image<"));
+    CHECK(contains(page, "sound of score.d 0.25"));
+    CHECK(contains(page, "sound of score.d 0.75"));
     CHECK(contains(page, "<svg class=\"chart\""));
-    CHECK_FALSE(contains(
-        report::ablation_page("model.kind", std::vector{AblationCell{"mld", 0, cells[0].evaluation}}),
-        "<svg"));
+    CHECK_FALSE(contains(report::ablation_page({.key = "model.kind"},
+                                               std::vector{AblationCell{"mld", 0, cells[0].evaluation}}),
+                         "<svg"));
   }
 }
 
@@ -164,10 +169,10 @@ TEST_CASE("ablation: evaluations of the first rows are a table of their own, not
   Study study;
   AblationRequest request = study.request("score.d=0.25,0.75");
   request.evaluation.samples = 15;
-  const std::vector<AblationCell> cells = ablate(request, study.hooks);
+  const std::vector<AblationCell> cells = ablate(request, study.hooks).cells;
   REQUIRE(cells.size() == 2);
   CHECK(contains(read_text(cells[0].evaluation), "\"rows\": \"drawn\""));
-  CHECK(ablate(request, study.hooks).size() == 2);
+  CHECK(ablate(request, study.hooks).cells.size() == 2);
   const auto make_older = [](const fs::path& file) {
     std::string text = read_text(file);
     for (const char* line : {"\"rows\": ", "\"unlabelled\": ", "\"of_classes\": "}) {
@@ -182,7 +187,7 @@ TEST_CASE("ablation: evaluations of the first rows are a table of their own, not
                  "was measured on the first 15 rows of split 'test', "));
   make_older(cells[1].evaluation);
   study.notes.clear();
-  CHECK(ablate(request, study.hooks).size() == 2);
+  CHECK(ablate(request, study.hooks).cells.size() == 2);
   CHECK(contains(study.notes.back(), "which are drawn by class today"));
   fs::remove(cells[1].evaluation);
   study.trained = 0;
@@ -192,7 +197,7 @@ TEST_CASE("ablation: evaluations of the first rows are a table of their own, not
   AblationRequest other = study.request("score.d=0.25,0.75");
   other.out = study.folder / "sets";
   other.evaluation.given_sets = "1";
-  REQUIRE(ablate(other, study.hooks).size() == 2);
+  REQUIRE(ablate(other, study.hooks).cells.size() == 2);
   other.evaluation.given_sets = "";
   CHECK(contains(error_of(ErrorKind::busy, [&] { ablate(other, study.hooks); }),
                  "was made with sets of given modalities image sound trajectory, not all"));
@@ -219,26 +224,74 @@ TEST_CASE("ablation: stopped and continued, it ends as if it had not been stoppe
   int polls = 0, stops = 0;
   AblationHooks hooks = study.hooks;
   hooks.train.stop = [&] { return ++polls % 9 == 0; };
-  while (ablate(request, hooks).empty()) REQUIRE(++stops < 40);
+  while (ablate(request, hooks).stopped) REQUIRE(++stops < 40);
   CHECK(stops >= 3);
   AblationRequest whole = request;
   whole.out = study.folder / "whole";
-  REQUIRE(ablate(whole, study.hooks).size() == 2);
+  REQUIRE(ablate(whole, study.hooks).cells.size() == 2);
   for (const char* run : {"stage1/autoencoder.image.safetensors", "mld-seed0/score.safetensors",
                           "inpaint-seed0/score.safetensors"})
     CHECK_MESSAGE(read_text(request.out / run) == read_text(whole.out / run), run);
 }
 
+TEST_CASE(
+    "ablation: asked to keep going, it makes the cells behind one that fails, which is made when it can be") {
+  Study study;
+  AblationRequest request = study.request("score.d=0.2,0.4,0.6");
+  const fs::path in_the_way = request.out / "0.4-seed0";
+  const Config other = test::tiny_config(study.store, {"score.width=48", "score.steps=1"});
+  REQUIRE(train({.config = other, .out = in_the_way}, {}) == StageEnd::finished);
+  AblationRequest strict = request;
+  CHECK(contains(error_of(ErrorKind::busy, [&] { ablate(strict, study.hooks); }), "0.4-seed0"));
+  CHECK(fs::exists(request.out / "results" / "0.2-seed0.json"));
+
+  request.keep_going = true;
+  const AblationResult first = ablate(request, study.hooks);
+  CHECK_FALSE(first.stopped);
+  REQUIRE(first.cells.size() == 2);
+  CHECK(first.cells[1].value == "0.6");
+  REQUIRE(first.failures.size() == 1);
+  CHECK(first.failures[0].value == "0.4");
+  CHECK(first.failures[0].kind == ErrorKind::busy);
+  CHECK(contains(first.failures[0].message, "0.4-seed0"));
+
+  fs::remove_all(in_the_way);
+  const AblationResult second = ablate(request, study.hooks);
+  CHECK(second.cells.size() == 3);
+  CHECK(second.failures.empty());
+}
+
+TEST_CASE("ablation: stopped in a later cell, it has the earlier ones to show") {
+  Study study;
+  const AblationRequest request =
+      study.request("model.kind=mvae,mmvae");  // of VAEs stage 1 is classifiers alone
+  AblationHooks hooks = study.hooks;
+  bool late = false;
+  hooks.note = [&](const std::string& line) { late = late || contains(line, "cell 2 of 2"); };
+  hooks.train.stop = [&] { return late; };
+  const AblationResult result = ablate(request, hooks);
+  CHECK(result.stopped);
+  REQUIRE(result.cells.size() == 1);
+  CHECK(result.cells[0].value == "mvae");
+  CHECK(fs::exists(request.out / "stage1" / "classifier.image.safetensors"));
+  CHECK_FALSE(fs::exists(request.out / "stage1" / "autoencoder.image.safetensors"));
+  // Within an evaluation it is stopped alike, and its run is there.
+  hooks.train.stop = {};
+  hooks.evaluation = [](const std::string&, std::int64_t, std::int64_t) { return false; };
+  CHECK(ablate(request, hooks).stopped);
+  CHECK(ablate(request, study.hooks).cells.size() == 2);
+}
+
 TEST_CASE("ablation: cells that differ in stage 1 train their own, and mistakes are found at once") {
   Study study;
   const AblationRequest request = study.request("modalities.image.latent=3,5");
-  CHECK(ablate(request, study.hooks).size() == 2);
+  CHECK(ablate(request, study.hooks).cells.size() == 2);
   CHECK_FALSE(fs::exists(request.out / "stage1"));
   CHECK(read_text(request.out / "3-seed0" / "autoencoder.image.safetensors") !=
         read_text(request.out / "5-seed0" / "autoencoder.image.safetensors"));
   // One cell left is no reason to share what the others did not.
   fs::remove(request.out / "results" / "5-seed0.json");
-  CHECK(ablate(request, study.hooks).size() == 2);
+  CHECK(ablate(request, study.hooks).cells.size() == 2);
   CHECK_FALSE(fs::exists(request.out / "stage1"));
 
   AblationRequest wrong = study.request("score.depth=1,2");
@@ -272,7 +325,7 @@ TEST_CASE("ablation: cells that differ in the sampler share one run, and are dra
     return test::tiny_config(store, settings);
   };
   request.evaluation.metrics = parse_metrics("coherence,diversity");
-  const std::vector<AblationCell> cells = ablate(request, study.hooks);
+  const std::vector<AblationCell> cells = ablate(request, study.hooks).cells;
   REQUIRE(cells.size() == 6);
   CHECK(fs::exists(request.out / "4-seed1"));
   CHECK_FALSE(fs::exists(request.out / "5-seed0"));
@@ -288,11 +341,11 @@ TEST_CASE("ablation: cells that differ in the sampler share one run, and are dra
   fs::remove_all(request.out / "4-seed0");
   const std::string five = without_time(read_text(cells[1].evaluation));
   fs::remove(cells[1].evaluation);
-  CHECK(ablate(request, study.hooks).size() == 6);
+  CHECK(ablate(request, study.hooks).cells.size() == 6);
   CHECK(without_time(read_text(cells[1].evaluation)) == five);
   CHECK(fs::exists(request.out / "4-seed0"));
 
-  const std::string page = report::ablation_page("sampler.steps", cells);
+  const std::string page = report::ablation_page({.key = "sampler.steps"}, cells);
   CHECK(contains(page, "Coherence against sampler.steps"));
   const std::vector<tables::Table> tables = ablation_tables("sampler.steps", cells);
   REQUIRE(tables.front().rows.size() == 3);
@@ -312,7 +365,7 @@ TEST_CASE("ablation: data that are others by now are refused, where runs go on a
       .configure = [&](const std::vector<std::string>& cell) { return test::vector_config(store, cell); },
       .out = folder / "out",
       .evaluation = {.metrics = parse_metrics("coherence")}};
-  REQUIRE(ablate(request, {}).size() == 2);
+  REQUIRE(ablate(request, {}).cells.size() == 2);
   fs::remove_all(store);
   test::make_vectors(store, {.shift = 0.25f});
   fs::remove(request.out / "results/0.8-seed0.json");

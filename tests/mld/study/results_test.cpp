@@ -120,7 +120,7 @@ TEST_CASE("results: compare and ablate take the committed studies as they are") 
     AblationHooks hooks;
     hooks.train.progress = [&](const StageProgress&) { ++trained; };
     hooks.train.stop = [] { return true; };
-    const std::vector<AblationCell> cells =
+    const AblationResult found =
         ablate({.key = key,
                 .values = values,
                 .seeds = study.seeds,
@@ -140,7 +140,8 @@ TEST_CASE("results: compare and ablate take the committed studies as they are") 
                       return own;
                     }},
                hooks);
-    CHECK(cells.size() == files.size());  // none if it had wanted to train
+    CHECK(found.cells.size() == files.size());
+    CHECK(!found.stopped);  // as it would if it had wanted to train
     CHECK(trained == 0);
   }
 }

@@ -1,0 +1,24 @@
+// The tables and figures of the paper that take training: each an ablation, of the model's kind or of d, with a
+// recipe for its data set. What is not here is read off runs that are there (Fig. 5: the metric `robustness`) or
+// is no experiment (Tables 4, 8, 9); Table 16 waits for an importer of CUB. `models` is such a table for data of
+// one's own.
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace mld {
+
+struct Experiment {
+  std::string_view names;      // "table1 table10 table11": one experiment is behind several tables
+  std::string_view preset;     // whose recipe is taken where none is asked for; "": what suits the data
+  std::string_view variation;  // "model.kind=mld,uni,inpaint" (parse_variation)
+};
+
+std::span<const Experiment> experiments();
+
+// ErrorKind::usage for a name that is none, with those that are.
+const Experiment& find_experiment(const std::string& name);
+
+}  // namespace mld
