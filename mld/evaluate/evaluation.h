@@ -111,6 +111,14 @@ struct MemorisationCell {
   Share closer;
 };
 
+// Mean log p(x_of) of real samples by importance sampling, drawn given a set: a lower bound in expectation.
+struct LikelihoodCell {
+  Subset of = 0, given = 0;
+  double nats = 0, error = 0;  // over the samples
+  double effective = 0;        // mean number of draws that count
+  std::int64_t draws = 0, n = 0;
+};
+
 // Coherence of decoded latents that were diffused to t (docs/method.md section 12).
 struct RobustnessPoint {
   double t = 0;
@@ -176,6 +184,7 @@ struct Evaluation {
   std::vector<MemorisationCell> memorisation;
   std::vector<MutualInformation> information;
   std::vector<InpaintingGap> inpainting_gap;  // of each condition over all times
+  std::vector<LikelihoodCell> likelihood;
   std::vector<RobustnessPoint> robustness;
   std::vector<PenAgreement> pen;
   std::vector<std::string> notes;  // what was left out, and why; what to be careful with
@@ -313,6 +322,19 @@ struct Fields<InpaintingGap> {
 };
 
 template <>
+struct Fields<LikelihoodCell> {
+  static void visit(auto& c, auto&& v) {
+    v.given("of", c.of);
+    v.given("given", c.given);
+    v("nats", c.nats, kShown);
+    v("error", c.error, kShown);
+    v("effective", c.effective, kShown);
+    v("draws", c.draws, kShown);
+    v("n", c.n, kShown);
+  }
+};
+
+template <>
 struct Fields<RobustnessPoint> {
   static void visit(auto& c, auto&& v) {
     v("t", c.t, kShown);
@@ -354,6 +376,7 @@ struct Fields<Evaluation> {
     v.sparse_list("memorisation", e.memorisation, kShown);
     v.sparse_list("information", e.information, kShown);
     v.sparse_list("inpainting_gap", e.inpainting_gap, kShown);
+    v.sparse_list("likelihood", e.likelihood, kShown);
     v.sparse_list("robustness", e.robustness, kShown);
     v.sparse_list("pen_image_agreement", e.pen, kShown);
     v.sparse("notes", e.notes, kShown);

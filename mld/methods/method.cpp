@@ -19,6 +19,11 @@ Tensor Method::noise_prediction(const Tensor&, const Tensor&) const {
   fail(ErrorKind::internal, "noise prediction asked of a method that has none");
 }
 
+std::vector<double> Method::log_weights(Subset, Subset, std::span<const Tensor>, const Tensor&,
+                                        std::span<const std::int32_t>, std::uint64_t) const {
+  fail(ErrorKind::internal, "likelihood asked of a method that has none");
+}
+
 Answers method_answers(const Config& config) {
   return is_vae(config.model.kind) ? VaeMethod::answers_of(config) : LatentDiffusion::answers_of(config);
 }

@@ -96,6 +96,7 @@ struct Answers {
   std::string no_information = {};  // why noise_prediction tells no mutual information; empty: it does
   std::string caution = {};         // what to be careful with in that
   bool inpainting_gap = false;      // noise_prediction knows modalities at different times above 0
+  std::string no_likelihood = "of this kind of model no density of the data is known";  // empty: log_weights
 };
 
 class Method {
@@ -128,6 +129,11 @@ class Method {
   // sigma times the score [N,D] of latents r [N,D] with times tau [N,M], 0: clean; [N,1] where the network knows one
   // time. Only of methods that answer for latents.
   virtual Tensor noise_prediction(const Tensor& r, const Tensor& tau) const;
+  // log of p(x_of, z) / q(z | x_given) for one draw z of q for each row: the mean over seeds of exp of it is p(x_of).
+  // x[i]: values of modality i [N, sample...], codes [N, codes().total] of them; draws depend on ids and seed alone.
+  virtual std::vector<double> log_weights(Subset of, Subset given, std::span<const Tensor> x,
+                                          const Tensor& codes, std::span<const std::int32_t> ids,
+                                          std::uint64_t seed) const;
 };
 
 using MethodFactory = std::function<std::unique_ptr<Method>(const Config&, const data::Description&, Device)>;

@@ -7,6 +7,7 @@
 #include "engine/random/philox.h"
 #include "mld/diffusion/noise.h"
 #include "mld/methods/latent_diffusion.h"
+#include "mld/methods/vae/likelihood.h"
 #include "mld/methods/vae_training.h"
 
 namespace mld {
@@ -37,7 +38,9 @@ VaeMethod::VaeMethod(const Config& config, const data::Description& dataset, Dev
     infos_.push_back(dataset.modalities[static_cast<std::size_t>(dataset.modality(m.name))]);
 }
 
-Answers VaeMethod::answers_of(const Config&) { return {.no_information = "a VAE has no scores"}; }
+Answers VaeMethod::answers_of(const Config&) {
+  return {.no_information = "a VAE has no scores", .no_likelihood = {}};
+}
 
 void VaeMethod::check(const StageId&, const TrainingData& data, bool trained) const {
   const vae::VaeModel model(config_, infos_);
@@ -110,19 +113,57 @@ Tensor VaeMethod::reconstruct(int i, const Tensor& x) const {
 
 SubsetSampler VaeMethod::sampler(Subset given, const SampleSettings& settings, std::int64_t) const {
   const std::int64_t chunk = device_.kind == DeviceKind::cuda ? kGpuChunk : kCpuChunk;
-  const bool two_levels = config_.model.kind == ModelKind::nexus;
   return {.batch = settings.chunk > 0 ? settings.chunk : chunk,
           .network_calls = 1,
-          .draw = [this, given, two_levels, seed = settings.seed](
-                      const Tensor& codes, std::span<const std::int32_t> ids, const SamplerProgress&) {
-            const std::int64_t latent = two_levels ? config_.vae.nexus_latent : config_.vae.latent;
-            // The last of the numbers: those before belong to the posteriors of the modalities.
-            const Tensor own = noise(seed, static_cast<std::uint32_t>(infos_.size()), latent, ids);
-            if (given == 0) return own;
-            const vae::Gaussian q = two_levels ? given_two_levels(given, codes, seed, ids)
-                                               : given_one_level(given, codes, seed, ids);
-            return vae::draw(q, own).value;
+          .draw = [this, given, seed = settings.seed](const Tensor& codes, std::span<const std::int32_t> ids,
+                                                      const SamplerProgress&) {
+            const Tensor own = shared_noise(seed, ids);
+            return given == 0 ? own : vae::draw(posterior(given, codes, seed, ids), own).value;
           }};
+}
+
+std::vector<double> VaeMethod::log_weights(Subset of, Subset given, std::span<const Tensor> x,
+                                           const Tensor& codes, std::span<const std::int32_t> ids,
+                                           std::uint64_t seed) const {
+  const vae::VaeModel& net = model();
+  const vae::Gaussian q = posterior(given, codes, seed, ids);
+  const Tensor z = vae::draw(q, shared_noise(seed, ids)).value;
+  std::vector<double> proposed = vae::log_density(q, z), weights = vae::log_prior(z);
+  if (config_.model.kind == ModelKind::mmvae) {  // drawn of one, but its density is the mixture's
+    vae::LogMeanExp mixture(ids.size());
+    for (int i = 0; i < static_cast<int>(infos_.size()); ++i)
+      if (contains(given, i)) mixture.add(vae::log_density(code_of(i, codes), z));
+    proposed = mixture.result();
+  }
+  const auto add = [&](const std::vector<double>& terms, double factor) {
+    for (std::size_t b = 0; b < weights.size(); ++b) weights[b] += factor * terms[b];
+  };
+  add(proposed, -1);
+  for (int i = 0; i < static_cast<int>(infos_.size()); ++i) {
+    if (!contains(of, i)) continue;
+    const auto m = static_cast<std::size_t>(i);
+    const Autoencoder& view = net.views[m];
+    const Tensor output = map_on_device(z, device_, [&](const Tensor& part) {
+      return view.decoder(net.upper ? net.upper->latent(i, part) : Var(part)).value;
+    });
+    const Tensor truth =
+        map_on_device(x[m], device_, [&](const Tensor& part) { return scaled(view.scaling, part).value; });
+    add(vae::log_density(config_.modalities[m], output, truth), 1);
+  }
+  return weights;
+}
+
+Tensor VaeMethod::shared_noise(std::uint64_t seed, std::span<const std::int32_t> ids) const {
+  const bool two_levels = config_.model.kind == ModelKind::nexus;
+  // The last of the numbers: those before belong to the posteriors of the modalities.
+  return noise(seed, static_cast<std::uint32_t>(infos_.size()),
+               two_levels ? config_.vae.nexus_latent : config_.vae.latent, ids);
+}
+
+vae::Gaussian VaeMethod::posterior(Subset given, const Tensor& codes, std::uint64_t seed,
+                                   std::span<const std::int32_t> ids) const {
+  return config_.model.kind == ModelKind::nexus ? given_two_levels(given, codes, seed, ids)
+                                                : given_one_level(given, codes, seed, ids);
 }
 
 vae::Gaussian VaeMethod::code_of(int i, const Tensor& codes) const {

@@ -34,6 +34,8 @@ class VaeMethod : public Method {
   Tensor reconstruct(int i, const Tensor& x) const override;
   std::int64_t network_calls(const SampleSettings&) const override { return 1; }
   SubsetSampler sampler(Subset given, const SampleSettings& settings, std::int64_t count) const override;
+  std::vector<double> log_weights(Subset of, Subset given, std::span<const Tensor> x, const Tensor& codes,
+                                  std::span<const std::int32_t> ids, std::uint64_t seed) const override;
 
  private:
   inline static const StageId kStage{StageKind::vae, {}};
@@ -46,6 +48,10 @@ class VaeMethod : public Method {
 
   const vae::VaeModel& model() const;
   vae::Gaussian code_of(int i, const Tensor& codes) const;
+  Tensor shared_noise(std::uint64_t seed, std::span<const std::int32_t> ids) const;
+  // Of the latent that is shared: one Gaussian for each row, of a mixture the one that its id draws.
+  vae::Gaussian posterior(Subset given, const Tensor& codes, std::uint64_t seed,
+                          std::span<const std::int32_t> ids) const;
   vae::Gaussian given_one_level(Subset given, const Tensor& codes, std::uint64_t seed,
                                 std::span<const std::int32_t> ids) const;
   vae::Gaussian given_two_levels(Subset given, const Tensor& codes, std::uint64_t seed,

@@ -42,7 +42,8 @@ std::vector<Samples> drawn(const std::vector<Opened>& models, Subset set, std::s
 
 }  // namespace
 
-std::string side_by_side(std::span<const Contender> contenders, Device device, const ReportProgress& progress) {
+std::string side_by_side(std::span<const Contender> contenders, Device device,
+                         const ReportProgress& progress) {
   const std::vector<Opened> models = opened(contenders, device);
   if (models.empty()) return "";
   const Model& first = models.front().model;
@@ -72,12 +73,13 @@ std::string side_by_side(std::span<const Contender> contenders, Device device, c
       if (contains(set, i)) continue;
       for (std::size_t k = 0; k < models.size(); ++k) {
         const data::Modality& info = first.info(i);
-        strips.push_back({&info, made[k].at(info.name), models[k].name,
-                          cat(info.name, " of ", models[k].name), false});
+        strips.push_back(
+            {&info, made[k].at(info.name), models[k].name, cat(info.name, " of ", models[k].name), false});
         sounds += gallery.players(strips.back(), n, kSounds, first.config().seed);
       }
     }
-    const std::string title = set == 0 ? "Jointly, nothing given" : "Given " + subset_name(set, first.names());
+    const std::string title =
+        set == 0 ? "Jointly, nothing given" : "Given " + subset_name(set, first.names());
     out += figure(title, gallery.strips(strips, n) + sounds);
   }
   return out;

@@ -19,6 +19,7 @@ struct Contender {
 // that do not generate yet, or whose modalities are not those of the first, are left out; without any the text
 // is empty. Given ones are of the store that the first run was trained on; where that is gone, only joint
 // samples are shown.
-std::string side_by_side(std::span<const Contender> contenders, Device device, const ReportProgress& progress = {});
+std::string side_by_side(std::span<const Contender> contenders, Device device,
+                         const ReportProgress& progress = {});
 
 }  // namespace mld::report

@@ -82,6 +82,7 @@ Evaluation whole() {
   e.inpainting_gap = {{1, 0.25, 0.8125, 0.0625, 86}};
   e.probe = {{0, "test", Proportion{82, 83}}, {0, "train", Proportion{81, 82}}};
   e.robustness = {{0.05, 0, Proportion{80, 85}}};
+  e.likelihood = {{.of = 3, .given = 1, .nats = -12.5, .error = 0.25, .effective = 7, .draws = 200, .n = 85}};
   e.pen = {{"joint", 0.64, 0.01, 84}};
   e.notes = {"a note"};
   return e;
@@ -95,7 +96,7 @@ TEST_CASE("record: what is written is read back, to the last digit") {
   CHECK(to_json(shown_evaluation(written, "a")) == written);
   CHECK(to_table(parse_evaluation(written, "a")) == to_table(whole()));
   // Every entry of the file is an entry of the table of fields.
-  CHECK(nlohmann::json::parse(written).size() == 34);
+  CHECK(nlohmann::json::parse(written).size() == 35);
   Evaluation ceilings = whole();
   ceilings.generated = false;
   ceilings.seed.reset();

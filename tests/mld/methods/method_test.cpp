@@ -105,9 +105,13 @@ TEST_CASE("method: what the variants of latent diffusion can answer") {
     CHECK(can.no_information == method_answers(config).no_information);
     return can;
   };
-  for (const auto* kind : {"mld", "inpaint", "uni"}) CHECK(answers(kind).latents);
+  for (const auto* kind : {"mld", "inpaint", "uni"}) {
+    CHECK(answers(kind).latents);
+    CHECK(mld::test::contains(answers(kind).no_likelihood, "no density"));
+  }
   for (const auto* kind : {"mvae", "mmvae", "mopoe", "mvtcae", "nexus"}) {
     CHECK_FALSE(answers(kind).latents);
+    CHECK(answers(kind).no_likelihood.empty());
     CHECK(mld::test::contains(answers(kind).no_information, "VAE"));
   }
   CHECK(answers("mld").no_information.empty());

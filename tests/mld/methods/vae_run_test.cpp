@@ -90,7 +90,8 @@ TEST_CASE("vae: every kind trains, resumes to the bit, and is sampled and evalua
 
     const bool reported = kind == "mopoe" || kind == "nexus";
     const Evaluation e = evaluate(
-        model, store, {.sampling = settings, .metrics = parse_metrics(reported ? "all" : "coherence")});
+        model, store,
+        {.sampling = settings, .metrics = parse_metrics(reported ? "coherence,quality" : "coherence")});
     CHECK(e.kind == kind);
     CHECK(e.network_calls == 1);
     CHECK(e.conditional.size() == 9);

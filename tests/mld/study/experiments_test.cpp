@@ -23,7 +23,8 @@ Config cell(const Experiment& e, const std::string& key, const std::string& valu
 
 }  // namespace
 
-TEST_CASE("experiments: each has a recipe for all its rows, and the paper has the table that it is named after") {
+TEST_CASE(
+    "experiments: each has a recipe for all its rows, and the paper has the table that it is named after") {
   for (const Experiment& e : experiments()) {
     CAPTURE(e.names);
     const auto [key, values] = parse_variation(std::string(e.variation));

@@ -1,0 +1,114 @@
+#include "mld/methods/vae/likelihood.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numbers>
+
+#include "engine/base/error.h"
+
+namespace mld::vae {
+namespace {
+
+// f(row, k) summed over the `size` values of each row.
+template <class F>
+std::vector<double> sums(std::int64_t rows, std::int64_t size, F f) {
+  std::vector<double> out;
+  for (std::int64_t row = 0; row < rows; ++row) {
+    double sum = 0;
+    for (std::int64_t k = row * size; k < (row + 1) * size; ++k) sum += f(k);
+    out.push_back(sum);
+  }
+  return out;
+}
+
+// Over one-hot x, positions of K categories each: log of the true one's share, held as the loss holds it. A position
+// without a category counts nothing.
+std::vector<double> log_mass(const Tensor& output, const Tensor& x) {
+  constexpr double kLeast = std::numeric_limits<float>::epsilon();
+  const std::int64_t categories = x.shape()[x.shape().rank() - 1], rows = x.shape()[0];
+  const float *p = output.data<float>(), *t = x.data<float>();
+  return sums(rows, x.numel() / rows / categories, [&](std::int64_t position) {
+    double all = 0, own = 0, there = 0;
+    for (std::int64_t k = position * categories; k < (position + 1) * categories; ++k) {
+      const double share = static_cast<double>(p[k]), truth = static_cast<double>(t[k]);
+      all += share;
+      own += truth * share;
+      there += truth;
+    }
+    return there > 0 ? std::log(std::clamp(own / all, kLeast, 1 - kLeast)) : 0.0;
+  });
+}
+
+}  // namespace
+
+std::vector<double> log_density(const ModalityConfig& config, const Tensor& output, const Tensor& x) {
+  MLD_CHECK(output.numel() == x.numel() && x.shape()[0] > 0, "likelihood: ", output.shape().str(), " of data ",
+            x.shape().str());
+  const float *y = output.data<float>(), *values = x.data<float>();
+  const auto apart = [&](std::int64_t k) {
+    return static_cast<double>(values[k]) - static_cast<double>(y[k]);
+  };
+  const std::int64_t rows = x.shape()[0], size = x.numel() / rows;
+  switch (config.likelihood) {
+    case Likelihood::laplace:
+      return sums(rows, size, [&](std::int64_t k) {
+        return -std::abs(apart(k)) / config.scale - std::log(2 * config.scale);
+      });
+    case Likelihood::normal:
+      return sums(rows, size, [&](std::int64_t k) {
+        return -apart(k) * apart(k) - 0.5 * std::log(std::numbers::pi);
+      });
+    case Likelihood::categorical:
+      return log_mass(output, x);
+  }
+  fail(ErrorKind::internal, "likelihood: unknown");
+}
+
+std::vector<double> log_density(const Gaussian& q, const Tensor& z) {
+  const float *mean = q.mean.value.data<float>(), *log_var = q.log_var.value.data<float>();
+  const float* at = z.data<float>();
+  return sums(z.shape()[0], z.shape()[1], [&](std::int64_t k) {
+    const double apart = static_cast<double>(at[k]) - static_cast<double>(mean[k]);
+    const double l = static_cast<double>(log_var[k]);
+    return -0.5 * (apart * apart * std::exp(-l) + l + std::log(2 * std::numbers::pi));
+  });
+}
+
+std::vector<double> log_prior(const Tensor& z) {
+  const float* at = z.data<float>();
+  return sums(z.shape()[0], z.shape()[1], [&](std::int64_t k) {
+    const double v = static_cast<double>(at[k]);
+    return -0.5 * (v * v + std::log(2 * std::numbers::pi));
+  });
+}
+
+void LogMeanExp::add(const std::vector<double>& values) {
+  MLD_CHECK(values.size() == sums_.size(), "likelihood: ", values.size(), " values of ", sums_.size(), " rows");
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    Sum& s = sums_[i];
+    if (count_ == 0 || values[i] > s.largest) {
+      const double shrunk = count_ == 0 ? 0 : std::exp(s.largest - values[i]);
+      s = {values[i], s.ones * shrunk + 1, s.squares * shrunk * shrunk + 1};
+    } else {
+      const double w = std::exp(values[i] - s.largest);
+      s.ones += w;
+      s.squares += w * w;
+    }
+  }
+  ++count_;
+}
+
+std::vector<double> LogMeanExp::result() const {
+  std::vector<double> out;
+  for (const Sum& s : sums_) out.push_back(s.largest + std::log(s.ones / static_cast<double>(count_)));
+  return out;
+}
+
+std::vector<double> LogMeanExp::effective() const {
+  std::vector<double> out;
+  for (const Sum& s : sums_) out.push_back(s.ones * s.ones / s.squares);
+  return out;
+}
+
+}  // namespace mld::vae
