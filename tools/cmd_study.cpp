@@ -48,7 +48,11 @@ void present(const Options& o, const std::string& key, std::span<const AblationC
     progress.show_part(what, done, total);
     return !stop_requested();
   };
-  write_file_atomically(page, report::ablation_page({key, paper, device}, cells, show));
+  write_file_atomically(
+      page,
+      report::ablation_page(
+          {.key = key, .title = paper ? "Experiment " + o.experiment : "", .paper = paper, .device = device},
+          cells, show));
   progress.finish();
   std::fputs(tables::write_tables(ablation_tables(key, cells, paper), tables::TableFormat::table).c_str(),
              stdout);

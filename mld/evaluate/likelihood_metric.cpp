@@ -91,9 +91,16 @@ std::string table(const Evaluation& e) {
 }
 
 std::vector<Section> sections(const Evaluation& e) {
-  Table found{"Importance-sampled log likelihood of real samples, nats: a lower bound, and the tighter the more draws count",
-              {{"Of"}, {"Drawn given"}, {"Log likelihood", true}, {"Draws that count", true}, {"K", true}, {"N", true}},
-              {}};
+  Table found{
+      "Importance-sampled log likelihood of real samples, nats: a lower bound, and the tighter the more "
+      "draws count",
+      {{"Of"},
+       {"Drawn given"},
+       {"Log likelihood", true},
+       {"Draws that count", true},
+       {"K", true},
+       {"N", true}},
+      {}};
   for (const auto& c : e.likelihood)
     found.rows.push_back({names(e, c.of), names(e, c.given), with_error(c.nats, c.error), number(c.effective),
                           count(c.draws), count(c.n)});

@@ -135,7 +135,7 @@ std::string ablation_page(const AblationPage& p, std::span<const AblationCell> c
                           const ReportProgress& progress) {
   const std::string table =
       tables::write_tables(ablation_tables(p.key, cells, p.paper), tables::TableFormat::table);
-  return page("Ablation of " + p.key, cat(cells.size(), " runs"),
+  return page(p.title.empty() ? "Ablation of " + p.key : p.title, cat(cells.size(), " runs"),
               {{"curves", "Curves", curves(p.key, cells)},
                {"table", "Table", preformatted(table)},
                {"samples", "Samples", side_by_side(contenders(p.key, cells), p.device, progress)}});

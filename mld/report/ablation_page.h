@@ -11,8 +11,9 @@
 namespace mld::report {
 
 struct AblationPage {
-  std::string key;     // the setting
-  bool paper = false;  // beside the published rows, where there are any
+  std::string key;         // the setting
+  std::string title = {};  // empty: "Ablation of KEY"
+  bool paper = false;      // beside the published rows, where there are any
   Device device = kCpu;
 };
 

@@ -43,8 +43,8 @@ std::vector<double> log_mass(const Tensor& output, const Tensor& x) {
 }  // namespace
 
 std::vector<double> log_density(const ModalityConfig& config, const Tensor& output, const Tensor& x) {
-  MLD_CHECK(output.numel() == x.numel() && x.shape()[0] > 0, "likelihood: ", output.shape().str(), " of data ",
-            x.shape().str());
+  MLD_CHECK(output.numel() == x.numel() && x.shape()[0] > 0, "likelihood: ", output.shape().str(),
+            " of data ", x.shape().str());
   const float *y = output.data<float>(), *values = x.data<float>();
   const auto apart = [&](std::int64_t k) {
     return static_cast<double>(values[k]) - static_cast<double>(y[k]);
@@ -56,9 +56,8 @@ std::vector<double> log_density(const ModalityConfig& config, const Tensor& outp
         return -std::abs(apart(k)) / config.scale - std::log(2 * config.scale);
       });
     case Likelihood::normal:
-      return sums(rows, size, [&](std::int64_t k) {
-        return -apart(k) * apart(k) - 0.5 * std::log(std::numbers::pi);
-      });
+      return sums(rows, size,
+                  [&](std::int64_t k) { return -apart(k) * apart(k) - 0.5 * std::log(std::numbers::pi); });
     case Likelihood::categorical:
       return log_mass(output, x);
   }
@@ -84,7 +83,8 @@ std::vector<double> log_prior(const Tensor& z) {
 }
 
 void LogMeanExp::add(const std::vector<double>& values) {
-  MLD_CHECK(values.size() == sums_.size(), "likelihood: ", values.size(), " values of ", sums_.size(), " rows");
+  MLD_CHECK(values.size() == sums_.size(), "likelihood: ", values.size(), " values of ", sums_.size(),
+            " rows");
   for (std::size_t i = 0; i < values.size(); ++i) {
     Sum& s = sums_[i];
     if (count_ == 0 || values[i] > s.largest) {

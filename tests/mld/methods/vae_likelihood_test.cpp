@@ -40,14 +40,17 @@ TEST_CASE("vae likelihood: densities integrate to one, masses sum to one") {
     return sum;
   };
   CHECK(integral(vae::log_density(with(Likelihood::normal), at, x)) == doctest::Approx(1).epsilon(1e-5));
-  CHECK(integral(vae::log_density(with(Likelihood::laplace, 0.75), at, x)) == doctest::Approx(1).epsilon(1e-5));
+  CHECK(integral(vae::log_density(with(Likelihood::laplace, 0.75), at, x)) ==
+        doctest::Approx(1).epsilon(1e-5));
   CHECK(integral(vae::log_prior(x)) == doctest::Approx(1).epsilon(1e-5));
-  const vae::Gaussian q{column(std::vector<float>(grid.size(), -1.5f)), column(std::vector<float>(grid.size(), 0.9f))};
+  const vae::Gaussian q{column(std::vector<float>(grid.size(), -1.5f)),
+                        column(std::vector<float>(grid.size(), 0.9f))};
   CHECK(integral(vae::log_density(q, x)) == doctest::Approx(1).epsilon(1e-5));
   // By size: half the loss's variance, and the loss's own exponent.
   CHECK(vae::log_density(with(Likelihood::normal), column({1}), column({3})).at(0) ==
         doctest::Approx(-4 - 0.5 * std::log(std::numbers::pi)));
-  CHECK(vae::log_density(with(Likelihood::laplace, 0.5), column({1}), column({3})).at(0) == doctest::Approx(-4));
+  CHECK(vae::log_density(with(Likelihood::laplace, 0.5), column({1}), column({3})).at(0) ==
+        doctest::Approx(-4));
 
   // Two positions of three categories; the shares are not normalised, and one position is a hole.
   const Tensor shares = Tensor::from(std::vector<float>{1, 2, 1, 0.5f, 0.25f, 0.25f}, {1, 2, 3});
@@ -56,16 +59,19 @@ TEST_CASE("vae likelihood: densities integrate to one, masses sum to one") {
     for (int b = 0; b < 3; ++b) {
       std::vector<float> truth(6);
       truth[static_cast<std::size_t>(a)] = truth[static_cast<std::size_t>(3 + b)] = 1;
-      sum += std::exp(vae::log_density(with(Likelihood::categorical), shares, Tensor::from(truth, {1, 2, 3})).at(0));
+      sum += std::exp(
+          vae::log_density(with(Likelihood::categorical), shares, Tensor::from(truth, {1, 2, 3})).at(0));
     }
   CHECK(sum == doctest::Approx(1));
   const Tensor hole = Tensor::from(std::vector<float>{0, 1, 0, 0, 0, 0}, {1, 2, 3});
-  CHECK(vae::log_density(with(Likelihood::categorical), shares, hole).at(0) == doctest::Approx(std::log(0.5)));
+  CHECK(vae::log_density(with(Likelihood::categorical), shares, hole).at(0) ==
+        doctest::Approx(std::log(0.5)));
 }
 
 TEST_CASE("vae likelihood: means of exponentials far from what a double can hold") {
   vae::LogMeanExp mean(2);
-  for (const auto& values : std::vector<std::vector<double>>{{-2000, 5}, {-2001, 1500}, {-1999, 7}}) mean.add(values);
+  for (const auto& values : std::vector<std::vector<double>>{{-2000, 5}, {-2001, 1500}, {-1999, 7}})
+    mean.add(values);
   CHECK(mean.result().at(0) ==
         doctest::Approx(-2000 + std::log((1 + std::exp(-1.0) + std::exp(1.0)) / 3)).epsilon(1e-12));
   CHECK(mean.result().at(1) == doctest::Approx(1500 - std::log(3.0)).epsilon(1e-12));
@@ -74,7 +80,8 @@ TEST_CASE("vae likelihood: means of exponentials far from what a double can hold
   CHECK(mean.effective().at(0) == doctest::Approx(ones * ones / squares));
 }
 
-TEST_CASE("vae likelihood: of every kind what a sum over the latent's axis says, whatever it is drawn given") {
+TEST_CASE(
+    "vae likelihood: of every kind what a sum over the latent's axis says, whatever it is drawn given") {
   const test::TempFolder folder;
   test::make_vectors(folder / "store");
   const data::Store store = data::Store::open(folder / "store");
@@ -84,9 +91,9 @@ TEST_CASE("vae likelihood: of every kind what a sum over the latent's axis says,
     CAPTURE(kind);
     const Config config = test::vector_config(
         folder / "store",
-        {"model.kind=" + kind, "vae.latent=1", "vae.nexus_latent=1", "vae.message=4", "vae.hidden=[5]", "vae.steps=3",
-         "vae.batch=8", "modalities.a.units=declared", "modalities.b.units=declared", "modalities.b.likelihood=laplace",
-         "modalities.a.latent=2", "modalities.b.latent=2"});
+        {"model.kind=" + kind, "vae.latent=1", "vae.nexus_latent=1", "vae.message=4", "vae.hidden=[5]",
+         "vae.steps=3", "vae.batch=8", "modalities.a.units=declared", "modalities.b.units=declared",
+         "modalities.b.likelihood=laplace", "modalities.a.latent=2", "modalities.b.latent=2"});
     const std::filesystem::path run = folder / kind;
     REQUIRE(train({.config = config, .out = run}, {}) == StageEnd::finished);
     const Model model = Model::open(run);
@@ -116,8 +123,8 @@ TEST_CASE("vae likelihood: of every kind what a sum over the latent's axis says,
           for (std::int64_t k = 0; k < size; ++k) {
             const double apart =
                 static_cast<double>(values.data<float>()[row * size + k]) -
-                static_cast<double>(
-                    decoded[static_cast<std::size_t>(i)].data<float>()[static_cast<std::int64_t>(g) * size + k]);
+                static_cast<double>(decoded[static_cast<std::size_t>(i)]
+                                        .data<float>()[static_cast<std::int64_t>(g) * size + k]);
             const double scale = config.modalities[1].scale;
             log += i == 0 ? -apart * apart - 0.5 * std::log(std::numbers::pi)
                           : -std::abs(apart) / scale - std::log(2 * scale);

@@ -90,8 +90,8 @@ TEST_CASE("results: fingerprints of what was recorded are today what they were t
       ++files;
     }
   }
-  CHECK(files == 57);
-  CHECK(recipes == 16);
+  CHECK(files == 80);
+  CHECK(recipes == 39);
 }
 
 TEST_CASE("results: compare and ablate take the committed studies as they are") {
@@ -108,7 +108,9 @@ TEST_CASE("results: compare and ablate take the committed studies as they are") 
                              {"digits-variants-50", "model.kind=mld,uni,inpaint", {0, 1, 2}, dpm},
                              {"mnist-svhn-variants", "model.kind=mld,uni,inpaint", {0, 1, 2}, em},
                              {"mnist-svhn-variants-50", "model.kind=mld,uni,inpaint", {0, 1, 2}, dpm},
-                             {"mnist-svhn-d", "score.d=0.1,0.3,0.5,0.7,0.9", {0}, em}}) {
+                             {"mnist-svhn-d", "score.d=0.1,0.3,0.5,0.7,0.9", {0}, em},
+                             {"mnist-svhn-fast-variants", "model.kind=mld,uni,inpaint", {0, 1, 2}, {}},
+                             {"mnist-svhn-fast-d", "score.d=0.1,0.5,0.9", {0, 1, 2}, {}}}) {
     CAPTURE(study.folder);
     const std::vector<fs::path> files = evaluations(study.folder);
     CHECK(compare(files).front().rows.size() == files.size() / study.seeds.size());
