@@ -90,13 +90,14 @@ TEST_CASE("results: fingerprints of what was recorded are today what they were t
       ++files;
     }
   }
-  CHECK(files == 66);
-  CHECK(recipes == 25);
+  CHECK(files == 80);
+  CHECK(recipes == 39);
 }
 
 TEST_CASE("results: compare has a row for each configuration of those that say which data they are of") {
   using Study = std::pair<const char*, std::size_t>;
-  for (const auto& [folder, rows] : {Study{"mnist-svhn-fast", 1}, Study{"mnist-svhn-fast-variants", 3}}) {
+  for (const auto& [folder, rows] :
+       {Study{"mnist-svhn-fast", 1}, Study{"mnist-svhn-fast-variants", 3}, Study{"mnist-svhn-fast-d", 3}}) {
     CAPTURE(folder);
     const std::vector<fs::path> files = evaluations(folder);
     const std::vector<tables::Table> tables = compare(files, {.paper = true});
