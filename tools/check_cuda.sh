@@ -24,7 +24,8 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 mldctl=build/emulated/tools/mldctl
 "$mldctl" data make digits --train 64 --test 16 --out "$work/store"
-steps=(--set stage1.steps=3 --set modalities.sound.stage1.steps=3 --set classifier_training.steps=3 --set score.steps=3)
+steps=(--set stage1.steps=3 --set modalities.sound.stage1.steps=3 --set classifier_training.steps=3 --set score.steps=3
+  --set sampler.steps=2)
 "$mldctl" train --preset digits --data "$work/store" --out "$work/on-cuda" --device cuda "${steps[@]}"
 "$mldctl" sample "$work/on-cuda" --device cuda -n 4 --steps 2 --out "$work/joint"
 "$mldctl" eval "$work/on-cuda" --device cuda --samples 10 --steps 2 --metrics coherence
