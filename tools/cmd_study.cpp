@@ -186,8 +186,8 @@ void add_experiment_command(CLI::App& app) {
       ->type_name("X")
       ->check([](const std::string& text) {
         double hours = 0;
-        const bool good = CLI::detail::lexical_cast(text, hours) && hours > 0;
-        return good ? std::string() : "expected more than 0 hours, found " + text;
+        const bool good = CLI::detail::lexical_cast(text, hours) && hours > 0 && hours <= 100'000;
+        return good ? std::string() : "expected more than 0 and at most 100000 hours, found " + text;
       });
   add_study_options(*c, *o);
   c->callback([o] {

@@ -90,9 +90,8 @@ Tensor VaeMethod::encode(int i, const Tensor& x) const {
 
 Tensor VaeMethod::decode(int i, const Tensor& draws) const {
   const vae::VaeModel& net = model();
-  const Tensor x = map_on_device(draws, device_, [&](const Tensor& part) {
-    return net.decode(i, net.upper ? net.upper->latent(i, part) : Var(part)).value;
-  });
+  const Tensor x = map_on_device(
+      draws, device_, [&](const Tensor& part) { return net.decode(i, net.latent(i, part)).value; });
   MLD_CHECK_AS(
       ErrorKind::diverged, data::first_non_finite(x.span<float>()) < 0, "modality '",
       infos_[static_cast<std::size_t>(i)].name,
@@ -143,11 +142,11 @@ std::vector<double> VaeMethod::log_weights(Subset of, Subset given, std::span<co
     if (!contains(of, i)) continue;
     const auto m = static_cast<std::size_t>(i);
     const Autoencoder& view = net.views[m];
-    const Tensor output = map_on_device(z, device_, [&](const Tensor& part) {
-      return view.decoder(net.upper ? net.upper->latent(i, part) : Var(part)).value;
+    const Tensor output = map_on_device(
+        z, device_, [&](const Tensor& part) { return view.decoder(net.latent(i, part)).value; });
+    const Tensor truth = !view.scaling ? x[m] : map_on_device(x[m], device_, [&](const Tensor& part) {
+      return scaled(view.scaling, part).value;
     });
-    const Tensor truth =
-        map_on_device(x[m], device_, [&](const Tensor& part) { return scaled(view.scaling, part).value; });
     add(vae::log_density(config_.modalities[m], output, truth), 1);
   }
   return weights;

@@ -129,6 +129,16 @@ std::vector<Contender> contenders(const std::string& key, std::span<const Ablati
   return found;
 }
 
+// They illustrate the table: what keeps them from being drawn is said in their place.
+std::string samples(const AblationPage& p, std::span<const AblationCell> cells,
+                    const ReportProgress& progress) {
+  try {
+    return side_by_side(contenders(p.key, cells), p.device, progress);
+  } catch (const Error& error) {
+    return remark(cat("No samples are shown: ", error.what()));
+  }
+}
+
 }  // namespace
 
 std::string ablation_page(const AblationPage& p, std::span<const AblationCell> cells,
@@ -138,7 +148,7 @@ std::string ablation_page(const AblationPage& p, std::span<const AblationCell> c
   return page(p.title.empty() ? "Ablation of " + p.key : p.title, cat(cells.size(), " runs"),
               {{"curves", "Curves", curves(p.key, cells)},
                {"table", "Table", preformatted(table)},
-               {"samples", "Samples", side_by_side(contenders(p.key, cells), p.device, progress)}});
+               {"samples", "Samples", samples(p, cells, progress)}});
 }
 
 }  // namespace mld::report

@@ -18,7 +18,7 @@ struct AblationPage {
 };
 
 // The cells' evaluations are read; ErrorKind::data where one is missing or broken. Runs that are no longer there
-// have no samples on it.
+// have no samples on it, and where samples cannot be drawn it says why.
 std::string ablation_page(const AblationPage& page, std::span<const AblationCell> cells,
                           const ReportProgress& progress = {});
 

@@ -67,6 +67,14 @@ std::string RealSamples::other_data() const {
   return cat(" They are of other data than the model was trained on (", store_->description().name, ").");
 }
 
+std::string title_of(Subset given, const std::vector<std::string>& names) {
+  if (given == 0) return "Jointly, nothing given";
+  std::string title = "Given";
+  for (std::size_t i = 0; i < names.size(); ++i)
+    if (contains(given, static_cast<int>(i))) title += cat(title == "Given" ? " " : " and ", names[i]);
+  return title;
+}
+
 Gallery gallery_of(const Model& model, const RealSamples& real) {
   std::vector<data::Modality> infos;
   std::vector<std::vector<std::string>> words;

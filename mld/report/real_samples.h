@@ -44,6 +44,8 @@ class RealSamples {
   Samples values_;
 };
 
+// "Jointly, nothing given" or "Given image and sound".
+std::string title_of(Subset given, const std::vector<std::string>& names);
 // For what the model draws and the real ones beside.
 Gallery gallery_of(const Model& model, const RealSamples& real);
 

@@ -252,13 +252,7 @@ class Reporter {
 
   std::string drawn(Subset given, std::size_t number, std::size_t of) const {
     const std::vector<std::string> names = model_.names();
-    std::string title = "Jointly, nothing given";
-    if (given != 0) {
-      title = "Given";
-      for (int i = 0; i < model_.modalities(); ++i)
-        if (contains(given, i))
-          title += cat(title == "Given" ? " " : " and ", names[static_cast<std::size_t>(i)]);
-    }
+    const std::string title = title_of(given, names);
     const std::int64_t n = given == 0 ? request_.samples : real_.shown();
     Samples known;
     for (int i = 0; i < model_.modalities(); ++i)

@@ -1,6 +1,6 @@
 #include "mld/study/experiments.h"
 
-#include <algorithm>
+#include <sstream>
 #include <vector>
 
 #include "engine/base/error.h"
@@ -24,27 +24,19 @@ constexpr Experiment kExperiments[] = {
     {"models", "", kAll},
 };
 
-std::vector<std::string> words(std::string_view text) {
-  std::vector<std::string> found;
-  while (!text.empty()) {
-    const std::size_t end = std::min(text.find(' '), text.size());
-    found.emplace_back(text.substr(0, end));
-    text.remove_prefix(std::min(end + 1, text.size()));
-  }
-  return found;
-}
-
 }  // namespace
 
 std::span<const Experiment> experiments() { return kExperiments; }
 
 const Experiment& find_experiment(const std::string& name) {
   std::vector<std::string> all;
-  for (const Experiment& e : kExperiments)
-    for (const std::string& known : words(e.names)) {
+  for (const Experiment& e : kExperiments) {
+    std::istringstream names{std::string(e.names)};
+    for (std::string known; names >> known;) {
       if (known == name) return e;
       all.push_back(known);
     }
+  }
   const std::string guess = nearest(name, all);
   fail(ErrorKind::usage, "experiment: ", quote(name), " is none of ", join(all),
        guess.empty() ? "" : cat("; did you mean ", guess, "?"));

@@ -345,7 +345,7 @@ check "a refused ablation made its folder" [ ! -e x ]
 # --- experiments ------------------------------------------------------------------------------------------------
 
 refuses 2 "'tabel5' is none of table1, table10" experiment tabel5 --data store --out x
-refuses 2 "--hours: expected more than 0 hours, found 0" experiment table5 --data store --out x --hours 0
+refuses 2 "--hours: expected more than 0 and at most 100000 hours, found 0" experiment table5 --data store --out x --hours 0
 check "a refused experiment made its folder" [ ! -e x ]
 own=(models --config tiny.json --data store --reuse run --samples 8 --resample 1 --steps 3 --seeds 0 --set vae.steps=2)
 run experiment "${own[@]}" --out hurried --hours 1e-9

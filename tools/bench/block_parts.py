@@ -359,8 +359,8 @@ def measure(network, data, probes):
     joint = sample(network, blank, torch.tensor([1, 1]), generator)
     result["joint"] = (read[0](joint) == read[1](joint)).float().mean()
     given = blank.clone()
-    given[:, :16] = digits[: len(rows_)] if len(digits) >= len(rows_) else digits[torch.arange(len(rows_)) % len(digits)]
-    labels = data.held_labels[0][torch.arange(len(rows_)) % len(digits)]
+    turns = torch.arange(len(rows_)) % len(digits)
+    given[:, :16], labels = digits[turns], data.held_labels[0][turns]
     result["M->S"] = (read[1](sample(network, given, torch.tensor([0, 1]), generator)) == labels).float().mean()
     given = blank.clone()
     given[:, 16:] = photographs[rows_]

@@ -10,7 +10,7 @@
 namespace mld::vae {
 namespace {
 
-// f(row, k) summed over the `size` values of each row.
+// f(k) summed over the `size` places k of each row.
 template <class F>
 std::vector<double> sums(std::int64_t rows, std::int64_t size, F f) {
   std::vector<double> out;
@@ -20,6 +20,11 @@ std::vector<double> sums(std::int64_t rows, std::int64_t size, F f) {
     out.push_back(sum);
   }
   return out;
+}
+
+// log N(apart; 0, exp(log_var))
+double log_normal(double apart, double log_var) {
+  return -0.5 * (apart * apart * std::exp(-log_var) + log_var + std::log(2 * std::numbers::pi));
 }
 
 // Over one-hot x, positions of K categories each: log of the true one's share, held as the loss holds it. A position
@@ -52,12 +57,11 @@ std::vector<double> log_density(const ModalityConfig& config, const Tensor& outp
   const std::int64_t rows = x.shape()[0], size = x.numel() / rows;
   switch (config.likelihood) {
     case Likelihood::laplace:
-      return sums(rows, size, [&](std::int64_t k) {
-        return -std::abs(apart(k)) / config.scale - std::log(2 * config.scale);
+      return sums(rows, size, [&, constant = std::log(2 * config.scale)](std::int64_t k) {
+        return -std::abs(apart(k)) / config.scale - constant;
       });
     case Likelihood::normal:
-      return sums(rows, size,
-                  [&](std::int64_t k) { return -apart(k) * apart(k) - 0.5 * std::log(std::numbers::pi); });
+      return sums(rows, size, [&](std::int64_t k) { return log_normal(apart(k), -std::numbers::ln2); });
     case Likelihood::categorical:
       return log_mass(output, x);
   }
@@ -68,18 +72,15 @@ std::vector<double> log_density(const Gaussian& q, const Tensor& z) {
   const float *mean = q.mean.value.data<float>(), *log_var = q.log_var.value.data<float>();
   const float* at = z.data<float>();
   return sums(z.shape()[0], z.shape()[1], [&](std::int64_t k) {
-    const double apart = static_cast<double>(at[k]) - static_cast<double>(mean[k]);
-    const double l = static_cast<double>(log_var[k]);
-    return -0.5 * (apart * apart * std::exp(-l) + l + std::log(2 * std::numbers::pi));
+    return log_normal(static_cast<double>(at[k]) - static_cast<double>(mean[k]),
+                      static_cast<double>(log_var[k]));
   });
 }
 
 std::vector<double> log_prior(const Tensor& z) {
   const float* at = z.data<float>();
-  return sums(z.shape()[0], z.shape()[1], [&](std::int64_t k) {
-    const double v = static_cast<double>(at[k]);
-    return -0.5 * (v * v + std::log(2 * std::numbers::pi));
-  });
+  return sums(z.shape()[0], z.shape()[1],
+              [&](std::int64_t k) { return log_normal(static_cast<double>(at[k]), 0); });
 }
 
 void LogMeanExp::add(const std::vector<double>& values) {

@@ -23,6 +23,8 @@ struct VaeModel {
   Gaussian encode(int i, const Var& x) const {
     return from_heads(views[static_cast<std::size_t>(i)].encode(x));
   }
+  // Of draws of the shared latent those of the modality's own.
+  Var latent(int i, const Var& shared) const { return upper ? upper->latent(i, shared) : shared; }
   Var decode(int i, const Var& z) const { return views[static_cast<std::size_t>(i)].decode(z); }
 
   void visit(nn::Visitor& v) {

@@ -158,6 +158,12 @@ TEST_CASE("ablation: a cell is the run that train and evaluate make, and stage 1
     CHECK(contains(page, "Given image<"));
     CHECK(contains(page, "sound of score.d 0.25"));
     CHECK(contains(page, "sound of score.d 0.75"));
+    CHECK(contains(page, "as they are configured (dpm_sde 6 churn 10)"));
+    // A run that cannot be opened costs the samples, not the page.
+    fs::remove(request.out / "0.25-seed0" / "autoencoder.sound.safetensors");
+    const std::string without = report::ablation_page({.key = "score.d"}, cells);
+    CHECK(contains(without, "No samples are shown: "));
+    CHECK(contains(without, "MLD, d 0.75"));
     CHECK(contains(page, "<svg class=\"chart\""));
     CHECK_FALSE(contains(report::ablation_page({.key = "model.kind"},
                                                std::vector{AblationCell{"mld", 0, cells[0].evaluation}}),
