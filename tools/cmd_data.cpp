@@ -163,7 +163,13 @@ void add_import_mhd_free(CLI::App& import) {
                 "Take the last N training digits, and the recordings 5 to 9, into a split valid of their own")
       ->type_name("N")
       ->check(between(1, INT32_MAX));
-  c->callback([o] { done(o->out, data::import_mhd_free(o->mnist, o->strokes, o->speech, o->out, o->how)); });
+  c->callback([o] {
+    Progress progress;
+    o->how.progress = show_in(progress);
+    const auto notes = data::import_mhd_free(o->mnist, o->strokes, o->speech, o->out, o->how);
+    progress.finish();
+    done(o->out, notes);
+  });
 }
 
 void add_import_npy(CLI::App& import) {
@@ -188,8 +194,12 @@ void add_import_npy(CLI::App& import) {
   add_seed(*c, o->seed, "Seed of that split")->capture_default_str();
   add_out(*c, o->out);
   c->callback([o] {
-    done(o->out, data::import_npy(o->folder, o->out,
-                                  {.spec = o->spec, .test_fraction = o->test_fraction, .seed = o->seed}));
+    Progress progress;
+    const auto notes = data::import_npy(
+        o->folder, o->out,
+        {.spec = o->spec, .test_fraction = o->test_fraction, .seed = o->seed, .progress = show_in(progress)});
+    progress.finish();
+    done(o->out, notes);
   });
 }
 

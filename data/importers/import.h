@@ -17,6 +17,9 @@ namespace mld::data {
 struct Digits;
 struct DigitsConfig;
 
+// Called with what is being read, made or written and how much of it is done.
+using ImportProgress = std::function<void(const std::string& what, std::int64_t done, std::int64_t total)>;
+
 struct MnistSvhnImport {
   std::uint64_t seed = 0;  // of the pairings
   std::int64_t repetitions = 20;
@@ -53,6 +56,7 @@ struct MhdFreeImport {
   // The recordings of these speakers are the test part, and no others. Empty: those of index 0 to 4 of every
   // speaker, as the Free Spoken Digit Dataset has it.
   std::vector<std::string> test_speakers = {};
+  ImportProgress progress = {};
 };
 
 // The three modalities of MHD from parts that are free: MNIST's images, the strokes they may have been written with
@@ -68,9 +72,6 @@ std::vector<std::string> import_mhd_free(const std::filesystem::path& mnist,
                                          const std::filesystem::path& strokes,
                                          const std::filesystem::path& speech,
                                          const std::filesystem::path& out, const MhdFreeImport& options);
-
-// Called with what is being read or made and how much of it is done.
-using ImportProgress = std::function<void(const std::string& what, std::int64_t done, std::int64_t total)>;
 
 // What becomes of a sample one of whose files cannot be read.
 enum class OnBad : std::uint8_t {
@@ -113,6 +114,7 @@ struct NpyImport {
   double test_fraction =
       0;  // takes this part of the training samples as test split, if FOLDER/test is not there
   std::uint64_t seed = 0;  // of that split
+  ImportProgress progress = {};
 };
 
 // The user's own arrays. FOLDER/train/MODALITY.npy, and the same below FOLDER/test and FOLDER/valid if there

@@ -80,6 +80,7 @@ void check_speakers(const std::vector<Recording>& recordings, const MhdFreeImpor
 void share_out(const std::vector<Recording>& recordings, const MhdFreeImport& options,
                std::vector<Part>& parts) {
   check_speakers(recordings, options);
+  std::int64_t heard = 0;
   for (Part& part : parts) {
     std::vector<Recording> of_part;
     for (const Recording& r : recordings)
@@ -87,7 +88,10 @@ void share_out(const std::vector<Recording>& recordings, const MhdFreeImport& op
         of_part.push_back(r);
         part.words.push_back(r.digit);
       }
-    part.sounds = recorded_decibels(of_part);
+    part.sounds = recorded_decibels(of_part, [&](std::int64_t done) {
+      if (options.progress) options.progress("reading recordings", heard + done, std::ssize(recordings));
+    });
+    heard += std::ssize(of_part);
   }
 }
 

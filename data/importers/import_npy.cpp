@@ -71,12 +71,31 @@ std::int64_t count_classes(const std::vector<NpyPart>& parts) {
   return classes;
 }
 
+// Values written, of all there are.
+struct Written {
+  const ImportProgress& progress;
+  std::int64_t done = 0, total = 0;
+
+  void add(std::int64_t values) {
+    done += values;
+    if (progress) progress("writing values", done, total);
+  }
+};
+
+std::int64_t count_values(const NpySpec& spec, const std::vector<NpyPart>& parts) {
+  std::int64_t of_sample = 0, samples = 0;
+  for (const WantedModality& wanted : spec.modalities) of_sample += wanted.modality.shape.numel();
+  for (const NpyPart& part : parts) samples += part.samples;
+  return samples * of_sample;
+}
+
 template <class T>
 void write_column(StoreWriter& writer, const std::string& split, int m, const NpyColumn& column,
-                  std::int64_t size, std::span<const std::int32_t> rows) {
+                  std::int64_t size, std::span<const std::int32_t> rows, Written& written) {
   std::vector<T> item(static_cast<std::size_t>(size));
   writer.add_items(split, m, std::span<const T>());
   for (std::int32_t row : rows) {
+    written.add(size);
     if (column.hole[static_cast<std::size_t>(row)]) continue;
     column.values.template copy<T>(row * size, item);
     writer.add_items(split, m, std::span<const T>(item));
@@ -85,7 +104,7 @@ void write_column(StoreWriter& writer, const std::string& split, int m, const Np
 
 // Writes the given samples of a part, in that order, as a split of the store.
 void write_split(StoreWriter& writer, const std::string& split, const NpyPart& part, const NpySpec& spec,
-                 std::span<const std::int32_t> rows) {
+                 std::span<const std::int32_t> rows, Written& written) {
   const std::size_t modalities = part.columns.size();
   std::vector<std::int32_t> index(rows.size() * modalities, -1), labels;
   if (!part.labels.empty())
@@ -101,11 +120,12 @@ void write_split(StoreWriter& writer, const std::string& split, const NpyPart& p
       index[s * modalities + i] = next++;
       if (!labels.empty()) item_labels.push_back(labels[s]);
     }
-    if (m.dtype == DType::u8)
-      write_column<std::uint8_t>(writer, split, number, column, m.shape.numel(), rows);
-    if (m.dtype == DType::f32) write_column<float>(writer, split, number, column, m.shape.numel(), rows);
-    if (m.dtype == DType::i32)
-      write_column<std::int32_t>(writer, split, number, column, m.shape.numel(), rows);
+    const auto write = [&]<class T>(T) {
+      write_column<T>(writer, split, number, column, m.shape.numel(), rows, written);
+    };
+    if (m.dtype == DType::u8) write(std::uint8_t{});
+    if (m.dtype == DType::f32) write(float{});
+    if (m.dtype == DType::i32) write(std::int32_t{});
     writer.set_item_labels(split, number, item_labels);
   }
   for (std::size_t s = 0; s < rows.size(); ++s)
@@ -221,12 +241,13 @@ std::vector<std::string> import_npy(const fs::path& folder, const fs::path& out,
 
   const Description description = describe(spec, input, parts, options.seed);
   writer.describe(description);
-  write_split(writer, kTrain, parts[0], spec, rows[0]);
-  if (!rows[1].empty()) write_split(writer, kTest, parts[0], spec, rows[1]);
+  Written written{options.progress, 0, count_values(spec, parts)};
+  write_split(writer, kTrain, parts[0], spec, rows[0], written);
+  if (!rows[1].empty()) write_split(writer, kTest, parts[0], spec, rows[1], written);
   for (const NpyPart& part : std::span(parts).subspan(1)) {
     std::vector<std::int32_t> all(static_cast<std::size_t>(part.samples));
     std::iota(all.begin(), all.end(), 0);
-    write_split(writer, part.name, part, spec, all);
+    write_split(writer, part.name, part, spec, all, written);
   }
   for (std::size_t m = 0; m < vocabularies.size(); ++m)
     if (!spec.modalities[m].modality.vocabulary.empty())

@@ -1,5 +1,6 @@
 #include "data/importers/spoken_digits.h"
 
+#include <algorithm>
 #include <charconv>
 #include <optional>
 #include <span>
@@ -62,15 +63,21 @@ std::vector<Recording> list_recordings(const fs::path& folder, std::vector<std::
   return recordings;
 }
 
-std::vector<float> recorded_decibels(const std::vector<Recording>& recordings) {
+std::vector<float> recorded_decibels(const std::vector<Recording>& recordings,
+                                     const std::function<void(std::int64_t done)>& progress) {
   constexpr auto kSize = static_cast<std::size_t>(kSecondFrames * kMelBands);
+  constexpr std::int64_t kTogether = 256;
   std::vector<float> decibels(recordings.size() * kSize);
-  parallel_ranges(std::ssize(recordings), [&](std::int64_t first, std::int64_t last) {
-    MelFrontEnd front_end;
-    for (auto i = static_cast<std::size_t>(first); i < static_cast<std::size_t>(last); ++i)
-      front_end.decibels(fit_length(read_wave(recordings[i].path, Conform::convert), kSampleRate),
-                         std::span(decibels).subspan(i * kSize, kSize));
-  });
+  for (std::int64_t begin = 0, end = 0; begin < std::ssize(recordings); begin = end) {
+    end = std::min(begin + kTogether, std::ssize(recordings));
+    parallel_ranges(end - begin, [&](std::int64_t first, std::int64_t last) {
+      MelFrontEnd front_end;
+      for (auto i = static_cast<std::size_t>(begin + first); i < static_cast<std::size_t>(begin + last); ++i)
+        front_end.decibels(fit_length(read_wave(recordings[i].path, Conform::convert), kSampleRate),
+                           std::span(decibels).subspan(i * kSize, kSize));
+    });
+    progress(end);
+  }
   return decibels;
 }
 

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -25,7 +26,8 @@ std::vector<Recording> list_recordings(const std::filesystem::path& folder, std:
                                        Provenance& provenance);
 
 // Decibels [N, 32, 128] of the second around the middle of each (data/audio/audio.h), at 16 kHz, mixed to one
-// channel; not scaled.
-std::vector<float> recorded_decibels(const std::vector<Recording>& recordings);
+// channel; not scaled. `progress` hears how many are done.
+std::vector<float> recorded_decibels(const std::vector<Recording>& recordings,
+                                     const std::function<void(std::int64_t done)>& progress);
 
 }  // namespace mld::data

@@ -57,7 +57,7 @@ struct TrainConfig {
 struct StageConfig : TrainConfig {
   StageSampling sampling = StageSampling::items;
   WeightInit init = WeightInit::fan_in;
-  std::int64_t shift = 0;       // of pictures, as augmentation (mld/modality/augment.h)
+  std::int64_t shift = 0;       // of pictures and spectrograms, as augmentation (mld/modality/augment.h)
   double gain = 0, offset = 0;  // likewise
   bool operator==(const StageConfig&) const = default;
 };

@@ -45,7 +45,8 @@ struct Fields<StageConfig> {
       "way)");
     v("init", c.init, kAny,
       "initial weights: uniform within 1/sqrt(fan in) (the paper's code), or sqrt(6) times that (He et al.)");
-    v("shift", c.shift, Limits{0, 64}.added(0), "augmentation: pictures are shifted by up to so many pixels");
+    v("shift", c.shift, Limits{0, 64}.added(0),
+      "augmentation: pictures are shifted by up to so many pixels, spectrograms by frames and bands");
     v("gain", c.gain, Limits{0, 1}.added(0), "augmentation: their contrast is multiplied by 1 +- up to this");
     v("offset", c.offset, Limits{0, 1}.added(0),
       "augmentation: their range is moved by +- up to this share of it");

@@ -84,6 +84,29 @@ constexpr std::array kPresets = {
           "hidden": [512, 512], "dropped": 0.2},
   "sampler": {"method": "em", "steps": 250, "jump": 10, "resample": 10}
 })"},
+    Preset{"mhd-free", "MNIST digits, their pen strokes and spoken digits, a recipe for minutes on a CPU",
+           R"({
+  "stage1": {"batch": 128, "lr": 1e-3, "schedule": "cosine", "final_lr": 1e-5},
+  "classifier_training": {"batch": 128, "lr": 1e-3, "schedule": "cosine", "final_lr": 1e-5},
+  "modalities": [
+    {"name": "image", "autoencoder": "conv", "latent": 16, "likelihood": "normal", "classifier": "mhd_image",
+     "vae_weight": 5.22449, "fresh": false, "stage1": {"steps": 4000}, "classifier_training": {"steps": 6000}},
+    // Of 2000 recordings.
+    {"name": "sound", "autoencoder": "mhd_sound", "latent": 24, "likelihood": "normal", "classifier": "mhd_sound",
+     "stage1": {"steps": 5000, "batch": 32, "warmup": 200, "init": "he", "shift": 2, "gain": 0.1, "offset": 0.05},
+     "classifier_training": {"steps": 3000, "shift": 2, "gain": 0.1, "offset": 0.05}},
+    {"name": "trajectory", "autoencoder": "mhd_trajectory", "latent": 16, "likelihood": "normal",
+     "classifier": "mhd_trajectory", "vae_weight": 20.48, "nexus_weight": 50, "fresh": false,
+     "stage1": {"steps": 5000, "lr": 3e-3}, "classifier_training": {"steps": 4000}}],
+  "score": {"network": "adaln", "width": 512, "time_dim": 128, "blocks": 6, "fourier_features": 8, "d": 0.3,
+            "marginals": 0.15, "guidance": 2, "pairing": "fresh", "encodings": 32, "batch": 128, "steps": 16000,
+            "lr": 1.5e-3, "warmup": 200, "schedule": "cosine", "final_lr": 1e-5,
+            "weight_decay": 0.2, "decoupled_decay": true,
+            "prediction": "velocity", "time_sampling": "lognormal", "time_log_std": 1.2},
+  "vae": {"latent": 32, "batch": 128, "steps": 10000, "nexus_latent": 32, "message": 128, "hidden": [256, 256],
+          "dropped": 0.2},
+  "sampler": {"steps": 20, "churn": 6}
+})"},
     Preset{"polymnist", "PolyMNIST, a digit in five styles, the paper's recipe",
            R"({
   // 300 epochs of 468 steps. Of the classifiers no recipe is published.
@@ -105,6 +128,29 @@ constexpr std::array kPresets = {
   "vae": {"latent": 512, "beta": 2.5, "steps": 0, "epochs": 300, "nexus_latent": 64, "message": 512,
           "hidden": [512, 512]},
   "sampler": {"method": "em", "steps": 250, "jump": 10, "resample": 10}
+})"},
+    Preset{"polymnist-fast", "PolyMNIST, a digit in five styles, a recipe for minutes on a CPU",
+           R"({
+  "stage1": {"steps": 4000, "batch": 64, "lr": 1e-3, "schedule": "cosine", "final_lr": 1e-5},
+  "classifier_training": {"steps": 3000, "batch": 128, "lr": 1e-3, "schedule": "cosine", "final_lr": 1e-5},
+  "modalities": [
+    {"name": "m0", "autoencoder": "polymnist", "latent": 32, "likelihood": "laplace", "scale": 0.75,
+     "classifier": "polymnist"},
+    {"name": "m1", "autoencoder": "polymnist", "latent": 32, "likelihood": "laplace", "scale": 0.75,
+     "classifier": "polymnist"},
+    {"name": "m2", "autoencoder": "polymnist", "latent": 32, "likelihood": "laplace", "scale": 0.75,
+     "classifier": "polymnist"},
+    {"name": "m3", "autoencoder": "polymnist", "latent": 32, "likelihood": "laplace", "scale": 0.75,
+     "classifier": "polymnist"},
+    {"name": "m4", "autoencoder": "polymnist", "latent": 32, "likelihood": "laplace", "scale": 0.75,
+     "classifier": "polymnist"}],
+  "score": {"network": "adaln", "width": 512, "time_dim": 128, "blocks": 6, "fourier_features": 8, "d": 0.3,
+            "marginals": 0.15, "guidance": 2, "pairing": "fresh", "batch": 128, "steps": 16000,
+            "lr": 1.5e-3, "warmup": 200, "schedule": "cosine", "final_lr": 1e-5,
+            "weight_decay": 0.2, "decoupled_decay": true,
+            "prediction": "velocity", "time_sampling": "lognormal", "time_log_std": 1.2},
+  "vae": {"latent": 64, "beta": 2.5, "steps": 3000, "nexus_latent": 64, "message": 512, "hidden": [512, 512]},
+  "sampler": {"steps": 20, "churn": 6}
 })"}};
 
 // Pen paths have a range of their own, which they are drawn by.

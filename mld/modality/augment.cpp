@@ -47,8 +47,9 @@ struct AugmentPicture {
 Augmentation augmentation(const ModalityConfig& modality, const StageConfig& stage,
                           const data::Modality& info) {
   const Augmentation by{stage.shift, stage.gain, stage.offset};
-  MLD_CHECK_AS(ErrorKind::usage, !by.changes() || info.kind == data::ModalityKind::image, "modality '",
-               modality.name, "': only pictures can be trained with shift, gain and offset, and this is ",
+  const bool is_map = info.kind == data::ModalityKind::image || info.kind == data::ModalityKind::spectrogram;
+  MLD_CHECK_AS(ErrorKind::usage, !by.changes() || is_map, "modality '", modality.name,
+               "': only pictures and spectrograms can be trained with shift, gain and offset, and this is ",
                data::kind_name(info.kind), " data; leave them at 0");
   return by;
 }

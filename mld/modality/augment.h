@@ -1,4 +1,5 @@
-// Small random changes of pictures that leave their class alone: training with them is training with more pictures.
+// Small random changes of pictures and spectrograms that leave their class alone: training with them is training with
+// more of them. Of a spectrogram a shift is one in time and in pitch, the contrast that of its decibels.
 #pragma once
 
 #include "data/value_range.h"
@@ -16,12 +17,12 @@ struct Augmentation {
   bool changes() const { return shift > 0 || gain > 0 || offset > 0; }
 };
 
-// What a stage asks for; ErrorKind::usage if the modality is no picture.
+// What a stage asks for; ErrorKind::usage if the modality is neither.
 Augmentation augmentation(const ModalityConfig& modality, const StageConfig& stage,
                           const data::Modality& info);
 
-// out <- x [B,H,W,C] with one change for each picture, drawn by key: what comes in at an edge repeats it, values stay
-// within the range. x and out must not overlap.
+// out <- x [B,H,W,C], of a spectrogram [B,frames,mels,1], with one change for each item, drawn by key: what comes in at
+// an edge repeats it, values stay within the range. x and out must not overlap.
 void augment(const Tensor& x, const Tensor& out, const Augmentation& by, const data::ValueRange& range,
              const DrawKey& key);
 

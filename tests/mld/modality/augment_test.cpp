@@ -103,7 +103,7 @@ TEST_CASE("augment: a picture's change depends on its row and step, not on the b
   }
 }
 
-TEST_CASE("augment: only pictures can be") {
+TEST_CASE("augment: only pictures and spectrograms can be") {
   data::Modality info;
   info.kind = data::ModalityKind::vector;
   ModalityConfig config;
@@ -111,8 +111,10 @@ TEST_CASE("augment: only pictures can be") {
   config.stage1.shift = 1;
   test::error_of(ErrorKind::usage, [&] { augmentation(config, config.stage1, info); });
   CHECK_FALSE(augmentation(config, config.classifier_training, info).changes());
-  info.kind = data::ModalityKind::image;
-  CHECK(augmentation(config, config.stage1, info).changes());
+  for (const auto kind : {data::ModalityKind::image, data::ModalityKind::spectrogram}) {
+    info.kind = kind;
+    CHECK(augmentation(config, config.stage1, info).changes());
+  }
 }
 
 }  // namespace mld
