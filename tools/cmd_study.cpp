@@ -174,7 +174,8 @@ void add_experiment_command(CLI::App& app) {
   std::string known;
   for (const Experiment& e : experiments())
     known += cat("\n  ", e.names, ": ", e.variation, ", ",
-                 e.preset.empty() ? "data of one's own" : cat("preset ", e.preset));
+                 e.preset.empty() ? "data of one's own" : cat("preset ", e.preset),
+                 e.settings.empty() ? "" : cat(" with ", e.settings));
   c->add_option("NAME", o->experiment, "One of:" + known)->type_name("")->required();
   c->add_option("--preset", o->preset, "Another recipe than the one named above")->type_name("NAME");
   c->add_option("--out", o->out, "Folder of the runs and of NAME.html; an unfinished one is continued")
@@ -194,6 +195,8 @@ void add_experiment_command(CLI::App& app) {
     const Experiment& experiment = find_experiment(o->experiment);
     o->variation = experiment.variation;
     if (o->preset.empty()) o->preset = experiment.preset;
+    const std::vector<std::string> settings = settings_of(experiment);
+    o->settings.insert(o->settings.begin(), settings.begin(), settings.end());
     install_stop_signals();
     run(*o);
   });

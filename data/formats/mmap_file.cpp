@@ -1,6 +1,7 @@
 #include "data/formats/mmap_file.h"
 
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <utility>
@@ -29,6 +30,18 @@ MmapFile::MmapFile(MmapFile&& other) noexcept : bytes_(std::exchange(other.bytes
 MmapFile& MmapFile::operator=(MmapFile&& other) noexcept {
   std::swap(bytes_, other.bytes_);
   return *this;
+}
+
+void MmapFile::expect_any_order() const {
+  if (!bytes_.empty()) ::madvise(const_cast<std::uint8_t*>(bytes_.data()), bytes_.size(), MADV_RANDOM);
+}
+
+void read_ahead(std::span<const std::uint8_t> mapped) {
+  if (mapped.empty()) return;
+  static const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
+  const auto first = reinterpret_cast<std::uintptr_t>(mapped.data());
+  const std::size_t before = first % page;
+  ::madvise(const_cast<std::uint8_t*>(mapped.data() - before), mapped.size() + before, MADV_WILLNEED);
 }
 
 std::vector<std::string> read_lines(const std::filesystem::path& path) {

@@ -25,11 +25,17 @@ class MmapFile {
   MmapFile& operator=(const MmapFile&) = delete;
 
   std::span<const std::uint8_t> bytes() const { return bytes_; }
+  // From now on nothing is read but what is asked for. Else the system reads megabytes around each place, which only
+  // helps those who go on from there, and of a file larger than memory drives out what others need.
+  void expect_any_order() const;
   std::string_view text() const { return {reinterpret_cast<const char*>(bytes_.data()), bytes_.size()}; }
 
  private:
   std::span<const std::uint8_t> bytes_;
 };
+
+// Begins to read these bytes of a mapped file, all of them together, and does not wait.
+void read_ahead(std::span<const std::uint8_t> mapped);
 
 // The lines of a text file, without their line breaks (LF); the last one may lack it.
 std::vector<std::string> read_lines(const std::filesystem::path& path);

@@ -72,6 +72,8 @@ class NpyArray {
   // Header and elements as they are in the (decompressed) file.
   std::span<const std::uint8_t> bytes() const { return memory_.empty() ? file_.bytes() : memory_; }
 
+  void expect_any_order() const { file_.expect_any_order(); }
+
   // The elements in place. Fails unless the file holds exactly this type, aligned (as every header written by
   // NumPy since version 1.9 makes it).
   template <class T>

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "data/formats/mmap_file.h"
 #include "data/store/json_fields.h"
 #include "data/store/modality_json.h"
 #include "engine/base/error.h"
@@ -138,6 +139,7 @@ void CheckedBytes::check(std::span<const std::int64_t> blocks) const {
     const std::int64_t block = blocks[static_cast<std::size_t>(i)], start = block * kChecksumBlock;
     const std::int64_t size = block_size(block, checksums_.data_bytes);
     const auto bytes = data_.subspan(static_cast<std::size_t>(start), static_cast<std::size_t>(size));
+    read_ahead(bytes);
     const std::uint32_t expected = checksums_.blocks[static_cast<std::size_t>(block)];
     const std::uint32_t found = crc32(std::as_bytes(bytes));
     MLD_CHECK_AS(ErrorKind::data, found == expected, name_, ": block ", block, " (bytes ",

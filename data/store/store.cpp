@@ -93,11 +93,28 @@ void Split::check_request(const Array& a, std::span<const std::int32_t> items, s
             a.items);
 }
 
+void Split::expect_any_order(int modality) const { array(modality).values.expect_any_order(); }
+
+// Items that lie one behind the other are one piece.
+void Split::read_ahead(int modality, std::span<const std::int32_t> items) const {
+  const Array& a = array(modality);
+  const auto size = static_cast<std::size_t>(a.size * dtype_size(a.modality.dtype));
+  const std::span<const std::uint8_t> values =
+      a.values.bytes().last(static_cast<std::size_t>(a.items) * size);
+  for (std::size_t i = 0, next = 0; i < items.size(); i = next) {
+    next = i + 1;
+    if (items[i] < 0) continue;
+    while (next < items.size() && items[next] == items[next - 1] + 1) ++next;
+    data::read_ahead(values.subspan(static_cast<std::size_t>(items[i]) * size, (next - i) * size));
+  }
+}
+
 void Split::gather(int modality, std::span<const std::int32_t> items, std::span<float> out) const {
   const Array& a = array(modality);
   MLD_CHECK(!is_discrete(a.modality.kind), "gather ", a.modality.name, ": of kind ",
             kind_name(a.modality.kind), "; use gather_tokens");
   check_request(a, items, out.size());
+  read_ahead(modality, items);
   a.checked.check_rows(items, a.size * dtype_size(a.modality.dtype));
   const bool is_bytes = a.modality.dtype == DType::u8;
   const std::uint8_t* bytes = is_bytes ? a.values.view<std::uint8_t>().data() : nullptr;
@@ -123,6 +140,7 @@ void Split::gather_tokens(int modality, std::span<const std::int32_t> items,
   MLD_CHECK(is_discrete(a.modality.kind), "gather_tokens ", a.modality.name, ": of kind ",
             kind_name(a.modality.kind), "; use gather");
   check_request(a, items, out.size());
+  read_ahead(modality, items);
   a.checked.check_rows(items, a.size * dtype_size(a.modality.dtype));
   const auto size = static_cast<std::size_t>(a.size);
   const std::span<const std::int32_t> values = a.values.view<std::int32_t>();

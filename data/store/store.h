@@ -100,6 +100,11 @@ class Split {
   // (ErrorKind::data).
   void gather_tokens(int modality, std::span<const std::int32_t> items, std::span<std::int32_t> out) const;
 
+  // For data larger than memory: items will be asked for one by one in any order, so that nothing around them is worth
+  // reading; and these ones soon, so that reading them begins. Neither waits, and results do not depend on it.
+  void expect_any_order(int modality) const;
+  void read_ahead(int modality, std::span<const std::int32_t> items) const;
+
  private:
   friend class Store;
   struct Array {

@@ -126,13 +126,20 @@ ItemFeed::ItemFeed(const data::Split& split, int modality, const data::Modality&
                "': no items to train on");
   order_.emplace(static_cast<std::int64_t>(pool_.size()), batch, seed);
   rows_ = shard.of(order_->batch());
+  split.expect_any_order(modality);
 }
 
-void ItemFeed::fill(std::int64_t step, const ItemBatch& out, const Tensor& labels) const {
+std::vector<std::int32_t> ItemFeed::items(std::int64_t step) const {
   std::vector<std::int32_t> items(static_cast<std::size_t>(rows_.count));
   order_->rows(step, rows_.first, items);
   for (std::int32_t& item : items) item = pool_[static_cast<std::size_t>(item)];
+  return items;
+}
+
+void ItemFeed::fill(std::int64_t step, const ItemBatch& out, const Tensor& labels) const {
+  const std::vector<std::int32_t> items = this->items(step);
   fill_items(split_, modality_, info_, items, out);
+  split_.read_ahead(modality_, this->items(step + 1));
   if (!labels.defined()) return;
   const auto all = split_.item_labels(modality_);
   for (std::int64_t b = 0; b < rows_.count; ++b)

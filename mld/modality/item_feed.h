@@ -63,6 +63,8 @@ class ItemFeed {
 
  private:
   friend class ResidentItems;
+  std::vector<std::int32_t> items(std::int64_t step) const;
+
   const data::Split& split_;
   int modality_;
   const data::Modality& info_;

@@ -1,5 +1,6 @@
 #include "mld/study/experiments.h"
 
+#include <iterator>
 #include <sstream>
 #include <vector>
 
@@ -13,20 +14,26 @@ namespace {
 constexpr std::string_view kModels = "model.kind=mvae,mmvae,mopoe,nexus,mvtcae,mld";
 constexpr std::string_view kAll = "model.kind=mvae,mmvae,mopoe,nexus,mvtcae,mld,uni,inpaint";
 constexpr std::string_view kVariants = "model.kind=mld,uni,inpaint";
+constexpr std::string_view kUnguided = "score.guidance=1 score.marginals=0";
 
 constexpr Experiment kExperiments[] = {
-    {"table1 table10 table11", "mnist-svhn-fast", kModels},
-    {"table2 table3 table12 table13", "mhd", kModels},
-    {"table5", "mnist-svhn", kVariants},
-    {"table6 table7", "mhd", kVariants},
-    {"table14 table15 figure18 figure19", "polymnist", kAll},
-    {"figure11", "mnist-svhn", "score.d=0.1,0.3,0.5,0.7,0.9"},
-    {"models", "", kAll},
+    {"table1 table10 table11", "mnist-svhn-fast", kModels, ""},
+    {"table2 table3 table12 table13", "mhd-free", kModels, ""},
+    {"table5", "mnist-svhn-fast", kVariants, kUnguided},
+    {"table6 table7", "mhd-free", kVariants, kUnguided},
+    {"table14 table15 figure18 figure19", "polymnist-fast", kAll, kUnguided},
+    {"figure11", "mnist-svhn-fast", "score.d=0.1,0.3,0.5,0.7,0.9", kUnguided},
+    {"models", "", kAll, ""},
 };
 
 }  // namespace
 
 std::span<const Experiment> experiments() { return kExperiments; }
+
+std::vector<std::string> settings_of(const Experiment& experiment) {
+  std::istringstream words{std::string(experiment.settings)};
+  return {std::istream_iterator<std::string>(words), {}};
+}
 
 const Experiment& find_experiment(const std::string& name) {
   std::vector<std::string> all;

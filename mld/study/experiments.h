@@ -7,6 +7,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace mld {
 
@@ -14,9 +15,14 @@ struct Experiment {
   std::string_view names;      // "table1 table10 table11": one experiment is behind several tables
   std::string_view preset;     // whose recipe is taken where none is asked for; "": what suits the data
   std::string_view variation;  // "model.kind=mld,uni,inpaint" (parse_variation)
+  // Beyond the preset, "KEY=VALUE KEY=VALUE": what rows need to compare, so no guidance where variants stand, which
+  // cannot be trained with it.
+  std::string_view settings;
 };
 
 std::span<const Experiment> experiments();
+
+std::vector<std::string> settings_of(const Experiment& experiment);
 
 // ErrorKind::usage for a name that is none, with those that are.
 const Experiment& find_experiment(const std::string& name);

@@ -17,7 +17,8 @@ namespace {
 Config cell(const Experiment& e, const std::string& key, const std::string& value) {
   ConfigSources sources;
   sources.preset = e.preset;
-  sources.settings = {key + "=" + value};
+  sources.settings = settings_of(e);
+  sources.settings.push_back(key + "=" + value);
   return resolve_config(sources);
 }
 
@@ -34,6 +35,8 @@ TEST_CASE(
       const Config config = cell(e, key, value);
       modalities.clear();
       for (const ModalityConfig& m : config.modalities) modalities.push_back(m.name);
+      const bool unguided = config.score.guidance == 1 && config.score.marginals == 0;
+      CHECK((unguided || config.model.kind == ModelKind::mld || is_vae(config.model.kind)));
       // No two rows are one model.
       CHECK(std::ranges::count_if(values, [&](const std::string& other) {
               return score_hash(cell(e, key, other)) == score_hash(config);
