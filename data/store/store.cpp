@@ -16,6 +16,8 @@ namespace {
 
 // In values; below, starting threads costs more than it saves.
 constexpr std::size_t kParallelFrom = std::size_t{1} << 16;
+// Bytes; below, an array stays in memory once it is read, and to ask for its parts costs more than it saves.
+constexpr std::size_t kReadAheadFrom = std::size_t{1} << 26;
 constexpr const char* kRemedy = "; import the data again";
 
 void check_values(const NpyArray& array, std::int64_t lowest, std::int64_t highest, const char* what) {
@@ -98,6 +100,7 @@ void Split::expect_any_order(int modality) const { array(modality).values.expect
 // Items that lie one behind the other are one piece.
 void Split::read_ahead(int modality, std::span<const std::int32_t> items) const {
   const Array& a = array(modality);
+  if (a.values.bytes().size() < kReadAheadFrom) return;
   const auto size = static_cast<std::size_t>(a.size * dtype_size(a.modality.dtype));
   const std::span<const std::uint8_t> values =
       a.values.bytes().last(static_cast<std::size_t>(a.items) * size);
@@ -114,7 +117,6 @@ void Split::gather(int modality, std::span<const std::int32_t> items, std::span<
   MLD_CHECK(!is_discrete(a.modality.kind), "gather ", a.modality.name, ": of kind ",
             kind_name(a.modality.kind), "; use gather_tokens");
   check_request(a, items, out.size());
-  read_ahead(modality, items);
   a.checked.check_rows(items, a.size * dtype_size(a.modality.dtype));
   const bool is_bytes = a.modality.dtype == DType::u8;
   const std::uint8_t* bytes = is_bytes ? a.values.view<std::uint8_t>().data() : nullptr;
@@ -140,7 +142,6 @@ void Split::gather_tokens(int modality, std::span<const std::int32_t> items,
   MLD_CHECK(is_discrete(a.modality.kind), "gather_tokens ", a.modality.name, ": of kind ",
             kind_name(a.modality.kind), "; use gather");
   check_request(a, items, out.size());
-  read_ahead(modality, items);
   a.checked.check_rows(items, a.size * dtype_size(a.modality.dtype));
   const auto size = static_cast<std::size_t>(a.size);
   const std::span<const std::int32_t> values = a.values.view<std::int32_t>();

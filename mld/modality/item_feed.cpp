@@ -93,6 +93,7 @@ Tensor map_items(const data::Split& split, int modality, const data::Modality& i
   for (std::int64_t first = 0; first < total; first += chunk) {
     std::vector<std::int32_t> items(static_cast<std::size_t>(std::min(chunk, total - first)));
     std::iota(items.begin(), items.end(), static_cast<std::int32_t>(first));
+    split.read_ahead(modality, items);
     all.rows(first, std::ssize(items)).copy_from(f(first, gather_items(split, modality, info, items)));
   }
   return all;

@@ -147,6 +147,35 @@ TEST_CASE("store: what is told beforehand of the reading changes nothing that is
   check_error(ErrorKind::internal, {"modality 5 of 5"}, [&] { train.read_ahead(5, Ints{0}); });
 }
 
+TEST_CASE("store: parts of an array that is worth it are read ahead, up to the end of the file") {
+  const TempFolder folder;
+  constexpr std::int64_t kItems = 17, kSize = std::int64_t{1} << 20;  // 68 MiB
+  Description d;
+  d.name = "large";
+  d.modalities.resize(1);
+  d.modalities[0].name = "v";
+  d.modalities[0].shape = {kSize};
+  {
+    StoreWriter writer(folder / "s");
+    writer.describe(d);
+    Reals item(kSize);
+    for (std::int64_t i = 0; i < kItems; ++i) {
+      std::ranges::fill(item, static_cast<float>(i) / kItems);
+      writer.add_items("train", 0, std::span<const float>(item));
+    }
+    writer.set_aligned_samples("train", kItems, Ints(kItems, -1));
+    writer.commit();
+  }
+  const Store store = Store::open(folder / "s");
+  const Split& train = store.split("train");
+  train.expect_any_order(0);
+  train.read_ahead(0, Ints{16, 3, 4, 5, -1, 0});
+  Reals out(2 * kSize);
+  train.gather(0, Ints{16, 4}, out);
+  CHECK(out.front() == 16.0F / kItems);
+  CHECK(out.back() == 4.0F / kItems);
+}
+
 TEST_CASE("store: misuse of gather is an internal error, unknown names are usage errors") {
   const TempFolder folder;
   const Store store = Store::open(make_store(folder));
