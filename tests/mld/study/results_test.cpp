@@ -90,8 +90,8 @@ TEST_CASE("results: fingerprints of what was recorded are today what they were t
       ++files;
     }
   }
-  CHECK(files == 80);
-  CHECK(recipes == 39);
+  CHECK(files == 90);
+  CHECK(recipes == 49);
 }
 
 TEST_CASE("results: compare has a row for each configuration of those that say which data they are of") {
