@@ -95,7 +95,10 @@ void Split::check_request(const Array& a, std::span<const std::int32_t> items, s
             a.items);
 }
 
-void Split::expect_any_order(int modality) const { array(modality).values.expect_any_order(); }
+void Split::expect_any_order(int modality) const {
+  const NpyArray& values = array(modality).values;
+  if (values.bytes().size() >= kReadAheadFrom) values.expect_any_order();
+}
 
 // Items that lie one behind the other are one piece.
 void Split::read_ahead(int modality, std::span<const std::int32_t> items) const {
