@@ -193,7 +193,7 @@ TEST_CASE("vae: what cannot be trained is said before anything is") {
     CHECK_FALSE(path_exists(w.folder / "refused"));
   };
   refused(ErrorKind::usage, "mopoe", {"vae.batch=6"}, "7 components");
-  refused(ErrorKind::usage, "mvae", {"modalities.sound.stage1.shift=1"}, "sound");
+  refused(ErrorKind::usage, "mvae", {"modalities.trajectory.stage1.shift=1"}, "trajectory");
   CHECK(train({.config = vae_config(w.store, "mopoe", {"vae.batch=6", "vae.mixture=random"}),
                .out = w.folder / "random"},
               {}) == StageEnd::finished);
