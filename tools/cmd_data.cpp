@@ -26,10 +26,16 @@ void done(const std::string& store, const std::vector<std::string>& notes = {}) 
   note("wrote " + store);
 }
 
-data::ImportProgress show_in(Progress& progress) {
-  return [&progress](const std::string& what, std::int64_t done, std::int64_t total) {
-    progress.show(what, done, total);
-  };
+// import(progress) -> notes
+template <class F>
+void show_import(const std::string& store, F&& import) {
+  Progress progress;
+  const std::vector<std::string> notes =
+      import([&progress](const std::string& what, std::int64_t done, std::int64_t total) {
+        progress.show(what, done, total);
+      });
+  progress.finish();
+  done(store, notes);
 }
 
 void add_make_digits(CLI::App& make) {
@@ -68,11 +74,10 @@ void add_make_polymnist(CLI::App& make) {
   add_out(*c, o->out);
   add_seed(*c, o->how.seed, "Seed of orders and pieces")->capture_default_str();
   c->callback([o] {
-    Progress progress;
-    o->how.progress = show_in(progress);
-    const auto notes = data::make_polymnist(o->mnist, o->backgrounds, o->out, o->how);
-    progress.finish();
-    done(o->out, notes);
+    show_import(o->out, [&](const data::ImportProgress& progress) {
+      o->how.progress = progress;
+      return data::make_polymnist(o->mnist, o->backgrounds, o->out, o->how);
+    });
   });
 }
 
@@ -95,11 +100,10 @@ void add_import_polymnist(CLI::App& import) {
       ->capture_default_str();
   add_out(*c, o->out);
   c->callback([o, choices] {
-    Progress progress;
-    const auto notes = data::import_polymnist(
-        o->folder, o->out, {.on_bad = choices.at(o->on_bad), .progress = show_in(progress)});
-    progress.finish();
-    done(o->out, notes);
+    show_import(o->out, [&](const data::ImportProgress& progress) {
+      return data::import_polymnist(o->folder, o->out,
+                                    {.on_bad = choices.at(o->on_bad), .progress = progress});
+    });
   });
 }
 
@@ -164,11 +168,10 @@ void add_import_mhd_free(CLI::App& import) {
       ->type_name("N")
       ->check(between(1, INT32_MAX));
   c->callback([o] {
-    Progress progress;
-    o->how.progress = show_in(progress);
-    const auto notes = data::import_mhd_free(o->mnist, o->strokes, o->speech, o->out, o->how);
-    progress.finish();
-    done(o->out, notes);
+    show_import(o->out, [&](const data::ImportProgress& progress) {
+      o->how.progress = progress;
+      return data::import_mhd_free(o->mnist, o->strokes, o->speech, o->out, o->how);
+    });
   });
 }
 
@@ -194,12 +197,11 @@ void add_import_npy(CLI::App& import) {
   add_seed(*c, o->seed, "Seed of that split")->capture_default_str();
   add_out(*c, o->out);
   c->callback([o] {
-    Progress progress;
-    const auto notes = data::import_npy(
-        o->folder, o->out,
-        {.spec = o->spec, .test_fraction = o->test_fraction, .seed = o->seed, .progress = show_in(progress)});
-    progress.finish();
-    done(o->out, notes);
+    show_import(o->out, [&](const data::ImportProgress& progress) {
+      return data::import_npy(
+          o->folder, o->out,
+          {.spec = o->spec, .test_fraction = o->test_fraction, .seed = o->seed, .progress = progress});
+    });
   });
 }
 
