@@ -160,14 +160,23 @@ struct CategoricalRow {
   }
 };
 
+// One weight for so many rows in turn; null: all count.
+template <class T>
+struct RowWeight {
+  const T* weight;
+  std::int64_t rows_each;
+  MLD_HD T at(std::int64_t row) const { return weight ? weight[row / rows_each] : T(1); }
+};
+
 template <class T>
 struct CategoricalLoss {
   CategoricalRow<T> of;
+  RowWeight<T> weight;
   T* out;
   template <class Team>
   MLD_HD void operator()(std::int64_t row, const Team& team) const {
     const T share = of.of_target(row) / of.total(row, team);
-    team.once([=, to = out + row] { *to = -math::log(probability().value(share)); });
+    team.once([=, w = weight.at(row), to = out + row] { *to = -w * math::log(probability().value(share)); });
   }
 };
 
@@ -175,12 +184,13 @@ struct CategoricalLoss {
 template <class T, bool kAdd>
 struct CategoricalPull {
   CategoricalRow<T> of;
+  RowWeight<T> weight;
   const T* dy;
   T* dp;
   T scale;
   template <class Team>
   MLD_HD void operator()(std::int64_t row, const Team& team) const {
-    const T sum = of.total(row, team), own = of.of_target(row), g = dy[0] * scale;
+    const T sum = of.total(row, team), own = of.of_target(row), g = dy[0] * scale * weight.at(row);
     const bool active = probability().derivative(own / sum, T(0)) == T(0);
     const T all = active ? T(0) : g / sum, of_target = active ? T(0) : g / own;
     const std::int32_t target = of.target[row];
@@ -203,16 +213,27 @@ Var bernoulli_nll(const Var& logits, const Tensor& target, double scale) {
   return elementwise_loss(Op::bernoulli_nll, BernoulliNll{}, logits, target, scale, {});
 }
 
-Var categorical_nll(const Var& probabilities, const Tensor& target, double scale) {
+Var categorical_nll(const Var& probabilities, const Tensor& target, double scale, const Tensor& weight) {
+  constexpr const char* kName = "categorical_nll";
   const Tensor& p = probabilities.value;
-  check_rows_of_classes("categorical_nll", p, target);
+  check_rows_of_classes(kName, p, target);
   const std::int64_t k = p.shape()[-1], rows = target.numel();
-  check_indices("categorical_nll", target, k);
+  check_indices(kName, target, k);
+  if (weight.defined()) {
+    check::same_kind(kName, "x", p, "weight", weight);
+    MLD_CHECK(p.shape().rank() > 1 && weight.numel() == p.shape()[0], kName, ": weight ", weight.shape(),
+              " for x ", p.shape(), "; give it one number for each place of the first axis");
+  }
+  const std::int64_t rows_each = weight.defined() && weight.numel() > 0 ? rows / weight.numel() : 1;
+  const auto weights = [=]<class T>() {
+    return RowWeight<T>{weight.defined() ? weight.ptr<T>() : nullptr, rows_each};
+  };
   const Tensor y = Tensor::empty({1}, p.dtype(), p.device());
   const Tensor losses = Tensor::empty({rows}, p.dtype(), p.device());
-  dispatch_float(p.dtype(), "categorical_nll", [&]<class T>() {
+  dispatch_float(p.dtype(), kName, [&]<class T>() {
     const CategoricalRow<T> of{p.ptr<T>(), target.ptr<std::int32_t>(), k};
-    for_each_row(p.device(), rows, k, CategoricalLoss<T>{of, losses.ptr<T>()});
+    for_each_row(p.device(), rows, k,
+                 CategoricalLoss<T>{of, weights.template operator()<T>(), losses.ptr<T>()});
     sum_rows(p.device(), 1, rows, Element<T>{losses.ptr<T>()}, y.ptr<T>(), static_cast<T>(scale));
   });
   if (!needs_grad(probabilities)) return y;
@@ -221,9 +242,10 @@ Var categorical_nll(const Var& probabilities, const Tensor& target, double scale
     dispatch_float(dy.dtype(), "backward", [&]<class T>() {
       const CategoricalRow<T> of{p.ptr<T>(), target.ptr<std::int32_t>(), k};
       with_flag(dp.add, [&](auto adding) {
-        for_each_row(dy.device(), rows, k,
-                     CategoricalPull<T, decltype(adding)::value>{of, dy.ptr<T>(), dp.grad.ptr<T>(),
-                                                                 static_cast<T>(scale)});
+        for_each_row(
+            dy.device(), rows, k,
+            CategoricalPull<T, decltype(adding)::value>{of, weights.template operator()<T>(), dy.ptr<T>(),
+                                                        dp.grad.ptr<T>(), static_cast<T>(scale)});
       });
     });
   };

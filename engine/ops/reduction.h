@@ -31,7 +31,7 @@ Var squared_error(const Var& x, const Tensor& target, double scale,
 // -t log p - (1-t) log(1-p) with p = sigmoid(logit), from the logits.
 Var bernoulli_nll(const Var& logits, const Tensor& target, double scale);
 // -log of the probability of the target, from probabilities [..., K] that are renormalised over the last axis
-// and clamped to [1.19e-7, 1 - 1.19e-7] (docs/method.md section 2); target i32 of shape [...].
-Var categorical_nll(const Var& probabilities, const Tensor& target, double scale);
+// and clamped to [1.19e-7, 1 - 1.19e-7] (docs/method.md section 2); target i32 of shape [...]; `weight` [B,1,...].
+Var categorical_nll(const Var& probabilities, const Tensor& target, double scale, const Tensor& weight = {});
 
 }  // namespace mld

@@ -103,6 +103,9 @@ enum class LatentCoordinates : int { own, principal };
 // Which component of a mixture of posteriors serves a row in training: they take turns in blocks of the batch (the
 // paper's code), or each row draws its own.
 enum class MixtureSplit : std::uint8_t { batch, random };
+// Of a normal density that NEXUS's latents have around those from above: the squares alone, or the scale that fits the
+// batch best (the authors' for sound).
+enum class LatentScale : std::uint8_t { fixed, optimal };
 
 // How the reverse process is walked (sampler_plan.h), and em's way back to higher noise levels:
 // Euler-Maruyama of the forward SDE, or its exact kernel.
@@ -149,6 +152,8 @@ template <>
 inline constexpr std::array<std::string_view, 2> kNames<LatentCoordinates>{"own", "principal"};
 template <>
 inline constexpr std::array<std::string_view, 2> kNames<MixtureSplit>{"batch", "random"};
+template <>
+inline constexpr std::array<std::string_view, 2> kNames<LatentScale>{"fixed", "optimal"};
 template <>
 inline constexpr std::array<std::string_view, 4> kNames<SamplerMethod>{"em", "dpm", "dpm_sde", "heun"};
 template <>

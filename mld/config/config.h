@@ -97,7 +97,8 @@ struct ModalityConfig {
   double scale = 0.75;                      // laplace
   double weight = 1;                        // w_i of the score loss
   double vae_weight = 1, nexus_weight = 1;  // of its reconstruction in the VAEs
-  bool fresh = true;                        // score.pairing=fresh draws its items anew
+  LatentScale nexus_scale = LatentScale::fixed;
+  bool fresh = true;  // score.pairing=fresh draws its items anew
   ClassifierKind classifier = ClassifierKind::none;
   StageConfig stage1, classifier_training;
   bool operator==(const ModalityConfig&) const = default;

@@ -13,7 +13,7 @@ namespace {
 OrderedJson autoencoder_json(const ModalityConfig& modality) {
   OrderedJson object = value_json(modality, Keys::fingerprint);
   for (const char* other :
-       {"weight", "vae_weight", "nexus_weight", "fresh", "classifier", "classifier_training"})
+       {"weight", "vae_weight", "nexus_weight", "nexus_scale", "fresh", "classifier", "classifier_training"})
     object.erase(other);
   return object;
 }
@@ -42,8 +42,10 @@ std::string score_hash(const Config& config) {
   OrderedJson object = {{"model", value_json(config.model, Keys::fingerprint)}};
   if (is_vae(config.model.kind)) {
     object["vae"] = value_json(config.vae, Keys::fingerprint);
-    for (const ModalityConfig& m : config.modalities)
+    for (const ModalityConfig& m : config.modalities) {
       object["modalities"].push_back({autoencoder_json(m), m.vae_weight, m.nexus_weight});
+      if (m.nexus_scale != LatentScale::fixed) object["modalities"].back().push_back("optimal scale");
+    }
     return config::fingerprint(object);
   }
   object["score"] = value_json(config.score, Keys::fingerprint);

@@ -20,7 +20,8 @@ constexpr std::array kPresets = {
     // Small latents: the more of a latent is class, the sooner it is learned.
     {"name": "image", "autoencoder": "mhd_image", "latent": 12, "likelihood": "normal", "classifier": "mhd_image",
      "vae_weight": 5.22449},
-    {"name": "sound", "autoencoder": "mhd_sound", "latent": 24, "likelihood": "normal", "classifier": "mhd_sound"},
+    {"name": "sound", "autoencoder": "mhd_sound", "latent": 24, "likelihood": "normal", "classifier": "mhd_sound",
+     "nexus_scale": "optimal"},
     {"name": "trajectory", "autoencoder": "mhd_trajectory", "latent": 12, "likelihood": "normal",
      "classifier": "mhd_trajectory", "vae_weight": 20.48, "nexus_weight": 50,
      "stage1": {"steps": 3000, "batch": 128, "lr": 3e-3, "init": "fan_in"}}],
@@ -64,7 +65,7 @@ constexpr std::array kPresets = {
             "lr": 1.5e-3, "warmup": 200, "schedule": "cosine", "final_lr": 1e-5,
             "weight_decay": 0.2, "decoupled_decay": true,
             "prediction": "velocity", "time_sampling": "lognormal", "time_log_std": 1.2},
-  "vae": {"latent": 20, "beta": 5, "steps": 15000},
+  "vae": {"latent": 20, "beta": 5, "batch": 64, "steps": 15000},
   "sampler": {"steps": 20, "churn": 6}
 })"},
     Preset{"mhd", "Multimodal Handwritten Digits: image, sound, trajectory, the paper's recipe",
@@ -75,7 +76,8 @@ constexpr std::array kPresets = {
   "modalities": [
     {"name": "image", "autoencoder": "mhd_image", "latent": 64, "likelihood": "normal", "classifier": "mhd_image",
      "vae_weight": 5.22449},
-    {"name": "sound", "autoencoder": "mhd_sound", "latent": 128, "likelihood": "normal", "classifier": "mhd_sound"},
+    {"name": "sound", "autoencoder": "mhd_sound", "latent": 128, "likelihood": "normal", "classifier": "mhd_sound",
+     "nexus_scale": "optimal"},
     {"name": "trajectory", "autoencoder": "mhd_trajectory", "latent": 16, "likelihood": "normal",
      "classifier": "mhd_trajectory", "vae_weight": 20.48, "nexus_weight": 50}],
   // 3000 epochs of 390 steps.
@@ -92,6 +94,7 @@ constexpr std::array kPresets = {
     {"name": "image", "autoencoder": "conv", "latent": 16, "likelihood": "normal", "classifier": "mhd_image",
      "vae_weight": 5.22449, "fresh": false, "stage1": {"steps": 4000}, "classifier_training": {"steps": 6000}},
     {"name": "sound", "autoencoder": "mhd_sound", "latent": 24, "likelihood": "normal", "classifier": "mhd_sound",
+     "nexus_scale": "optimal",
      "stage1": {"steps": 5000, "batch": 32, "warmup": 200, "init": "he", "shift": 2, "gain": 0.1, "offset": 0.05},
      "classifier_training": {"steps": 3000, "shift": 2, "gain": 0.1, "offset": 0.05}},
     {"name": "trajectory", "autoencoder": "mhd_trajectory", "latent": 16, "likelihood": "normal",
@@ -144,7 +147,7 @@ constexpr std::array kPresets = {
             "lr": 1.5e-3, "warmup": 200, "schedule": "cosine", "final_lr": 1e-5,
             "weight_decay": 0.2, "decoupled_decay": true,
             "prediction": "velocity", "time_sampling": "lognormal", "time_log_std": 1.2},
-  "vae": {"latent": 64, "beta": 2.5, "steps": 3000, "nexus_latent": 64, "message": 512, "hidden": [512, 512]},
+  "vae": {"latent": 64, "beta": 2.5, "batch": 64, "steps": 3000, "nexus_latent": 64, "message": 512, "hidden": [512, 512]},
   "sampler": {"steps": 20, "churn": 6}
 })"}};
 

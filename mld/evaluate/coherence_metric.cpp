@@ -100,8 +100,8 @@ class CoherenceMeasure : public Measure {
 
   void generated(Subset given, const Chunk& chunk) override {
     for (int i = 0; i < context_.model.modalities(); ++i)
-      if (const auto k = static_cast<std::size_t>(i); !contains(given, i))
-        read(i, chunk.values[k], predicted_[k]);
+      if (const Tensor& made = chunk.made(given, i); made.defined())
+        read(i, made, predicted_[static_cast<std::size_t>(i)]);
     if (pen_ && !(contains(given, pen_->image()) && contains(given, pen_->path())))
       pen_->add(chunk.values, context_.complete(chunk, given), agreements_);
   }
@@ -145,8 +145,9 @@ class CoherenceMeasure : public Measure {
   void count_conditional(Subset given) {
     const Labels labels = context_.rows.labels_with(given);
     for (int i = 0; i < context_.model.modalities(); ++i)
-      if (const Labels& read = predicted_[static_cast<std::size_t>(i)];
-          add_cell(context_.result.conditional, given, i, read, labels))
+      if (const Labels& read = predicted_[static_cast<std::size_t>(i)]; contains(given, i))
+        add_cell(context_.result.self, given, i, read, labels);
+      else if (add_cell(context_.result.conditional, given, i, read, labels))
         context_.result.outcomes.push_back(agreements(read, labels));
   }
 
@@ -178,7 +179,12 @@ std::string table(const Evaluation& e) {
   if (!e.classifier.empty()) out += interval_head() + "Ceilings\n";
   for (const auto& c : e.classifier)
     out += row("classifier on real " + e.name(c.target), with_interval(c.coherence));
-  for (const auto& c : e.self) out += row("autoencoder of " + e.name(c.target), with_interval(c.coherence));
+  std::string again;
+  for (const auto& c : e.self)
+    if (e.walks())
+      out += row("autoencoder of " + e.name(c.target), with_interval(c.coherence));
+    else
+      again += row(e.arrow(c.given, c.target), with_interval(c.coherence));
   if (!e.joint.class_share.empty()) {
     out += "Joint generation\n" + row("all modalities agree", with_interval(e.joint.all_equal));
     std::string shares;
@@ -191,7 +197,7 @@ std::string table(const Evaluation& e) {
   for (const LeaveOneOut& l : e.leave_one_out)
     sizes += row(cat("given ", l.size), format("%6.2f %%", 100 * l.value));
   for (const auto& p : e.pen) pen += row(p.how, format("%6.3f +- %.3f", p.mean, p.error));
-  out += under("Conditional generation", conditional);
+  out += under("Conditional generation", conditional) + under("What is given, generated again", again);
   if (e.leave_one_out.size() > 1) out += under("Leave-one-out coherence", sizes);
   return out + under("Pen-image agreement (intersection over union)", pen);
 }
@@ -210,8 +216,10 @@ std::vector<Section> sections(const Evaluation& e) {
     add_row(generated, source(e, c.given, c.target), e.name(c.target), c.coherence);
   Table ceilings{"Ceilings: what any coherence is bounded by", columns, {}};
   for (const auto& c : e.classifier) add_row(ceilings, "real items", e.name(c.target), c.coherence);
-  for (const auto& c : e.self) add_row(ceilings, "itself (decode of encode)", e.name(c.target), c.coherence);
-  Section out{"Coherence", {std::move(generated), std::move(ceilings)}};
+  Table again{"What is given, generated again", columns, {}};
+  for (const auto& c : e.self)
+    add_row(e.walks() ? ceilings : again, source(e, c.given, c.target), e.name(c.target), c.coherence);
+  Section out{"Coherence", {std::move(generated), std::move(ceilings), std::move(again)}};
   if (const auto& shares = e.joint.class_share; !shares.empty())
     out.parts.emplace_back(Bars{cat("Classes of joint samples, %; entropy ", number(e.joint.entropy, 4),
                                     " of ", number(std::log(static_cast<double>(shares.size())), 4), " nats"),

@@ -40,7 +40,10 @@ void EvaluationContext::tell(const std::string& what, std::int64_t done, std::in
 void EvaluationContext::each_chunk(const std::string& what, const std::function<void(Chunk&)>& f) const {
   for (std::int64_t first = 0; first < rows.count(); first += kMeasuredTogether) {
     tell(what, first, rows.count());
-    Chunk chunk{first, std::min(kMeasuredTogether, rows.count() - first), {}, {}};
+    Chunk chunk{first,
+                std::min(kMeasuredTogether, rows.count() - first),
+                {},
+                std::vector<Tensor>(static_cast<std::size_t>(model.modalities()))};
     for (int i = 0; i < model.modalities(); ++i)
       chunk.values.push_back(
           gather_items(split, columns[static_cast<std::size_t>(i)], model.info(i),

@@ -22,7 +22,13 @@ constexpr std::int64_t kMeasuredTogether = 1024;  // samples; does not change an
 struct Chunk {
   std::int64_t first = 0, n = 0;
   std::vector<Tensor> values;  // a hole is zeros
-  std::vector<Tensor> again;   // of real items: decode(encode(x)); undefined without an autoencoder
+  // Of real items decode(encode(x)), of what is given to a method that draws it too (Answers) that; else undefined.
+  std::vector<Tensor> again;
+
+  // What was generated of modality i given a set; undefined where it is given, and no more.
+  const Tensor& made(Subset given, int i) const {
+    return (contains(given, i) ? again : values)[static_cast<std::size_t>(i)];
+  }
 };
 
 class EvaluationContext {

@@ -80,7 +80,8 @@ void measure_real(EvaluationContext& c, const Measures& measures) {
   c.each_chunk("real items", [&](Chunk& chunk) {
     for (int i = 0; i < model.modalities(); ++i) {
       const Tensor& x = chunk.values[static_cast<std::size_t>(i)];
-      chunk.again.push_back(model.reconstructs(i) ? model.reconstruct(i, x) : Tensor());
+      if (model.reconstructs(i) && !model.method().answers().draws_given)
+        chunk.again[static_cast<std::size_t>(i)] = model.reconstruct(i, x);
       if (coded) model.layout().set_slice(c.z.rows(chunk.first, chunk.n), i, model.encode(i, x));
     }
     for (const auto& measure : measures) measure->real(chunk);
@@ -95,8 +96,9 @@ void generate(EvaluationContext& c, const Measures& measures, Subset given) {
   for (const auto& measure : measures) measure->drawn(given, z);
   c.each_chunk(what + ", measured", [&](Chunk& chunk) {
     for (int i = 0; i < model.modalities(); ++i)
-      if (!contains(given, i))
-        chunk.values[static_cast<std::size_t>(i)] = model.decode(i, z.rows(chunk.first, chunk.n));
+      if (const bool known = contains(given, i); !known || model.method().answers().draws_given)
+        (known ? chunk.again : chunk.values)[static_cast<std::size_t>(i)] =
+            model.decode(i, z.rows(chunk.first, chunk.n));
     for (const auto& measure : measures) measure->generated(given, chunk);
   });
   for (const auto& measure : measures) measure->generated_done(given);
@@ -112,6 +114,8 @@ void measure_generated(EvaluationContext& c, const Measures& measures) {
     if (some_needs(Metric::Samples::every)) generate(c, measures, given);
     for (const auto& measure : measures) measure->given(given);
   }
+  if (c.model.method().answers().draws_given && some_needs(Metric::Samples::every))
+    generate(c, measures, full_set(c.model.modalities()));
   for (const auto& measure : measures) measure->finish();
 }
 

@@ -55,7 +55,8 @@ struct Share {
   Share(const Proportion& p) : value(p.value()), low(p.low()), high(p.high()), hits(p.hits), n(p.n) {}
 };
 
-// `target` generated from `given` (empty: joint generation; the target itself: decode(encode(x))).
+// `target` generated from `given` (empty: joint generation; the target itself: decode(encode(x)), of a method that draws
+// what is given too, that, as from any set that the target is in).
 struct CoherenceCell {
   Subset given = 0;
   int target = 0;
@@ -169,7 +170,7 @@ struct Evaluation {
   double seconds = 0;
   // The numbers, none without evidence: no proportion of 0 samples.
   std::vector<CoherenceCell> classifier;  // on the real items: what any coherence is bounded by
-  std::vector<CoherenceCell> self;        // on decode(encode(x)): the autoencoder ceilings
+  std::vector<CoherenceCell> self;        // of sets with the target in them: the autoencoders' ceilings
   JointCell joint;
   std::vector<CoherenceCell> conditional;
   std::vector<LeaveOneOut> leave_one_out;

@@ -65,7 +65,8 @@ std::string names(const Evaluation& e, Subset set) {
 
 std::string source(const Evaluation& e, Subset given, int target) {
   if (given == 0) return "nothing (joint)";
-  return target >= 0 && given == Subset{1} << target ? "itself (decode of encode)" : names(e, given);
+  const bool itself = target >= 0 && given == Subset{1} << target;
+  return itself && e.walks() ? "itself (decode of encode)" : names(e, given);
 }
 
 void Lines::add(const std::string& name, double x, double y) {

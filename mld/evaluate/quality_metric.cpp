@@ -44,8 +44,8 @@ class QualityMeasure : public Measure {
   void generated(Subset given, const Chunk& chunk) override {
     const std::vector<std::int64_t> items = context_.rows.clusters(given);
     for (std::size_t e = 0; e < extractors_.size(); ++e)
-      if (const int i = extractors_[e].modality; !contains(given, i))
-        add(e, chunk.values[static_cast<std::size_t>(i)], chunk, given, items, made_[e]);
+      if (const Tensor& made = chunk.made(given, extractors_[e].modality); made.defined())
+        add(e, made, chunk, given, items, made_[e]);
     if (captions_ && !(contains(given, captions_->image()) && contains(given, captions_->caption())))
       add_captions(given, chunk);
   }

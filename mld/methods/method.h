@@ -92,7 +92,8 @@ struct SubsetSampler {
 
 // What a method can be asked beside samples. Where it cannot, the reason, for users.
 struct Answers {
-  bool latents = false;             // its codes are standardised latents, and so are its draws
+  bool latents = false;      // its codes are standardised latents, and so are its draws
+  bool draws_given = false;  // all share what is drawn: of what is given, even of all, it is decoded too
   std::string no_information = {};  // why noise_prediction tells no mutual information; empty: it does
   std::string caution = {};         // what to be careful with in that
   bool inpainting_gap = false;      // noise_prediction knows modalities at different times above 0
@@ -124,7 +125,8 @@ class Method {
   virtual Tensor reconstruct(int i, const Tensor& x) const = 0;  // what can be had of x at best
   // Network calls of one sample, at most, whatever is given; ErrorKind::usage for settings that cannot be.
   virtual std::int64_t network_calls(const SampleSettings& settings) const = 0;
-  // For `count` samples in all. The method must outlive it. Not everything may be given.
+  // For `count` samples in all. The method must outlive it. Not everything may be given, unless
+  // the method draws that too.
   virtual SubsetSampler sampler(Subset given, const SampleSettings& settings, std::int64_t count) const = 0;
   // sigma times the score [N,D] of latents r [N,D] with times tau [N,M], 0: clean; [N,1] where the network knows one
   // time. Only of methods that answer for latents.

@@ -1,6 +1,7 @@
 #include "mld/methods/vae_method.h"
 
 #include <algorithm>
+#include <bit>
 
 #include "data/store/batch_order.h"
 #include "engine/ops/ops.h"
@@ -30,6 +31,22 @@ Tensor noise(std::uint64_t seed, std::uint32_t number, std::int64_t latent,
   return out;
 }
 
+// Each modality must be there, and some of its samples must say what goes with what.
+void check_samples(const TrainingData& data) {
+  const VaeSamples samples = vae_samples(data);
+  for (std::size_t i = 0; i < data.columns.size(); ++i)
+    MLD_CHECK_AS(ErrorKind::data,
+                 std::ranges::any_of(samples.present,
+                                     [&](std::int32_t set) {
+                                       return contains(static_cast<Subset>(set), static_cast<int>(i)) &&
+                                              (data.columns.size() == 1 ||
+                                               std::popcount(static_cast<Subset>(set)) > 1);
+                                     }),
+                 "split '", data.split.name(), "', modality '", data.config.modalities[i].name,
+                 "': no sample has it together with another, so that nothing can be learnt of how they go "
+                 "together; leave it out");
+}
+
 }  // namespace
 
 VaeMethod::VaeMethod(const Config& config, const data::Description& dataset, Device device)
@@ -39,7 +56,7 @@ VaeMethod::VaeMethod(const Config& config, const data::Description& dataset, Dev
 }
 
 Answers VaeMethod::answers_of(const Config&) {
-  return {.no_information = "a VAE has no scores", .no_likelihood = {}};
+  return {.draws_given = true, .no_information = "a VAE has no scores", .no_likelihood = {}};
 }
 
 void VaeMethod::check(const StageId&, const TrainingData& data, bool trained) const {
@@ -56,13 +73,11 @@ void VaeMethod::check(const StageId&, const TrainingData& data, bool trained) co
   MLD_CHECK_AS(ErrorKind::usage, config_.vae.mixture == MixtureSplit::random || config_.vae.batch >= sets,
                "vae.batch ", config_.vae.batch, " is less than the ", sets,
                " components that take turns in it; use a larger one, or vae.mixture=random");
-  MLD_CHECK_AS(ErrorKind::data, !trained || !complete_samples(data).empty(), "split '", data.split.name(),
-               "': no sample has all modalities, and a VAE learns from such alone; leave out the modality "
-               "that is missing most");
+  if (trained) check_samples(data);
 }
 
 std::int64_t VaeMethod::steps_per_epoch(const StageId& stage, const TrainingData& data) const {
-  const std::int64_t samples = std::ssize(complete_samples(data));
+  const std::int64_t samples = std::ssize(vae_samples(data).rows);
   return data::BatchOrder(std::max<std::int64_t>(samples, 1), stage.settings(data.config)->batch, 0)
       .steps_per_epoch();
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <optional>
 #include <span>
 
 #include "engine/ops/ops.h"
@@ -19,21 +20,27 @@ std::vector<data::Modality> infos_of(const TrainingData& data) {
   return infos;
 }
 
-// The items of one modality, row by row those of the samples.
+// The items of one modality, row by row those of the samples. A hole is filled with an item of another sample, so
+// that what batch norms see is data.
 struct View {
   ItemFeed feed;
   Batches batches;
 
-  View(const TrainingData& data, std::size_t i, std::span<const std::int32_t> rows, std::int64_t batch,
+  View(const TrainingData& data, std::size_t i, const VaeSamples& samples, std::int64_t batch,
        std::uint64_t seed)
-      : feed(data.split, data.columns[i], data.info(i), items(data, i, rows), batch, seed, data.shard),
+      : feed(data.split, data.columns[i], data.info(i), items(data, i, samples), batch, seed, data.shard),
         batches(feed, data.info(i), false, data.device, ResidentItems::fits(feed, data.device),
                 augmentation(data.config.modalities[i], data.config.modalities[i].stage1, data.info(i))) {}
 
-  static std::vector<std::int32_t> items(const TrainingData& data, std::size_t i,
-                                         std::span<const std::int32_t> rows) {
-    std::vector<std::int32_t> list;
-    for (const std::int32_t row : rows) list.push_back(data.split.item(row, data.columns[i]));
+  static std::vector<std::int32_t> items(const TrainingData& data, std::size_t i, const VaeSamples& samples) {
+    std::vector<std::int32_t> list, real;
+    for (const std::int32_t row : samples.rows) {
+      list.push_back(data.split.item(row, data.columns[i]));
+      if (list.back() >= 0) real.push_back(list.back());
+    }
+    std::size_t next = 0;
+    for (std::int32_t& item : list)
+      if (item < 0) item = real[next++ % real.size()];
     return list;
   }
 };
@@ -45,9 +52,16 @@ class VaeTraining : public Training {
         objective_(vae_objective(data.config)),
         model_(data.config, infos_of(data)),
         parameters_(model_, {.device = data.device, .ema = data.config.vae.ema > 0}) {
-    const std::vector<std::int32_t> rows = complete_samples(data);
+    const VaeSamples samples = vae_samples(data);
     for (std::size_t i = 0; i < data.columns.size(); ++i)
-      views_.push_back(std::make_unique<View>(data, i, rows, batch, seed));
+      views_.push_back(std::make_unique<View>(data, i, samples, batch, seed));
+    order_.emplace(std::ssize(samples.rows), batch, seed);
+    if (!samples.complete) present_ = on_device(samples.present);
+    if (model_.upper) return;
+    std::vector<std::int32_t> sets;
+    for (const Subset set : vae::mixed_sets(data.config.model.kind, modalities()))
+      sets.push_back(static_cast<std::int32_t>(set));
+    mixed_ = on_device(sets);
   }
 
   nn::ParameterStore& parameters() override { return parameters_; }
@@ -68,16 +82,25 @@ class VaeTraining : public Training {
     return vae::nexus_loss(
         *model_.upper,
         {.beta = c.beta,
-         .told = vae::message_weights(c.dropped, modalities(), rows(), state, data_.device),
+         .told = vae::message_weights(c.dropped, modalities(), batch.present, rows(), state, data_.device),
+         .scales = scales(),
          .warm_up = vae::warm_up(state, steps_per_epoch(), c.warmup_epochs, data_.device)},
         batch, context(state));
   }
 
  private:
+  Tensor on_device(const std::vector<std::int32_t>& values) const {
+    return Tensor::from(values, {std::ssize(values)}, data_.device);
+  }
   const data::BatchRows& rows() const { return views_[0]->feed.rows(); }
   int modalities() const { return static_cast<int>(views_.size()); }
   const ModalityConfig& config_of(int i) const {
     return data_.config.modalities[static_cast<std::size_t>(i)];
+  }
+  std::vector<LatentScale> scales() const {
+    std::vector<LatentScale> all;
+    for (const ModalityConfig& m : data_.config.modalities) all.push_back(m.nexus_scale);
+    return all;
   }
   nn::Context context(const StepState* state) const {
     return {.training = true, .key = {.state = state, .site = kFirstLayerSite, .first_row = rows().first}};
@@ -87,15 +110,17 @@ class VaeTraining : public Training {
     const auto k = static_cast<std::size_t>(i);
     return scaled(model_.views[k].scaling, views_[k]->batches.items().x);
   }
-  Var reconstruction(int i, const Var& x, const Var& z, const nn::Context& within) const {
+  Var reconstruction(int i, const Var& x, const Var& z, const Tensor& of_rows,
+                     const nn::Context& within) const {
     const auto k = static_cast<std::size_t>(i);
     return decoded_loss(config_of(i), model_.views[k].decoder(z, within), x,
-                        views_[k]->batches.items().tokens, rows().total);
+                        views_[k]->batches.items().tokens, rows().total, of_rows);
   }
   vae::Encoded encoded(const StepState* state) const {
     const nn::Context within = context(state);
     vae::Encoded batch;
     batch.total = rows().total;
+    if (present_.defined()) batch.present = vae::present_sets(present_, *order_, rows(), state);
     std::vector<Var> inputs;
     for (int i = 0; i < modalities(); ++i) {
       inputs.push_back(input(i));
@@ -103,14 +128,15 @@ class VaeTraining : public Training {
           vae::from_heads(model_.views[static_cast<std::size_t>(i)].encoder(inputs.back(), within)));
       batch.weights.push_back(model_.upper ? config_of(i).nexus_weight : config_of(i).vae_weight);
     }
-    batch.reconstruction = [this, inputs = std::move(inputs), within](int i, const Var& z) {
-      return reconstruction(i, inputs[static_cast<std::size_t>(i)], z, within);
+    batch.reconstruction = [this, inputs = std::move(inputs), within](int i, const Var& z,
+                                                                      const Tensor& of_rows) {
+      return reconstruction(i, inputs[static_cast<std::size_t>(i)], z, of_rows, within);
     };
     batch.noise = [this, state](std::uint32_t number, std::int64_t size) {
       return vae::noise(state, rows(), size, number, data_.device);
     };
-    batch.component_rows = [this, state](std::int64_t components) {
-      return vae::component_rows(data_.config.vae.mixture, components, rows(), state, data_.device);
+    batch.component_rows = [this, state, present = batch.present](std::int64_t) {
+      return vae::component_rows(data_.config.vae.mixture, mixed_, present, rows(), state);
     };
     return batch;
   }
@@ -120,6 +146,9 @@ class VaeTraining : public Training {
   vae::VaeModel model_;
   nn::ParameterStore parameters_;
   std::vector<std::unique_ptr<View>> views_;
+  std::optional<data::BatchOrder> order_;  // that of the views
+  Tensor present_;                         // of each sample its modalities; undefined: all have all
+  Tensor mixed_;                           // sets of the mixture's components
 };
 
 }  // namespace
@@ -131,12 +160,19 @@ vae::Objective vae_objective(const Config& config) {
           .prior_expert = config.vae.prior_expert};
 }
 
-std::vector<std::int32_t> complete_samples(const TrainingData& data) {
-  std::vector<std::int32_t> rows;
-  for (std::int64_t row = 0; row < data.split.num_samples(); ++row)
-    if (std::ranges::all_of(data.columns, [&](int column) { return data.split.item(row, column) >= 0; }))
-      rows.push_back(static_cast<std::int32_t>(row));
-  return rows;
+VaeSamples vae_samples(const TrainingData& data) {
+  VaeSamples samples;
+  const Subset all = full_set(static_cast<int>(data.columns.size()));
+  for (std::int64_t row = 0; row < data.split.num_samples(); ++row) {
+    Subset has = 0;
+    for (std::size_t i = 0; i < data.columns.size(); ++i)
+      if (data.split.item(row, data.columns[i]) >= 0) has |= Subset{1} << i;
+    if (has == 0) continue;
+    samples.rows.push_back(static_cast<std::int32_t>(row));
+    samples.present.push_back(static_cast<std::int32_t>(has));
+    samples.complete = samples.complete && has == all;
+  }
+  return samples;
 }
 
 MakeTraining vae_training(const TrainingData& data) {

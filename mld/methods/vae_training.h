@@ -1,4 +1,4 @@
-// Training of a VAE on the samples that have all modalities.
+// Training of a VAE on the samples of a split: of one that lacks modalities, on those it has.
 #pragma once
 
 #include "mld/methods/method.h"
@@ -8,8 +8,12 @@ namespace mld {
 
 vae::Objective vae_objective(const Config& config);
 
-// Rows of the split that it is trained on.
-std::vector<std::int32_t> complete_samples(const TrainingData& data);
+// Samples of the split that have a modality at least, and which: bit i, modality i of the configuration.
+struct VaeSamples {
+  std::vector<std::int32_t> rows, present;
+  bool complete = true;  // all have all
+};
+VaeSamples vae_samples(const TrainingData& data);
 
 MakeTraining vae_training(const TrainingData& data);
 

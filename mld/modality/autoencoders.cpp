@@ -71,15 +71,21 @@ void apply_init(WeightInit init, const nn::Visitor& walked) {
 }
 
 Var decoded_loss(const ModalityConfig& config, const Var& output, const Var& x, const Tensor& tokens,
-                 std::int64_t total) {
+                 std::int64_t total, const Tensor& rows) {
   const double mean = 1.0 / static_cast<double>(total);
+  Tensor weight;
+  if (rows.defined()) {
+    Shape each{rows.numel()};
+    while (each.rank() < output.shape().rank()) each.push_back(1);
+    weight = rows.reshape(each);
+  }
   switch (config.likelihood) {
     case Likelihood::laplace:
-      return l1(output, x.value, mean / config.scale);
+      return l1(output, x.value, mean / config.scale, weight);
     case Likelihood::normal:
-      return squared_error(output, x.value, mean);
+      return squared_error(output, x.value, mean, weight);
     case Likelihood::categorical:
-      return categorical_nll(output, tokens, mean);
+      return categorical_nll(output, tokens, mean, weight);
   }
   fail(ErrorKind::internal, "stage 1: unknown likelihood");
 }

@@ -20,9 +20,9 @@ void apply_init(WeightInit init, const nn::Visitor& walked);
 
 // What these rows add to the mean over a batch of `total` of -log p(x | output), summed over a sample's elements, in
 // the units that the network works in, without constants that have no gradient (docs/method.md section 2); `output` is
-// what the decoder made and x what the encoder was given. Shape [1].
+// what the decoder made and x what the encoder was given; `rows` [B,1]: what each counts, undefined: 1. Shape [1].
 Var decoded_loss(const ModalityConfig& config, const Var& output, const Var& x, const Tensor& tokens,
-                 std::int64_t total);
+                 std::int64_t total, const Tensor& rows = {});
 // The same of what the autoencoder makes of the batch.
 Var reconstruction_loss(const ModalityConfig& config, const Autoencoder& net, const ItemBatch& batch,
                         std::int64_t total, const nn::Context& context);

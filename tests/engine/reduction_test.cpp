@@ -87,6 +87,9 @@ const test::GradCases loss_cases([](test::CaseList& list) {
   add_case(list, Op::categorical_nll, "not normalised", test::random({2, 3, 5}, 22, 0.1, 1),
            [](const test::Args& in) { return categorical_nll(in[0], in.constant(0), 0.5); },
            {test::random_int({2, 3}, 23, 0, 4)});
+  add_case(list, Op::categorical_nll, "weighted", test::random({2, 3, 5}, 24, 0.1, 1),
+           [](const test::Args& in) { return categorical_nll(in[0], in.constant(0), 0.5, in.constant(1)); },
+           {test::random_int({2, 3}, 25, 0, 4), test::random({2, 1}, 26, 0.5, 2)});
 });
 
 Var f64(std::vector<double> values, Shape shape, Device device = kCpu) {
@@ -175,6 +178,9 @@ TEST_CASE("losses against values computed by hand") {
     const Var p = f64({0.2, 0.3, 0.9, 2, 1, 1}, {2, 3}, device);
     const Tensor target = Tensor::from(std::vector<std::int32_t>{2, 1}, {2}, device);
     check_values(categorical_nll(p, target, 1), {0.4418327522790392 + 1.3862943611198906});
+    check_values(categorical_nll(p, target, 1, f64({0.5, 3}, {2, 1}, device).value),
+                 {0.5 * 0.4418327522790392 + 3 * 1.3862943611198906});
+    check_values(categorical_nll(p, target, 1, f64({0, 1}, {2, 1}, device).value), {1.3862943611198906});
   }
 }
 
@@ -291,6 +297,10 @@ TEST_CASE("errors name the operator and the shapes") {
   has_both(message([&] { squared_error(x, same, 1, Tensor::zeros({4})); }), "squared_error", "[B,1,...]");
   has_both(message([&] { bernoulli_nll(x, t, 1); }), "bernoulli_nll", "[3,4]");
   has_both(message([&] { categorical_nll(x, Tensor::zeros({3}, DType::i32), 1); }), "categorical_nll", "[3]");
+  has_both(message([&] {
+             categorical_nll(x, Tensor::zeros({4}, DType::i32), 1, Tensor::zeros({3, 1}));
+           }),
+           "categorical_nll", "[3,1]");
   CHECK(contains(message([&] { mean(Var(Tensor::zeros({0}))); }), "mean"));
   CHECK(contains(message([&] { sum(Var()); }), "sum"));
   CHECK(contains(message([&] { softmax(Var(Tensor::zeros({2, 0}))); }), "[2,0]"));

@@ -22,7 +22,7 @@ struct VectorData {
   float shift = 0;       // of every value
   bool swapped = false;  // values of the two classes
   int classes = 2;       // 0: no labels
-  std::function<bool(std::int64_t row)> without_b = {};
+  std::function<bool(std::int64_t row)> without_b = {}, without_a = {};
 };
 
 inline void write_array(const std::filesystem::path& file, mld::DType type, const mld::Shape& shape,
@@ -37,19 +37,19 @@ inline void write_array(const std::filesystem::path& file, mld::DType type, cons
 inline void make_vectors(const std::filesystem::path& store, const VectorData& data = {}) {
   const std::filesystem::path raw = store.string() + "-raw";
   for (const char* split : {"train", "test"}) {
-    const auto vector = [&](const std::string& name, std::int64_t width, bool holes) {
+    const auto vector = [&](const std::string& name, std::int64_t width, const auto& without) {
       std::vector<float> values;
       for (std::int64_t i = 0; i < data.n; ++i)
         for (std::int64_t j = 0; j < width; ++j)
-          values.push_back(holes && data.without_b && data.without_b(i)
+          values.push_back(without && without(i)
                                ? std::nanf("")
                                : data.shift + static_cast<float>((i + (data.swapped ? 1 : 0)) % 2) +
                                      0.03f * static_cast<float>(j + i % 7));
       write_array(raw / split / (name + ".npy"), mld::DType::f32, {data.n, width}, values.data(),
                   values.size() * 4);
     };
-    vector("a", 3, false);
-    vector("b", data.width_b, true);
+    vector("a", 3, data.without_a);
+    vector("b", data.width_b, data.without_b);
     if (data.classes == 0) continue;
     std::vector<std::int32_t> labels;
     for (std::int64_t i = 0; i < data.n; ++i) labels.push_back(static_cast<std::int32_t>(i % data.classes));

@@ -1,10 +1,13 @@
 #include "mld/methods/vae/draws.h"
 
+#include <bit>
+
 #include "engine/loops/drivers.h"
 #include "engine/ops/random.h"
 #include "engine/random/philox.h"
 #include "mld/config/config.h"
 #include "mld/diffusion/noise.h"
+#include "mld/diffusion/subsets.h"
 
 namespace mld::vae {
 namespace {
@@ -14,22 +17,49 @@ MLD_HD std::int64_t below(std::int64_t count, float u) {
   return k < count ? k : count - 1;
 }
 
+struct PresentSet {
+  const StepState* state;
+  data::BatchOrder order;
+  std::int64_t first;
+  const std::int32_t* table;
+  std::int32_t* out;
+  MLD_HD void operator()(std::int64_t b) const { out[b] = table[order.row(state->step, first + b)]; }
+};
+
 struct ComponentOfRow {
   const StepState* state;
   bool in_turns;
   std::int64_t components, first, count, total;
+  const std::int32_t *sets, *present;  // present may be null
   std::int32_t* row;
+
+  MLD_HD bool is_possible(std::int64_t k, std::int64_t b) const { return (sets[k] & ~present[b]) == 0; }
+  MLD_HD std::int64_t number_possible(std::int64_t b) const {
+    if (present == nullptr) return components;
+    std::int64_t n = 0;
+    for (std::int64_t k = 0; k < components; ++k) n += is_possible(k, b) ? 1 : 0;
+    return n;
+  }
+  // The n-th of those that are.
+  MLD_HD std::int64_t possible(std::int64_t n, std::int64_t b) const {
+    if (present == nullptr) return n;
+    for (std::int64_t k = 0; k < components; ++k)
+      if (is_possible(k, b) && n-- == 0) return k;
+    return components - 1;
+  }
   MLD_HD void operator()(std::int64_t b) const {
-    std::int64_t k = components - 1;
+    const std::int64_t choices = number_possible(b);
+    std::int64_t n = components - 1;
     if (in_turns) {
       const std::int64_t each = total / components;
-      if (each > 0 && (first + b) / each < k) k = (first + b) / each;
+      if (each > 0 && (first + b) / each < n) n = (first + b) / each;
+      n = n * choices / components;
     } else {
       const Words w = draw(state->seed, kSiteComponent, static_cast<std::uint32_t>(state->step),
                            static_cast<std::uint32_t>(first + b), 0);
-      k = below(components, u01(w.v[0]));
+      n = below(choices, u01(w.v[0]));
     }
-    row[b] = static_cast<std::int32_t>(k * count + b);
+    row[b] = static_cast<std::int32_t>(possible(n, b) * count + b);
   }
 };
 
@@ -38,19 +68,24 @@ struct MessageWeights {
   double dropped;
   int modalities;
   std::int64_t first;
+  const std::int32_t* present;  // may be null
   float* weights[kMaxModalities];
   MLD_HD void operator()(std::int64_t b) const {
     const auto step = static_cast<std::uint32_t>(state->step), row = static_cast<std::uint32_t>(first + b);
+    const Subset there = present ? static_cast<Subset>(present[b]) : full_set(modalities);
+    const int all = std::popcount(there);
     const Words w = draw(state->seed, kSiteMessages, step, row, 0);
-    int keep = modalities;
-    if (modalities > 1 && static_cast<double>(u01(w.v[0])) < dropped)
-      keep = modalities - 1 - static_cast<int>(below(modalities - 1, u01(w.v[1])));
-    int left = keep;
+    int keep = all;
+    if (all > 1 && static_cast<double>(u01(w.v[0])) < dropped)
+      keep = all - 1 - static_cast<int>(below(all - 1, u01(w.v[1])));
+    int left = keep, to_come = all;
     for (int i = 0; i < modalities; ++i) {  // each set of `keep` is as likely as any other
       const Words one = draw(state->seed, kSiteMessages, step, row, static_cast<std::uint32_t>(i) + 1);
-      const bool kept = u01(one.v[0]) * static_cast<float>(modalities - i) < static_cast<float>(left);
+      const bool kept =
+          contains(there, i) && u01(one.v[0]) * static_cast<float>(to_come) < static_cast<float>(left);
       weights[i][b] = kept ? 1.0f / static_cast<float>(keep) : 0.0f;
       if (kept) --left;
+      if (contains(there, i)) --to_come;
     }
   }
 };
@@ -75,19 +110,30 @@ Tensor noise(const StepState* state, const data::BatchRows& rows, std::int64_t l
   return out;
 }
 
-Tensor component_rows(MixtureSplit split, std::int64_t components, const data::BatchRows& rows,
-                      const StepState* state, Device device) {
-  const Tensor out = Tensor::empty({rows.count}, DType::i32, device);
-  for_each(device, rows.count,
-           ComponentOfRow{state, split == MixtureSplit::batch, components, rows.first, rows.count, rows.total,
-                          out.ptr<std::int32_t>()});
+Tensor present_sets(const Tensor& table, const data::BatchOrder& order, const data::BatchRows& rows,
+                    const StepState* state) {
+  const Tensor out = Tensor::empty({rows.count}, DType::i32, table.device());
+  for_each(table.device(), rows.count,
+           PresentSet{state, order, rows.first, table.ptr<std::int32_t>(), out.ptr<std::int32_t>()});
   return out;
 }
 
-std::vector<Tensor> message_weights(double dropped, int modalities, const data::BatchRows& rows,
-                                    const StepState* state, Device device) {
+Tensor component_rows(MixtureSplit split, const Tensor& sets, const Tensor& present,
+                      const data::BatchRows& rows, const StepState* state) {
+  const Tensor out = Tensor::empty({rows.count}, DType::i32, sets.device());
+  for_each(
+      sets.device(), rows.count,
+      ComponentOfRow{state, split == MixtureSplit::batch, sets.numel(), rows.first, rows.count, rows.total,
+                     sets.ptr<std::int32_t>(), present.defined() ? present.ptr<std::int32_t>() : nullptr,
+                     out.ptr<std::int32_t>()});
+  return out;
+}
+
+std::vector<Tensor> message_weights(double dropped, int modalities, const Tensor& present,
+                                    const data::BatchRows& rows, const StepState* state, Device device) {
   std::vector<Tensor> columns;
-  MessageWeights f{state, dropped, modalities, rows.first, {}};
+  MessageWeights f{
+      state, dropped, modalities, rows.first, present.defined() ? present.ptr<std::int32_t>() : nullptr, {}};
   for (int i = 0; i < modalities; ++i) {
     columns.push_back(Tensor::empty({rows.count, 1}, DType::f32, device));
     f.weights[i] = columns.back().ptr<float>();

@@ -39,9 +39,10 @@ class UpperLevel {
 };
 
 struct NexusObjective {
-  double beta = 1;           // weight of the upper divergence
-  std::vector<Tensor> told;  // of each modality a column [B,1]: what its message counts in the average
-  Tensor warm_up;            // [1], factor of all divergences
+  double beta = 1;                  // weight of the upper divergence
+  std::vector<Tensor> told;         // of each modality a column [B,1]: what its message counts in the average
+  std::vector<LatentScale> scales;  // of each modality's distance between its latent and that from above
+  Tensor warm_up;                   // [1], factor of all divergences
 };
 
 // What is minimised, [1]. The weights of the batch are of the reconstructions at both levels; noise number m is of

@@ -11,6 +11,7 @@
 #include "mld/config/choices.h"
 #include "mld/diffusion/subsets.h"
 #include "mld/methods/vae/gaussian.h"
+#include "mld/methods/vae/presence.h"
 
 namespace mld::vae {
 
@@ -26,11 +27,15 @@ struct Encoded {
   std::vector<Gaussian> experts;  // of each modality, as its encoder gives them
   std::vector<double> weights;    // of the modalities' reconstructions
   std::int64_t total = 1;         // rows of the whole batch, over which means are taken
-  // -log p(x^m | z), mean over the batch, [1]; called several times for one m.
-  std::function<Var(int m, const Var& z)> reconstruction;
+  // i32 [B], bit m: whether the row has modality m; undefined: all have all. What stands for a hole is not looked at.
+  Tensor present = {};
+  // -log p(x^m | z), mean over the batch, [1]; called several times for one m. rows [B,1]: what each counts;
+  // undefined: 1.
+  std::function<Var(int m, const Var& z, const Tensor& rows)> reconstruction;
   // Standard normal [B,size], each with its number.
   std::function<Tensor(std::uint32_t number, std::int64_t size)> noise;
-  std::function<Tensor(std::int64_t components)> component_rows;  // as `mixture` takes them
+  // As `mixture` takes them: of each row one of the components whose modalities it has.
+  std::function<Tensor(std::int64_t components)> component_rows;
 };
 
 // Sets of modalities whose posteriors are mixed in training: all of them, each alone, or every set.

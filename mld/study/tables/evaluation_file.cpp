@@ -39,7 +39,7 @@ class Reader {
       case Measure::conditional:
         return cell(file_.conditional, column_.given, true);
       case Measure::self:
-        return cell(file_.self, Subset{1} << column_.target, false);
+        return cell(file_.self, source(column_.given, column_.target), false);
       case Measure::leave_one_out: {
         const auto found = std::ranges::find(file_.leave_one_out, column_.size, &LeaveOneOut::size);
         if (found == file_.leave_one_out.end()) return {};
@@ -89,7 +89,13 @@ class Reader {
     return coherence(found->coherence.value, generated);
   }
 
-  std::optional<Reading> quality(Subset given, int target) {
+  // An autoencoder makes of its own modality the same, whatever else is given.
+  Subset source(Subset given, int target) const {
+    return file_.walks() && contains(given, target) ? Subset{1} << target : given;
+  }
+
+  std::optional<Reading> quality(Subset of, int target) {
+    const Subset given = source(of, target);
     const QualityCell* q = find_quality(file_, given, target, column_.metric);
     const bool kernel = column_.measure == Measure::kernel;
     if (q == nullptr || (kernel && std::isnan(q->distance.kernel.value))) return {};

@@ -39,6 +39,7 @@ LayoutColumn parse_column(JsonFields& f, const std::vector<std::string>& modalit
   column.measure = static_cast<Measure>(f.choice("measure", kMeasureNames));
   if (f.has("given")) column.given = subset_of(modalities, f.string("given"));
   if (f.has("target")) column.target = index_of(modalities, f.string("target"));
+  if (column.measure == Measure::self && column.given == 0) column.given = Subset{1} << column.target;
   if (f.has("size")) column.size = f.integer("size", 0, kMaxModalities);
   if (f.has("metric")) column.metric = f.string("metric");
   f.finish();
@@ -200,10 +201,22 @@ class Generic {
 
   std::vector<LayoutColumn> self() const {
     std::vector<LayoutColumn> columns;
-    for (int target = 0; target < static_cast<int>(modalities_.size()); ++target)
-      columns.push_back({spelt(Subset{1} << target, target), Measure::self, Subset{1} << target, target});
+    const int count = static_cast<int>(modalities_.size());
+    const auto is_known = [&](int target) {
+      return std::ranges::any_of(files_, [&](const Evaluation& file) {
+        return std::ranges::any_of(
+            file.self, [&](const auto& c) { return c.given == full_set(count) && c.target == target; });
+      });
+    };
+    for (int target = 0; target < count; ++target) {
+      const Subset own = Subset{1} << target;
+      columns.push_back({spelt(own, target), Measure::self, own, target});
+      if (count > 1 && is_known(target))
+        columns.push_back({spelt(full_set(count), target), Measure::self, full_set(count), target});
+    }
     for (const QualityKey& key : quality_keys(files_, false))
-      if (key.given == Subset{1} << key.target) columns.push_back(column(Measure::quality, key));
+      if (key.given == Subset{1} << key.target || key.given == full_set(count))
+        columns.push_back(column(Measure::quality, key));
     return columns;
   }
 

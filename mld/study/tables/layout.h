@@ -17,9 +17,9 @@ struct Evaluation;
 namespace mld::tables {
 
 enum class Measure : std::uint8_t {
-  joint,          // coherence of joint generation
-  conditional,    // coherence of `target` generated from `given`
-  self,           // coherence of decode(encode(target))
+  joint,        // coherence of joint generation
+  conditional,  // coherence of `target` generated from `given`
+  self,  // coherence of `target` from `given`, which it is in: of latent diffusion decode(encode(target))
   leave_one_out,  // its mean over targets and sets of `size` others (docs/method.md section 18.1)
   quality,        // `metric` of `target` from `given`: none, jointly; the target, decode(encode(target))
   mean_quality,   // as leave_one_out; size 0: jointly

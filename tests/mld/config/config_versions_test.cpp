@@ -232,6 +232,7 @@ TEST_CASE("config: hashes follow what a stage depends on, and nothing else") {
   CHECK(changes("modalities.svhn.fresh=false") == "score ");
   CHECK(changes("vae.beta=1").empty());
   CHECK(changes("modalities.svhn.vae_weight=2").empty());
+  CHECK(changes("modalities.svhn.nexus_scale=optimal").empty());
   CHECK(changes("model.kind=mvae") == "score ");
   CHECK(changes("modalities.svhn.layers.width=16") == "autoencoder score ");
   CHECK(changes("modalities.svhn.latent=2") == "autoencoder score ");
@@ -352,31 +353,32 @@ TEST_CASE("config: what was done before there was a key") {
   note("stage1.", config.stage1);
   note("modalities.", mld::ModalityConfig());
   note("modalities.layers.", mld::LayersConfig());
-  CHECK(neutral ==
-        std::map<std::string, double>{{"score.schedule_steps", 0},
-                                      {"score.network", static_cast<double>(mld::ScoreNetworkKind::resmlp)},
-                                      {"score.blocks", 6},
-                                      {"score.dropout", 0},
-                                      {"score.marginals", 0},
-                                      {"score.pairing", static_cast<double>(mld::Pairing::fixed)},
-                                      {"score.encodings", 1},
-                                      {"score.guidance", 1},
-                                      {"score.guidance_low", 0.3},
-                                      {"score.guidance_high", 5},
-                                      {"sampler.guidance", 1},
-                                      {"sampler.guidance_low", 0.3},
-                                      {"sampler.guidance_high", 5},
-                                      {"stage1.shift", 0},
-                                      {"stage1.gain", 0},
-                                      {"stage1.offset", 0},
-                                      {"stage1.schedule_steps", 0},
-                                      {"modalities.fresh", 1},
-                                      {"modalities.vae_weight", 1},
-                                      {"modalities.nexus_weight", 1},
-                                      {"modalities.layers.width", 0},
-                                      {"modalities.layers.depth", 2},
-                                      {"modalities.layers.blocks", 0},
-                                      {"modalities.units", static_cast<double>(mld::Units::declared)}});
+  CHECK(neutral == std::map<std::string, double>{
+                       {"score.schedule_steps", 0},
+                       {"score.network", static_cast<double>(mld::ScoreNetworkKind::resmlp)},
+                       {"score.blocks", 6},
+                       {"score.dropout", 0},
+                       {"score.marginals", 0},
+                       {"score.pairing", static_cast<double>(mld::Pairing::fixed)},
+                       {"score.encodings", 1},
+                       {"score.guidance", 1},
+                       {"score.guidance_low", 0.3},
+                       {"score.guidance_high", 5},
+                       {"sampler.guidance", 1},
+                       {"sampler.guidance_low", 0.3},
+                       {"sampler.guidance_high", 5},
+                       {"stage1.shift", 0},
+                       {"stage1.gain", 0},
+                       {"stage1.offset", 0},
+                       {"stage1.schedule_steps", 0},
+                       {"modalities.fresh", 1},
+                       {"modalities.vae_weight", 1},
+                       {"modalities.nexus_weight", 1},
+                       {"modalities.nexus_scale", static_cast<double>(mld::LatentScale::fixed)},
+                       {"modalities.layers.width", 0},
+                       {"modalities.layers.depth", 2},
+                       {"modalities.layers.blocks", 0},
+                       {"modalities.units", static_cast<double>(mld::Units::declared)}});
 }
 
 TEST_CASE("config: a file that an earlier version saved means what it meant then") {

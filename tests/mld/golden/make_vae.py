@@ -100,6 +100,58 @@ for name, prior in (("mvae", False), ("mmvae", False), ("mopoe", False), ("mvtca
     tensors |= {f"{key}/gradient/{m}": heads[m].grad.clone() for m in range(M)}
 
 
+# Rows that lack modalities: each row by itself, on the modalities that it has.
+present = [(0, 1, 2), (0,), (1, 2), (2,), (0, 2), (0, 1, 2), (1,), (0, 1), (1, 2)]
+
+
+def row_of(q, b):
+    return q[0][b : b + 1], q[1][b : b + 1]
+
+
+def row_loss(kind, prior_expert, b):
+    has = present[b]
+    q = {m: row_of((heads[m][:, :L], heads[m][:, L:]), b) for m in has}
+
+    def posterior(s, prior):
+        t = sum(1 / (q[m][1].exp() + 1e-8) for m in s) + (1 / (1 + 1e-8) if prior else 0)
+        mu = sum(q[m][0] / (q[m][1].exp() + 1e-8) for m in s)
+        return (q[s[0]] if len(s) == 1 and not prior else (mu / t, (1 / t + 1e-8).log()))
+
+    def likelihood(m, z):
+        return ((z @ decoders[m].T - data[m][b]) ** 2).sum() / B
+
+    eps = [n[b : b + 1] for n in noise]
+    if kind in ("mvae", "mvtcae"):
+        joint = posterior(has, kind == "mvae" or prior_expert)
+        z = draw(joint, eps[0])
+        jointly = sum(weights[m] * likelihood(m, z) for m in has)
+        if kind == "mvae":
+            own = [(m, posterior((m,), True)) for m in has]
+            alone = sum(likelihood(m, draw(p, eps[m + 1])) + BETA * kl0(*p) for m, p in own)
+            return jointly + BETA * kl0(*joint) + alone
+        n = len(has)
+        divergence = ALPHA / n * sum(kl(*joint, *q[m]) for m in has) + (1 - ALPHA) * kl0(*joint)
+        return (n - ALPHA) / n * jointly + BETA * divergence
+    everything = [s for n in range(1, M + 1) for s in itertools.combinations(range(M), n)]
+    everything = [s for s in everything if kind == "mopoe" or len(s) == 1]
+    own = [s for s in everything if set(s) <= set(has)]
+    components = [posterior(s, kind == "mopoe" and len(s) == M) for s in own]
+    turn = min(b // (B // len(everything)), len(everything) - 1) if B // len(everything) else len(everything) - 1
+    z = draw(components[turn * len(own) // len(everything)], eps[0])
+    return sum(weights[m] * likelihood(m, z) for m in has) + BETA / len(own) * sum(kl0(*c) for c in components)
+
+
+tensors["present"] = torch.tensor([sum(1 << m for m in has) for has in present], dtype=torch.int32)
+for name, prior in (("mvae", False), ("mmvae", False), ("mopoe", False), ("mvtcae", False), ("mvtcae", True)):
+    for h in heads:
+        h.grad = None
+    value = sum(row_loss(name, prior, b) for b in range(B))
+    value.backward()
+    key = name + (".prior" if prior else "") + ".holes"
+    tensors[key + "/loss"] = value.reshape(1)
+    tensors |= {f"{key}/gradient/{m}": heads[m].grad.clone() for m in range(M)}
+
+
 class NormLeaky(nn.BatchNorm1d):
     def forward(self, x):
         return F.leaky_relu(super().forward(x), 0.01)
@@ -129,21 +181,36 @@ told = torch.zeros(B, M)
 for b in range(B):
     kept = [m for m in range(M) if b % 4 == 0 or (b + m) % 3 != 1]
     told[b, kept] = 1 / len(kept)
-total, divergence, latents = 0.0, 0.0, []
-for m, d in enumerate(LATENTS):
-    mu, l = heads[m][:, :d], heads[m][:, d:]
-    z = draw((mu, l), noise[m])
-    total = total + weights[m] * rec(m, z)
-    divergence = divergence + kl0(mu, l)
-    latents.append(z.detach())
-average = sum(upper["messages"][m](latents[m]) * told[:, m : m + 1] for m in range(M))
-out = upper["encoder"](average)
-mu, l = out[:, :H], out[:, H:]
-h = draw((mu, l), noise[M])
-divergence = divergence + BETA * kl0(mu, l)
-for m in range(M):
-    total = total + weights[m] * ((latents[m] - upper["decoders"][m](h)) ** 2).sum() / B
-total = total + WARM_UP * divergence
+
+
+def nexus(has, scaled):
+    """has: of each modality the rows that have it; scaled: those with the scale that fits best."""
+    total, divergence, latents = 0.0, 0.0, []
+    for m, d in enumerate(LATENTS):
+        mu, l = heads[m][:, :d], heads[m][:, d:]
+        z = draw((mu, l), noise[m])
+        total = total + weights[m] * ((z @ decoders[m].T - data[m]) ** 2)[has[m]].sum() / B
+        divergence = divergence + kl0(mu[has[m]], l[has[m]])
+        latents.append(z.detach())
+    average = sum(upper["messages"][m](latents[m]) * (told[:, m : m + 1]) for m in range(M))
+    out = upper["encoder"](average)
+    mu, l = out[:, :H], out[:, H:]
+    h = draw((mu, l), noise[M])
+    divergence = divergence + BETA * kl0(mu, l)
+    for m in range(M):
+        off = (latents[m] - upper["decoders"][m](h))[has[m]]
+        if m in scaled:
+            s = (off.square().mean() + 1e-8).sqrt()
+            nll = -torch.distributions.Normal(0, s).log_prob(off).sum()
+            # What the 1e-8 keeps from being exact: the mean of squares over s^2 is 1.
+            nll = nll + 0.5 * off.numel() * (1 - off.square().mean() / s.square())
+            total = total + weights[m] * nll / B
+        else:
+            total = total + weights[m] * off.square().sum() / B
+    return total + WARM_UP * divergence
+
+
+total = nexus([torch.arange(B)] * M, ())
 total.backward()
 tensors |= {f"nexus/heads/{m}": heads[m] for m in range(M)} | {f"nexus/decoder/{m}": decoders[m] for m in range(M)}
 tensors |= {f"nexus/noise/{n}": noise[n] for n in range(M + 1)} | {f"nexus/told/{m}": told[:, m : m + 1] for m in range(M)}
@@ -151,5 +218,19 @@ tensors |= {f"nexus/model/{k}": v for k, v in upper.named_parameters()}
 tensors |= {f"nexus/gradient/{k}": v.grad for k, v in upper.named_parameters()}
 tensors |= {f"nexus/gradient/heads/{m}": heads[m].grad for m in range(M)}
 tensors["nexus/loss"] = total.reshape(1)
+for p in [*upper.parameters(), *heads]:
+    p.grad = None
+# Where rows lack modalities, they tell of those they have.
+told = torch.zeros(B, M)
+for b, has in enumerate(present):
+    for m in has:
+        told[b, m] = 1 / len(has)
+total = nexus([torch.tensor([b for b in range(B) if m in present[b]]) for m in range(M)], (1,))
+total.backward()
+tensors |= {f"nexus.holes/told/{m}": told[:, m : m + 1].clone() for m in range(M)}
+tensors |= {f"nexus.holes/gradient/{k}": v.grad for k, v in upper.named_parameters()}
+tensors |= {f"nexus.holes/gradient/heads/{m}": heads[m].grad for m in range(M)}
+tensors["nexus.holes/loss"] = total.reshape(1)
 path = pathlib.Path(__file__).with_name("vae_golden.safetensors")
-save_file({k: v.detach().float().contiguous() for k, v in tensors.items()}, path)
+whole = {k: v.detach().contiguous() for k, v in tensors.items()}
+save_file({k: v.float() if v.is_floating_point() else v for k, v in whole.items()}, path)

@@ -51,11 +51,14 @@ Var log_density(const Gaussian& q, const Var& z) {
 }
 double variance(const Gaussian& q) { return std::exp(value(q.log_var)); }
 
+const std::vector<std::int32_t> kSomeHoles{7, 1, 6, 2, 5, 3, 4};
+
 // Linear decoders in double, and noise that is the same for the same number.
 struct Problem {
   static constexpr std::int64_t kRows = 7, kLatent = 3;
   int modalities;
   std::vector<Tensor> heads, weights, data;
+  std::vector<std::int32_t> present = {};  // sets; empty: all have all
 
   explicit Problem(int m) : modalities(m) {
     for (int i = 0; i < m; ++i) {
@@ -72,17 +75,24 @@ struct Problem {
       batch.weights.push_back(1 + 0.5 * static_cast<double>(batch.weights.size()));
     }
     batch.total = kRows;
-    batch.reconstruction = [this](int m, const Var& z) {
+    batch.reconstruction = [this](int m, const Var& z, const Tensor& rows) {
       const auto k = static_cast<std::size_t>(m);
-      return squared_error(matmul(z, weights[k], false, true), data[k], 1.0 / kRows);
+      return squared_error(matmul(z, weights[k], false, true), data[k], 1.0 / kRows, rows);
     };
     batch.noise = [](std::uint32_t number, std::int64_t size) {
       return test::random({kRows, size}, 100 + number);
     };
-    batch.component_rows = [](std::int64_t components) {
+    if (!present.empty()) batch.present = Tensor::from(present, {kRows});
+    batch.component_rows = [this](std::int64_t components) {
+      const std::vector<Subset> sets =
+          mixed_sets(components == modalities ? ModelKind::mmvae : ModelKind::mopoe, modalities);
       std::vector<std::int32_t> rows;
-      for (std::int64_t b = 0; b < kRows; ++b)
-        rows.push_back(static_cast<std::int32_t>((b * 5 + 2) % components * kRows + b));
+      for (std::size_t b = 0; b < kRows; ++b) {
+        std::size_t k = (b * 5 + 2) % sets.size();
+        while (!present.empty() && (sets[k] & ~static_cast<Subset>(present[b])) != 0)
+          k = (k + 1) % sets.size();
+        rows.push_back(static_cast<std::int32_t>(k * kRows + b));
+      }
       return Tensor::from(rows, {kRows});
     };
     return batch;
@@ -94,7 +104,7 @@ struct Problem {
 double beta_vae(const Problem& p, const Gaussian& q, double beta) {
   const Encoded batch = p.encoded();
   const Var z = draw(q, batch.noise(0, Problem::kLatent));
-  return value(batch.reconstruction(0, z)) + value(kl_to_prior(q, beta / Problem::kRows));
+  return value(batch.reconstruction(0, z, {})) + value(kl_to_prior(q, beta / Problem::kRows));
 }
 
 }  // namespace
@@ -118,6 +128,22 @@ TEST_CASE("vae: a product of likelihood factors and the prior is the posterior o
   CHECK(value(product(equal, false).mean) == doctest::Approx(0.7).epsilon(1e-6));
   CHECK(variance(product(equal, false)) == doctest::Approx(0.09).epsilon(1e-6));
   CHECK(variance(product(std::span(equal).first(1), false)) == doctest::Approx(0.36).epsilon(1e-12));
+}
+
+// MVAE's prior bounds the product, so that nothing keeps an expert from saying nothing at all.
+TEST_CASE("vae: an expert of any variance has its share in a product, and a gradient, in float") {
+  for (const float extreme : {-100.0f, -20.0f, 0.5f, 60.0f, 100.0f, 1e4f}) {
+    CAPTURE(extreme);
+    Tape tape;
+    const Var heads = tape.watch(Tensor::from(std::vector<float>{2, extreme}, {1, 2}));
+    const Gaussian own = from_heads(heads), q = product(std::span(&own, 1), true);
+    const double exact = 1 / (std::exp(static_cast<double>(extreme)) + 1e-8) + 1 / (1 + 1e-8);
+    const auto of_float = [](const Var& x) { return static_cast<double>(x.value.data<float>()[0]); };
+    CHECK(of_float(q.log_var) == doctest::Approx(std::log(1 / exact + 1e-8)).epsilon(1e-5).scale(1));
+    CHECK(of_float(q.mean) == doctest::Approx(2 * (1 - 1 / exact)).epsilon(1e-5).scale(1));
+    tape.backward(add(sum(q.mean), kl_to_prior(q, 1)));
+    for (const float g : tape.grad(heads).span<float>()) CHECK(std::isfinite(g));
+  }
 }
 
 TEST_CASE("vae: divergences are the expectations of log ratios") {
@@ -223,7 +249,7 @@ TEST_CASE("vae: a hand-written MVTCAE of two modalities, term by term") {
   double expected = 0;
   for (int m = 0; m < 2; ++m)
     expected +=
-        (2 - alpha) / 2 * batch.weights[static_cast<std::size_t>(m)] * value(batch.reconstruction(m, z));
+        (2 - alpha) / 2 * batch.weights[static_cast<std::size_t>(m)] * value(batch.reconstruction(m, z, {}));
   for (const Gaussian& q : batch.experts) expected += beta * alpha / 2 * value(kl(joint, q, 1 / rows));
   expected += beta * (1 - alpha) * value(kl_to_prior(joint, 1 / rows));
   CHECK(value(loss({.kind = ModelKind::mvtcae, .beta = beta, .alpha = alpha}, batch)) ==
@@ -231,15 +257,21 @@ TEST_CASE("vae: a hand-written MVTCAE of two modalities, term by term") {
 }
 
 TEST_CASE("vae: gradients of every objective against central differences") {
-  const Problem p(3);
   struct Case {
     ModelKind kind;
-    bool prior_expert;
+    bool prior_expert, holes;
   };
-  for (const Case& c :
-       {Case{ModelKind::mvae, false}, Case{ModelKind::mmvae, false}, Case{ModelKind::mopoe, false},
-        Case{ModelKind::mvtcae, false}, Case{ModelKind::mvtcae, true}}) {
+  std::vector<Case> cases;
+  for (const bool holes : {false, true}) {
+    for (const ModelKind kind : {ModelKind::mvae, ModelKind::mmvae, ModelKind::mopoe, ModelKind::mvtcae})
+      cases.push_back({kind, false, holes});
+    cases.push_back({ModelKind::mvtcae, true, holes});
+  }
+  for (const Case& c : cases) {
     CAPTURE(name_of(c.kind));
+    CAPTURE(c.holes);
+    Problem p(3);
+    if (c.holes) p.present = kSomeHoles;
     const Objective o{.kind = c.kind, .beta = 1.7, .alpha = 0.7, .prior_expert = c.prior_expert};
     std::vector<std::vector<double>> gradients;
     {
@@ -265,17 +297,39 @@ TEST_CASE("vae: gradients of every objective against central differences") {
   }
 }
 
+TEST_CASE("vae: what stands for a hole is not looked at") {
+  Problem p(3), other(3);
+  p.present = other.present = kSomeHoles;
+  for (int m = 0; m < 3; ++m)
+    for (std::int64_t b = 0; b < Problem::kRows; ++b) {
+      if (contains(static_cast<Subset>(kSomeHoles[static_cast<std::size_t>(b)]), m)) continue;
+      const auto k = static_cast<std::size_t>(m);
+      for (std::int64_t j = 0; j < 2 * Problem::kLatent; ++j) other.heads[k].data<double>()[6 * b + j] = 0.5;
+      for (std::int64_t j = 0; j < 4; ++j) other.data[k].data<double>()[4 * b + j] = -3;
+    }
+  for (const ModelKind kind : {ModelKind::mvae, ModelKind::mmvae, ModelKind::mopoe, ModelKind::mvtcae}) {
+    const Objective o{.kind = kind, .beta = 2, .alpha = 0.6};
+    CHECK(value(loss(o, p.encoded())) == doctest::Approx(value(loss(o, other.encoded()))).epsilon(1e-12));
+    Problem whole(3);
+    CHECK(value(loss(o, p.encoded())) != doctest::Approx(value(loss(o, whole.encoded()))).epsilon(1e-3));
+    whole.present.assign(Problem::kRows, 7);  // all said to be there, one by one
+    CHECK(value(loss(o, whole.encoded())) ==
+          doctest::Approx(value(loss(o, Problem(3).encoded()))).epsilon(1e-9));
+  }
+}
+
 TEST_CASE("vae: losses and gradients are those of an implementation in PyTorch from the description alone") {
   const SafetensorsFile file(std::filesystem::path(MLD_MLD_GOLDEN_DIR) / "vae_golden.safetensors");
   const auto read = [&](const std::string& name) { return read_tensor(file, name).to(DType::f64); };
-  for (const auto& [name, o] :
-       {std::pair{"mvae", Objective{.kind = ModelKind::mvae}},
-        {"mmvae", Objective{.kind = ModelKind::mmvae}},
-        {"mopoe", Objective{.kind = ModelKind::mopoe}},
-        {"mvtcae", Objective{.kind = ModelKind::mvtcae}},
-        {"mvtcae.prior", Objective{.kind = ModelKind::mvtcae, .prior_expert = true}}}) {
-    CAPTURE(name);
-    const std::string key = name;
+  std::vector<std::pair<std::string, Objective>> cases{
+      {"mvae", {.kind = ModelKind::mvae}},
+      {"mmvae", {.kind = ModelKind::mmvae}},
+      {"mopoe", {.kind = ModelKind::mopoe}},
+      {"mvtcae", {.kind = ModelKind::mvtcae}},
+      {"mvtcae.prior", {.kind = ModelKind::mvtcae, .prior_expert = true}}};
+  for (std::size_t k = 0; k < 5; ++k) cases.emplace_back(cases[k].first + ".holes", cases[k].second);
+  for (const auto& [key, o] : cases) {
+    CAPTURE(key);
     Tape tape;
     Encoded batch;
     std::vector<Var> watched;
@@ -285,16 +339,20 @@ TEST_CASE("vae: losses and gradients are those of an implementation in PyTorch f
     }
     batch.weights = kGoldenWeights;
     batch.total = kGoldenRows;
-    batch.reconstruction = [&](int m, const Var& z) {
+    if (key.ends_with(".holes")) batch.present = read_tensor(file, "present");
+    batch.reconstruction = [&](int m, const Var& z, const Tensor& rows) {
       return squared_error(matmul(z, read(numbered("decoder", m)), false, true), read(numbered("data", m)),
-                           1.0 / kGoldenRows);
+                           1.0 / kGoldenRows, rows);
     };
     batch.noise = [&](std::uint32_t number, std::int64_t) { return read(numbered("noise", number)); };
     StepCounter counter(0, {}, 0.9, 0.999, kCpu);
     counter.tick();
+    std::vector<std::int32_t> sets;
+    for (const Subset set : mixed_sets(o.kind, 3)) sets.push_back(static_cast<std::int32_t>(set));
     batch.component_rows = [&](std::int64_t components) {
-      return component_rows(MixtureSplit::batch, components, {0, kGoldenRows, kGoldenRows}, counter.ptr(),
-                            kCpu);
+      REQUIRE(components == std::ssize(sets));
+      return component_rows(MixtureSplit::batch, Tensor::from(sets, {components}), batch.present,
+                            {0, kGoldenRows, kGoldenRows}, counter.ptr());
     };
     Objective objective = o;
     objective.beta = 2.5;
@@ -315,38 +373,48 @@ TEST_CASE("vae: NEXUS is that of PyTorch, at both levels") {
   config.nexus_latent = 3;
   config.message = 6;
   config.hidden = {5, 7};
-  UpperLevel upper(config, {2, 3, 4});
-  nn::ParameterStore store(upper, {});
-  store.initialize(0);
-  for (auto& entry : store.parameters()) entry.data->value.copy_from(read("model/" + entry.name));
-  Tape tape;
-  store.begin_step();
-  Encoded batch;
-  std::vector<Var> watched;
-  for (std::int64_t m = 0; m < 3; ++m) {
-    watched.push_back(tape.watch(read(numbered("heads", m))));
-    batch.experts.push_back(from_heads(watched.back()));
-  }
-  batch.weights = kGoldenWeights;
-  batch.total = kGoldenRows;
-  batch.reconstruction = [&](int m, const Var& z) {
-    return squared_error(matmul(z, read(numbered("decoder", m)), false, true),
-                         read_tensor(file, numbered("data", m)), 1.0 / kGoldenRows);
-  };
-  batch.noise = [&](std::uint32_t number, std::int64_t) { return read(numbered("noise", number)); };
-  NexusObjective objective{.beta = 2.5, .told = {}, .warm_up = Tensor::full({1}, 0.35)};
-  for (std::int64_t m = 0; m < 3; ++m) objective.told.push_back(read(numbered("told", m)));
-  const Var found = nexus_loss(upper, objective, batch, {.training = true});
-  CHECK(value(found) == doctest::Approx(host(read("loss"))[0]).epsilon(1e-5));
-  tape.backward(found);
-  store.finish_backward();
-  for (std::int64_t m = 0; m < 3; ++m)
-    check_near(host(tape.grad(watched[static_cast<std::size_t>(m)])),
-               host(read(numbered("gradient/heads", m))), 1e-5);
-  for (auto& entry : store.parameters()) {
-    CAPTURE(entry.name);
-    check_near(host(store.grad().view(entry.first, entry.data->shape)), host(read("gradient/" + entry.name)),
-               2e-5);
+  for (const std::string key : {"nexus", "nexus.holes"}) {
+    CAPTURE(key);
+    const bool holes = key != "nexus";  // and one modality with a scale of its own
+    const auto of_key = [&](const std::string& name) { return read_tensor(file, key + "/" + name); };
+    UpperLevel upper(config, {2, 3, 4});
+    nn::ParameterStore store(upper, {});
+    store.initialize(0);
+    for (auto& entry : store.parameters()) entry.data->value.copy_from(read("model/" + entry.name));
+    Tape tape;
+    store.begin_step();
+    Encoded batch;
+    std::vector<Var> watched;
+    for (std::int64_t m = 0; m < 3; ++m) {
+      watched.push_back(tape.watch(read(numbered("heads", m))));
+      batch.experts.push_back(from_heads(watched.back()));
+    }
+    batch.weights = kGoldenWeights;
+    batch.total = kGoldenRows;
+    if (holes) batch.present = read_tensor(file, "present");
+    batch.reconstruction = [&](int m, const Var& z, const Tensor& rows) {
+      return squared_error(matmul(z, read(numbered("decoder", m)), false, true),
+                           read_tensor(file, numbered("data", m)), 1.0 / kGoldenRows, rows);
+    };
+    batch.noise = [&](std::uint32_t number, std::int64_t) { return read(numbered("noise", number)); };
+    NexusObjective objective{
+        .beta = 2.5,
+        .told = {},
+        .scales = {LatentScale::fixed, holes ? LatentScale::optimal : LatentScale::fixed, LatentScale::fixed},
+        .warm_up = Tensor::full({1}, 0.35)};
+    for (std::int64_t m = 0; m < 3; ++m) objective.told.push_back(of_key(numbered("told", m)));
+    const Var found = nexus_loss(upper, objective, batch, {.training = true});
+    CHECK(value(found) == doctest::Approx(host(of_key("loss"))[0]).epsilon(1e-5));
+    tape.backward(found);
+    store.finish_backward();
+    for (std::int64_t m = 0; m < 3; ++m)
+      check_near(host(tape.grad(watched[static_cast<std::size_t>(m)])),
+                 host(of_key(numbered("gradient/heads", m))), 1e-5);
+    for (auto& entry : store.parameters()) {
+      CAPTURE(entry.name);
+      check_near(host(store.grad().view(entry.first, entry.data->shape)),
+                 host(of_key("gradient/" + entry.name)), 2e-5);
+    }
   }
 }
 

@@ -199,21 +199,40 @@ TEST_CASE("vae: what cannot be trained is said before anything is") {
               {}) == StageEnd::finished);
 }
 
-TEST_CASE("vae: samples that lack a modality are left out of training") {
+TEST_CASE("vae: a sample that lacks a modality is trained on by those that it has") {
   const test::TempFolder folder;
-  test::make_vectors(folder / "holes", {.without_b = [](std::int64_t row) { return row % 3 == 1; }});
+  const auto lacks = [](std::int64_t row) { return row % 3 == 1; };
+  test::make_vectors(folder / "holes", {.without_b = lacks});
   const data::Store store = data::Store::open(folder / "holes");
-  const Config config =
-      test::vector_config(folder / "holes", {"model.kind=mvae", "vae.steps=4", "vae.batch=8"});
   const data::Split& split = store.split("train");
-  const TrainingData data{.config = config, .store = store, .split = split, .columns = {0, 1}};
-  const std::vector<std::int32_t> rows = complete_samples(data);
-  CHECK(rows.size() == 16);
-  for (const std::int32_t row : rows) CHECK(row % 3 != 1);
-  const auto method = make_method(config, store.description(), kCpu);
-  CHECK(method->steps_per_epoch({StageKind::vae, {}}, data) == 2);
-  CHECK(train({.config = config, .out = folder / "run"}, {}) == StageEnd::finished);
-  CHECK(Model::open(folder / "run").generates());
+  for (const std::string kind : {"mvae", "mmvae", "mopoe", "mvtcae", "nexus"}) {
+    CAPTURE(kind);
+    const Config config =
+        test::vector_config(folder / "holes", {"model.kind=" + kind, "vae.steps=4", "vae.batch=8"});
+    const TrainingData data{.config = config, .store = store, .split = split, .columns = {0, 1}};
+    const VaeSamples samples = vae_samples(data);
+    REQUIRE(samples.rows.size() == 24);
+    CHECK_FALSE(samples.complete);
+    for (std::size_t k = 0; k < 24; ++k) CHECK(samples.present[k] == (lacks(samples.rows[k]) ? 1 : 3));
+    CHECK(make_method(config, store.description(), kCpu)->steps_per_epoch({StageKind::vae, {}}, data) == 3);
+    const fs::path whole = folder / kind, parts = folder / (kind + "-parts");
+    CHECK(train({.config = config, .out = whole}, {}) == StageEnd::finished);
+    CHECK(Model::open(whole).generates());
+    int polls = 0;
+    TrainHooks hooks;
+    hooks.stop = [&] { return ++polls % 2 == 0; };
+    while (train({.config = config, .out = parts, .resume = true}, hooks) == StageEnd::stopped) {
+    }
+    CHECK(test::everything(parts) == test::everything(whole));
+  }
+  // Never there beside another: nothing could be learnt of the two.
+  test::make_vectors(folder / "never", {.without_b = [](std::int64_t row) { return row < 12; },
+                                        .without_a = [](std::int64_t row) { return row >= 12; }});
+  const std::string message = test::error_of(ErrorKind::data, [&] {
+    train({.config = test::vector_config(folder / "never", {"model.kind=mvae"}), .out = folder / "refused"},
+          {});
+  });
+  CHECK_MESSAGE(test::contains(message, "modality 'a': no sample has it together with another"), message);
 }
 
 }  // namespace mld
