@@ -4,11 +4,11 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <utility>
 
 #include "engine/ops/ops.h"
 #include "mld/diffusion/noise.h"
 #include "mld/methods/vae/draws.h"
-#include "mld/methods/vae/vae_model.h"
 #include "mld/modality/batches.h"
 
 namespace mld {
@@ -56,12 +56,9 @@ class VaeTraining : public Training {
     for (std::size_t i = 0; i < data.columns.size(); ++i)
       views_.push_back(std::make_unique<View>(data, i, samples, batch, seed));
     order_.emplace(std::ssize(samples.rows), batch, seed);
-    if (!samples.complete) present_ = on_device(samples.present);
+    if (!samples.complete) present_ = vae::set_list(samples.present, data.device);
     if (model_.upper) return;
-    std::vector<std::int32_t> sets;
-    for (const Subset set : vae::mixed_sets(data.config.model.kind, modalities()))
-      sets.push_back(static_cast<std::int32_t>(set));
-    mixed_ = on_device(sets);
+    mixed_ = vae::set_list(vae::mixed_sets(data.config.model.kind, modalities()), data.device);
   }
 
   nn::ParameterStore& parameters() override { return parameters_; }
@@ -75,8 +72,15 @@ class VaeTraining : public Training {
     }
   }
   Var loss(const StepState* state) const override {
-    for (const auto& view : views_) view->batches.within(state);
-    const vae::Encoded batch = encoded(state);
+    VaeBatch fed{.items = {}, .rows = rows(), .mixed = mixed_};
+    for (const auto& view : views_) {
+      view->batches.within(state);
+      fed.items.push_back(view->batches.items());
+    }
+    if (present_.defined()) fed.present = vae::present_sets(present_, *order_, rows(), state);
+    const nn::Context within{.training = true,
+                             .key = {.state = state, .site = kFirstLayerSite, .first_row = rows().first}};
+    const vae::Encoded batch = encoded(data_.config, model_, std::move(fed), within);
     if (!model_.upper) return vae::loss(objective_, batch);
     const VaeConfig& c = data_.config.vae;
     return vae::nexus_loss(
@@ -85,60 +89,16 @@ class VaeTraining : public Training {
          .told = vae::message_weights(c.dropped, modalities(), batch.present, rows(), state, data_.device),
          .scales = scales(),
          .warm_up = vae::warm_up(state, steps_per_epoch(), c.warmup_epochs, data_.device)},
-        batch, context(state));
+        batch, within);
   }
 
  private:
-  Tensor on_device(const std::vector<std::int32_t>& values) const {
-    return Tensor::from(values, {std::ssize(values)}, data_.device);
-  }
   const data::BatchRows& rows() const { return views_[0]->feed.rows(); }
   int modalities() const { return static_cast<int>(views_.size()); }
-  const ModalityConfig& config_of(int i) const {
-    return data_.config.modalities[static_cast<std::size_t>(i)];
-  }
   std::vector<LatentScale> scales() const {
     std::vector<LatentScale> all;
     for (const ModalityConfig& m : data_.config.modalities) all.push_back(m.nexus_scale);
     return all;
-  }
-  nn::Context context(const StepState* state) const {
-    return {.training = true, .key = {.state = state, .site = kFirstLayerSite, .first_row = rows().first}};
-  }
-  // What the networks of a modality see of the batch.
-  Var input(int i) const {
-    const auto k = static_cast<std::size_t>(i);
-    return scaled(model_.views[k].scaling, views_[k]->batches.items().x);
-  }
-  Var reconstruction(int i, const Var& x, const Var& z, const Tensor& of_rows,
-                     const nn::Context& within) const {
-    const auto k = static_cast<std::size_t>(i);
-    return decoded_loss(config_of(i), model_.views[k].decoder(z, within), x,
-                        views_[k]->batches.items().tokens, rows().total, of_rows);
-  }
-  vae::Encoded encoded(const StepState* state) const {
-    const nn::Context within = context(state);
-    vae::Encoded batch;
-    batch.total = rows().total;
-    if (present_.defined()) batch.present = vae::present_sets(present_, *order_, rows(), state);
-    std::vector<Var> inputs;
-    for (int i = 0; i < modalities(); ++i) {
-      inputs.push_back(input(i));
-      batch.experts.push_back(
-          vae::from_heads(model_.views[static_cast<std::size_t>(i)].encoder(inputs.back(), within)));
-      batch.weights.push_back(model_.upper ? config_of(i).nexus_weight : config_of(i).vae_weight);
-    }
-    batch.reconstruction = [this, inputs = std::move(inputs), within](int i, const Var& z,
-                                                                      const Tensor& of_rows) {
-      return reconstruction(i, inputs[static_cast<std::size_t>(i)], z, of_rows, within);
-    };
-    batch.noise = [this, state](std::uint32_t number, std::int64_t size) {
-      return vae::noise(state, rows(), size, number, data_.device);
-    };
-    batch.component_rows = [this, state, present = batch.present](std::int64_t) {
-      return vae::component_rows(data_.config.vae.mixture, mixed_, present, rows(), state);
-    };
-    return batch;
   }
 
   const TrainingData& data_;
@@ -160,6 +120,37 @@ vae::Objective vae_objective(const Config& config) {
           .prior_expert = config.vae.prior_expert};
 }
 
+vae::Encoded encoded(const Config& config, const vae::VaeModel& model, VaeBatch batch,
+                     const nn::Context& within) {
+  vae::Encoded out;
+  out.total = batch.rows.total;
+  out.present = batch.present;
+  std::vector<Var> inputs;
+  for (std::size_t i = 0; i < batch.items.size(); ++i) {
+    const Autoencoder& view = model.views[i];
+    const ModalityConfig& m = config.modalities[i];
+    inputs.push_back(scaled(view.scaling, batch.items[i].x));
+    out.experts.push_back(vae::from_heads(view.encoder(inputs.back(), within)));
+    out.weights.push_back(model.upper ? m.nexus_weight : m.vae_weight);
+  }
+  const Device device = batch.items[0].x.device();
+  const StepState* state = within.key.state;
+  out.noise = [=, rows = batch.rows](std::uint32_t number, std::int64_t size) {
+    return vae::noise(state, rows, size, number, device);
+  };
+  out.component_rows = [=, mixture = config.vae.mixture, rows = batch.rows, sets = batch.mixed,
+                        present = batch.present](std::int64_t) {
+    return vae::component_rows(mixture, sets, present, rows, state);
+  };
+  out.reconstruction = [&config, &model, items = std::move(batch.items), inputs = std::move(inputs),
+                        total = batch.rows.total, within](int i, const Var& z, const Tensor& rows) {
+    const auto k = static_cast<std::size_t>(i);
+    return decoded_loss(config.modalities[k], model.views[k].decoder(z, within), inputs[k], items[k].tokens,
+                        total, rows);
+  };
+  return out;
+}
+
 VaeSamples vae_samples(const TrainingData& data) {
   VaeSamples samples;
   const Subset all = full_set(static_cast<int>(data.columns.size()));
@@ -169,7 +160,7 @@ VaeSamples vae_samples(const TrainingData& data) {
       if (data.split.item(row, data.columns[i]) >= 0) has |= Subset{1} << i;
     if (has == 0) continue;
     samples.rows.push_back(static_cast<std::int32_t>(row));
-    samples.present.push_back(static_cast<std::int32_t>(has));
+    samples.present.push_back(has);
     samples.complete = samples.complete && has == all;
   }
   return samples;

@@ -31,6 +31,8 @@ Spec = collections.namedtuple("Spec", "dims width time groups batch joint blocks
 SPECS = {"mhd": Spec((64, 128, 16), 1024, 512, 32, 128, 0.3), "polymnist": Spec((160,) * 5, 1536, 512, 32, 256, 0.5)}
 SAMPLES = 50_000
 AUTOENCODER_BATCH, SOUND_BATCH = 128, 64
+# Of the VAEs: batch, shared latent, weights of divergences and of modalities, what is added to variances.
+VAE_BATCH, VAE_LATENT, VAE_BETA, VAE_WEIGHTS, SMALLEST = 256, 20, 5.0, (3.92, 1.0), 1e-8
 BETA_MIN, BETA_MAX = 0.1, 20.0
 LEVELS, JUMP, RESAMPLE = 250, 10, 10
 LAPLACE_SCALE = 0.75
@@ -136,19 +138,28 @@ def score_network(spec):
     return AdaLnNetwork(spec) if spec.blocks else ScoreNetwork(spec)
 
 
+def mnist_networks(latent, codes):
+    """Encoder and decoder; codes: numbers that the encoder gives."""
+    return (nn.Sequential(nn.Flatten(), nn.Linear(784, 400), nn.ReLU(), nn.Linear(400, codes)),
+            nn.Sequential(nn.Linear(latent, 400), nn.ReLU(), nn.Linear(400, 784), nn.Sigmoid(),
+                          nn.Unflatten(1, (1, 28, 28))))
+
+
+def svhn_networks(latent, codes):
+    return (nn.Sequential(nn.Conv2d(3, 32, 4, 2, 1), nn.ReLU(), nn.Conv2d(32, 64, 4, 2, 1), nn.ReLU(),
+                          nn.Conv2d(64, 128, 4, 2, 1), nn.ReLU(), nn.Conv2d(128, codes, 4), nn.Flatten()),
+            nn.Sequential(nn.Unflatten(1, (latent, 1, 1)), nn.ConvTranspose2d(latent, 128, 4), nn.ReLU(),
+                          nn.ConvTranspose2d(128, 64, 4, 2, 1), nn.ReLU(),
+                          nn.ConvTranspose2d(64, 32, 4, 2, 1), nn.ReLU(),
+                          nn.ConvTranspose2d(32, 3, 4, 2, 1), nn.Sigmoid()))
+
+
 def mnist_autoencoder(latent=16):
-    return nn.Sequential(
-        nn.Flatten(), nn.Linear(784, 400), nn.ReLU(), nn.Linear(400, latent),
-        nn.Linear(latent, 400), nn.ReLU(), nn.Linear(400, 784), nn.Sigmoid(), nn.Unflatten(1, (1, 28, 28)))
+    return nn.Sequential(*mnist_networks(latent, latent))
 
 
 def svhn_autoencoder(latent=64):
-    return nn.Sequential(
-        nn.Conv2d(3, 32, 4, 2, 1), nn.ReLU(), nn.Conv2d(32, 64, 4, 2, 1), nn.ReLU(),
-        nn.Conv2d(64, 128, 4, 2, 1), nn.ReLU(), nn.Conv2d(128, latent, 4), nn.Flatten(),
-        nn.Unflatten(1, (latent, 1, 1)), nn.ConvTranspose2d(latent, 128, 4), nn.ReLU(),
-        nn.ConvTranspose2d(128, 64, 4, 2, 1), nn.ReLU(), nn.ConvTranspose2d(64, 32, 4, 2, 1), nn.ReLU(),
-        nn.ConvTranspose2d(32, 3, 4, 2, 1), nn.Sigmoid())
+    return nn.Sequential(*svhn_networks(latent, latent))
 
 
 def polymnist_autoencoder(latent=160):
@@ -172,6 +183,67 @@ def sound_autoencoder(latent=128):
         plain(nn.ConvTranspose2d, 256, 128, (4, 1), (2, 1), (1, 0)), nn.BatchNorm2d(128), nn.ReLU(),
         plain(nn.ConvTranspose2d, 128, 128, (4, 1), (2, 1), (1, 0)), nn.BatchNorm2d(128), nn.ReLU(),
         plain(nn.ConvTranspose2d, 128, 1, (1, 128)), nn.Sigmoid())
+
+
+class Vae(nn.Module):
+    """On MNIST-SVHN, with its objective (docs/method.md section 20); Gaussians are stacked, [K,B,latent]."""
+
+    def __init__(self, kind):
+        super().__init__()
+        self.objective = {"mopoe": self.mopoe, "mvae": self.mvae}[kind]
+        networks = [build(VAE_LATENT, 2 * VAE_LATENT) for build in (mnist_networks, svhn_networks)]
+        self.encoders, self.decoders = (nn.ModuleList(part) for part in zip(*networks))
+
+    def forward(self, *xs):
+        heads = torch.stack([encode(x).float() for encode, x in zip(self.encoders, xs)])
+        return self.objective(xs, *heads.chunk(2, 2)) / len(xs[0])
+
+    def reconstruction(self, i, z, xs):
+        return laplace(self.decoders[i](z).float(), xs[i])
+
+    def weighted(self, z, xs):
+        return sum(weight * self.reconstruction(i, z, xs) for i, weight in enumerate(VAE_WEIGHTS))
+
+    def mopoe(self, xs, mean, log_var):
+        precision = inverse(log_var)
+        of_all = product((precision * mean).sum(0, True), with_prior(precision.sum(0, True)))
+        means, log_vars = (torch.cat(both) for both in zip((mean, log_var), of_all))
+        each = len(xs[0]) // len(means)  # rows that a component serves, the last one also what remains
+        rows = [each] * (len(means) - 1) + [len(xs[0]) - each * (len(means) - 1)]
+        mixed = [torch.cat([part[k] for k, part in enumerate(q.split(rows, 1))]) for q in (means, log_vars)]
+        return self.weighted(drawn(*mixed), xs) + VAE_BETA / len(means) * divergence(means, log_vars)
+
+    def mvae(self, xs, mean, log_var):
+        precision = inverse(log_var)
+        weighted = precision * mean
+        q = product(torch.cat((weighted, weighted.sum(0, True))),
+                    with_prior(torch.cat((precision, precision.sum(0, True)))))
+        *own, joint = drawn(*q)
+        alone = sum(self.reconstruction(i, z, xs) for i, z in enumerate(own))
+        return self.weighted(joint, xs) + alone + VAE_BETA * divergence(*q)
+
+
+def inverse(log_var):
+    """1 / (exp(log_var) + SMALLEST), written so that a large log variance has no NaN as its gradient."""
+    return torch.sigmoid(math.log(SMALLEST) - log_var) / SMALLEST
+
+
+def with_prior(precision):
+    return precision + 1 / (1 + SMALLEST)
+
+
+def product(weighted, precision):
+    """Mean and log variance; weighted: sum of the experts' means, each times its precision."""
+    variance = 1 / precision
+    return variance * weighted, torch.log(variance + SMALLEST)
+
+
+def drawn(mean, log_var):
+    return torch.addcmul(mean, torch.exp(0.5 * log_var), torch.randn_like(mean))
+
+
+def divergence(mean, log_var):
+    return 0.5 * (mean.square() + log_var.exp() - log_var - 1).sum()
 
 
 def ready(model):
@@ -337,8 +409,15 @@ def normal(output, x):
     return F.mse_loss(output, x, reduction="sum")
 
 
-def autoencoder_ways(build, shape, layouts=(torch.contiguous_format, torch.channels_last), batch=AUTOENCODER_BATCH,
-                     distance=laplace):
+LAYOUTS = (torch.contiguous_format, torch.channels_last)
+
+
+def by_layout(make, layouts=LAYOUTS):
+    return {f"{name}, {str(layout)[6:]}": (lambda adam=adam, layout=layout: make(adam, layout))
+            for layout in layouts for name, adam in adam_ways().items()}
+
+
+def autoencoder_ways(build, shape, layouts=LAYOUTS, batch=AUTOENCODER_BATCH, distance=laplace):
     def make(adam, layout):
         model = build().to(OPTIONS.device, memory_format=layout)
         x = torch.rand(batch, *shape, device=OPTIONS.device).to(memory_format=layout)
@@ -348,8 +427,17 @@ def autoencoder_ways(build, shape, layouts=(torch.contiguous_format, torch.chann
 
         return count(model), train_step(model, loss, 1e-3, adam)
 
-    return {f"{name}, {str(layout)[6:]}": (lambda adam=adam, layout=layout: make(adam, layout))
-            for layout in layouts for name, adam in adam_ways().items()}
+    return by_layout(make, layouts)
+
+
+def vae_ways(kind):
+    def make(adam, layout):
+        model = Vae(kind).to(OPTIONS.device, memory_format=layout)
+        xs = [torch.rand(VAE_BATCH, *shape, device=OPTIONS.device).to(memory_format=layout)
+              for shape in ((1, 28, 28), (3, 32, 32))]
+        return count(model), train_step(model, lambda network: network(*xs), 1e-3, adam)
+
+    return by_layout(make)
 
 
 def walk(resample):
@@ -511,6 +599,8 @@ def train_ways(network):
         return autoencoder_ways(polymnist_autoencoder, (3, 28, 28))
     if network == "sound":
         return autoencoder_ways(sound_autoencoder, (1, 32, 128), batch=SOUND_BATCH, distance=normal)
+    if network in ("mopoe", "mvae"):
+        return vae_ways(network)
     return score_ways(score_spec(network[len("score-"):]))
 
 

@@ -7,7 +7,6 @@
 #include "engine/random/philox.h"
 #include "mld/config/config.h"
 #include "mld/diffusion/noise.h"
-#include "mld/diffusion/subsets.h"
 
 namespace mld::vae {
 namespace {
@@ -108,6 +107,10 @@ Tensor noise(const StepState* state, const data::BatchRows& rows, std::int64_t l
   const Tensor out = Tensor::empty({rows.count, latent}, DType::f32, device);
   fill_normal(out, {.state = state, .site = kSitePosterior + number, .first_row = rows.first});
   return out;
+}
+
+Tensor set_list(std::span<const Subset> sets, Device device) {
+  return Tensor::from(std::vector<std::int32_t>(sets.begin(), sets.end()), {std::ssize(sets)}, device);
 }
 
 Tensor present_sets(const Tensor& table, const data::BatchOrder& order, const data::BatchRows& rows,

@@ -3,18 +3,23 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "data/store/batch_order.h"
 #include "engine/core/tensor.h"
 #include "engine/runtime/step_state.h"
 #include "mld/config/choices.h"
+#include "mld/diffusion/subsets.h"
 
 namespace mld::vae {
 
 // Draw number 0, 1, ... of a step: standard normal [rows, latent].
 Tensor noise(const StepState* state, const data::BatchRows& rows, std::int64_t latent, std::uint32_t number,
              Device device);
+
+// i32 [N] on a device.
+Tensor set_list(std::span<const Subset> sets, Device device);
 
 // Of the rows of a step which modalities they have: i32 [B], of a table of all samples that are drawn from in the
 // order of the feeds (item_feed.h).

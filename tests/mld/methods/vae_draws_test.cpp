@@ -25,10 +25,7 @@ struct Steps {
 };
 
 // As many components as sets, whose members do not matter where all rows have all modalities.
-Tensor sets_of(std::vector<std::int32_t> sets) {
-  const auto count = std::ssize(sets);
-  return Tensor::from(std::move(sets), {count});
-}
+Tensor sets_of(const std::vector<Subset>& sets) { return set_list(sets, kCpu); }
 
 std::int32_t component(const Tensor& rows, std::int64_t b, std::int64_t count) {
   const std::int32_t row = rows.data<std::int32_t>()[b];
@@ -105,14 +102,14 @@ TEST_CASE("vae draws: messages that are left out, all numbers and all sets of a 
 TEST_CASE(
     "vae draws: a row that lacks modalities is served by the components that it has, and tells what it has") {
   Steps steps;
-  const std::vector<std::int32_t> all{1, 2, 4, 3, 5, 6, 7};
-  std::vector<std::int32_t> present;
+  const std::vector<Subset> all{1, 2, 4, 3, 5, 6, 7};
+  std::vector<Subset> present;
   for (std::int64_t b = 0; b < 22; ++b) present.push_back(all[static_cast<std::size_t>(b) % 7]);
   const Tensor there = sets_of(present);
-  const auto possible = [&](std::int32_t set, std::int64_t b) {
+  const auto possible = [&](Subset set, std::int64_t b) {
     return (set & ~present[static_cast<std::size_t>(b)]) == 0;
   };
-  std::map<std::int32_t, std::map<std::int32_t, int>> times,
+  std::map<Subset, std::map<Subset, int>> times,
       told;  // of rows that have a set: a set, how often
   constexpr int kSteps = 2000;
   for (int step = 0; step < kSteps; ++step) {
@@ -121,32 +118,31 @@ TEST_CASE(
     const Tensor rows = component_rows(MixtureSplit::random, sets_of(all), there, kWhole, state);
     const auto weights = message_weights(0.4, 3, there, kWhole, state, kCpu);
     for (std::int64_t b = 0; b < 22; ++b) {
-      const std::int32_t has = present[static_cast<std::size_t>(b)];
-      const std::int32_t set = all[static_cast<std::size_t>(component(rows, b, 22))];
+      const Subset has = present[static_cast<std::size_t>(b)];
+      const Subset set = all[static_cast<std::size_t>(component(rows, b, 22))];
       CHECK(possible(set, b));
       ++times[has][set];
-      const std::int32_t in_turn = all[static_cast<std::size_t>(component(turns, b, 22))];
+      const Subset in_turn = all[static_cast<std::size_t>(component(turns, b, 22))];
       CHECK(possible(in_turn, b));
       // Turns of three rows, the last of four: the n-th of seven is the same share of the row's own sets.
-      std::vector<std::int32_t> own;
-      std::ranges::copy_if(all, std::back_inserter(own),
-                           [&](std::int32_t other) { return possible(other, b); });
+      std::vector<Subset> own;
+      std::ranges::copy_if(all, std::back_inserter(own), [&](Subset other) { return possible(other, b); });
       CHECK(in_turn ==
             own.at(static_cast<std::size_t>(std::min<std::int64_t>(b / 3, 6) * std::ssize(own) / 7)));
-      std::int32_t said = 0;
+      Subset said = 0;
       double sum = 0;
       for (int i = 0; i < 3; ++i) {
         const auto w = static_cast<double>(weights[static_cast<std::size_t>(i)].data<float>()[b]);
         sum += w;
-        if (w > 0) said |= 1 << i;
+        if (w > 0) said |= Subset{1} << i;
       }
       CHECK(sum == doctest::Approx(1));
       CHECK(possible(said, b));
       ++told[has][said];
     }
   }
-  for (const std::int32_t has : all) {
-    const auto members = std::popcount(static_cast<unsigned>(has));
+  for (const Subset has : all) {
+    const auto members = std::popcount(has);
     const int choices = (1 << members) - 1;
     CHECK(times[has].size() == static_cast<std::size_t>(choices));
     CHECK(told[has].size() == static_cast<std::size_t>(choices));
@@ -167,8 +163,8 @@ TEST_CASE(
 
 TEST_CASE("vae draws: rows know their modalities in the order of the feeds") {
   Steps steps;
-  std::vector<std::int32_t> table;
-  for (std::int32_t k = 0; k < 30; ++k) table.push_back(k % 7 + 1);
+  std::vector<Subset> table;
+  for (Subset k = 0; k < 30; ++k) table.push_back(k % 7 + 1);
   const data::BatchOrder order(30, 8, 5);
   for (std::int64_t step = 0; step < 7; ++step) {  // epochs of three steps
     const StepState* state = steps.next();
@@ -176,7 +172,7 @@ TEST_CASE("vae draws: rows know their modalities in the order of the feeds") {
     const Tensor sets = present_sets(sets_of(table), order, part, state);
     const std::vector<std::int32_t> rows = order.rows(step);
     for (std::int64_t b = 0; b < 5; ++b)
-      CHECK(sets.data<std::int32_t>()[b] ==
+      CHECK(static_cast<Subset>(sets.data<std::int32_t>()[b]) ==
             table[static_cast<std::size_t>(rows[static_cast<std::size_t>(b + 3)])]);
   }
 }

@@ -347,12 +347,11 @@ TEST_CASE("vae: losses and gradients are those of an implementation in PyTorch f
     batch.noise = [&](std::uint32_t number, std::int64_t) { return read(numbered("noise", number)); };
     StepCounter counter(0, {}, 0.9, 0.999, kCpu);
     counter.tick();
-    std::vector<std::int32_t> sets;
-    for (const Subset set : mixed_sets(o.kind, 3)) sets.push_back(static_cast<std::int32_t>(set));
     batch.component_rows = [&](std::int64_t components) {
-      REQUIRE(components == std::ssize(sets));
-      return component_rows(MixtureSplit::batch, Tensor::from(sets, {components}), batch.present,
-                            {0, kGoldenRows, kGoldenRows}, counter.ptr());
+      const Tensor sets = set_list(mixed_sets(o.kind, 3), kCpu);
+      REQUIRE(components == sets.numel());
+      return component_rows(MixtureSplit::batch, sets, batch.present, {0, kGoldenRows, kGoldenRows},
+                            counter.ptr());
     };
     Objective objective = o;
     objective.beta = 2.5;
