@@ -22,19 +22,25 @@ struct Group {
   std::string name;
 };
 
+struct Trait {
+  std::string text;
+  bool of_family = false;  // VAEs have no schedule, and no average of weights unless asked to
+  bool operator==(const Trait&) const = default;
+};
+
 // What tells groups apart, in the order in which a name states it; last the settings among `varied`, of which
 // those of the preset are not said.
-std::vector<std::string> traits(const Evaluation& f, const std::set<std::string>& varied = {}) {
-  std::vector<std::string> list{f.preset.empty() ? "no preset" : f.preset,
-                                f.walks() ? cat("d ", f.d) : "",
-                                f.schedule(),
-                                f.generated ? f.weights : "",
-                                cat("N ", f.samples, f.drawn ? " drawn" : ""),
-                                f.trained_on == false ? "other data " + f.fingerprint : "",
-                                "split " + quote(f.split)};
+std::vector<Trait> traits(const Evaluation& f, const std::set<std::string>& varied = {}) {
+  std::vector<Trait> list{{f.preset.empty() ? "no preset" : f.preset},
+                          {f.walks() ? cat("d ", f.d) : "", true},
+                          {f.schedule(), true},
+                          {f.generated ? f.weights : "", true},
+                          {cat("N ", f.samples, f.drawn ? " drawn" : "")},
+                          {f.trained_on == false ? "other data " + f.fingerprint : ""},
+                          {"split " + quote(f.split)}};
   for (const std::string& key : varied) {
     const auto found = f.settings.find(key);
-    list.push_back(found == f.settings.end() ? "" : key + " " + found->second);
+    list.push_back({found == f.settings.end() ? "" : key + " " + found->second});
   }
   return list;
 }
@@ -78,18 +84,20 @@ std::vector<Group> group(std::span<const Evaluation> files) {
 // The model, what not all groups share, and the configuration's hash where that still leaves two names alike.
 void name_groups(std::vector<Group>& groups) {
   const std::set<std::string> varied = varied_settings(groups);
-  const std::vector<std::string> first = traits(*groups.front().files.front(), varied);
-  std::vector<bool> shared(first.size(), true);
-  for (const Group& g : groups)
-    for (std::size_t i = 0; i < first.size(); ++i)
-      if (traits(*g.files.front(), varied)[i] != first[i]) shared[i] = false;
+  const auto is_shared = [&](const Evaluation& f, std::size_t i) {
+    const Trait own = traits(f, varied)[i];
+    return std::ranges::all_of(groups, [&](const Group& other) {
+      const Evaluation& o = *other.files.front();
+      return (own.of_family && o.walks() != f.walks()) || traits(o, varied)[i] == own;
+    });
+  };
   std::map<std::string, int> uses;
   for (Group& g : groups) {
     const Evaluation& f = *g.files.front();
     g.name = model_name(f.kind);
-    const std::vector<std::string> own = traits(f, varied);
-    for (std::size_t i = 0; i < first.size(); ++i)
-      if (!shared[i] && !own[i].empty()) g.name += ", " + own[i];
+    const std::vector<Trait> own = traits(f, varied);
+    for (std::size_t i = 0; i < own.size(); ++i)
+      if (!own[i].text.empty() && !is_shared(f, i)) g.name += ", " + own[i].text;
     ++uses[g.name];
   }
   for (Group& g : groups)

@@ -95,6 +95,10 @@ TEST_CASE("vae: every kind trains, resumes to the bit, and is sampled and evalua
     CHECK(e.kind == kind);
     CHECK(e.network_calls == 1);
     CHECK(e.conditional.size() == 9);
+    // From each proper set its members, and from all of them all.
+    CHECK(e.self.size() == 12);
+    for (const auto& c : e.self) CHECK(contains(c.given, c.target));
+    CHECK(std::ranges::count(e.self, full_set(3), &CoherenceCell::given) == 3);
     CHECK(e.weights == "ema");
     CHECK(e.schedule() == "no schedule");
     CHECK(test::contains(e.settings.at("model.kind"), kind));
@@ -102,6 +106,10 @@ TEST_CASE("vae: every kind trains, resumes to the bit, and is sampled and evalua
     CHECK_FALSE(e.settings.contains("score.width"));
     CHECK(parse_evaluation(to_json(e), "evaluation.json").schedule() == e.schedule());
     if (!reported) continue;
+    const auto of_all = [](const QualityCell& q) { return q.given == full_set(3); };
+    CHECK(std::ranges::count_if(e.quality, of_all) == 3);
+    CHECK(std::ranges::count_if(e.quality, [](const auto& q) { return contains(q.given, q.target); }) == 12);
+    CHECK(test::contains(to_table(e), "What is given, generated again"));
     const std::string report = read_text(report::write_report({.run = whole}));
     CHECK(test::contains(report, kind == "nexus" ? "latent of 4" : "latent of 5"));
   }

@@ -33,6 +33,7 @@ struct Fixture {
   std::string quality = {};   // entries of the list
   std::string settings = {};  // entries of the object
   std::string renoise = {}, clip_score = {};
+  std::string again = {};  // entries of the list of what is given and generated again, but for the first
 
   std::string json() const {
     const auto cell = [](const std::string& given, const std::string& target, double value) {
@@ -46,8 +47,8 @@ struct Fixture {
                     R"("],"classifier_hash":{")", left, R"(":")", left_classifier, R"(",")", right, R"(":")",
                     right_classifier, R"("},"joint":{"coherence":{"value":)", joint, R"(}},"conditional":[)",
                     cell(left, right, left_right), ",", cell(right, left, right_left), R"(],"autoencoder":[)",
-                    cell(left, left, 0.9), R"(],"quality":[)", quality, R"(],"clip_score":[)", clip_score,
-                    R"(],"a_section_of_a_later_version":1})");
+                    cell(left, left, 0.9), again, R"(],"quality":[)", quality, R"(],"clip_score":[)",
+                    clip_score, R"(],"a_section_of_a_later_version":1})");
   }
 };
 
@@ -337,6 +338,50 @@ TEST_CASE("a number that some seeds lack is told") {
   const Table t = runs.tables()[1];
   CHECK(t.rows[0].values[0]->runs == 1);
   CHECK(contains(all_notes(t), "Not of all seeds: MLD, joint left FID: 1 of 2 seeds\n"));
+}
+
+TEST_CASE("an autoencoder makes of its modality the same whatever else is given, a VAE does not") {
+  const auto again = [](const std::string& given, const std::string& target, double value) {
+    return mld::cat(R"(,{"given":")", given, R"(","target":")", target, R"(","value":)", value, "}");
+  };
+  Fixture vae{
+      .kind = "mopoe", .preset = "mnist-svhn", .dataset = "mnist-svhn", .left = "mnist", .right = "svhn"};
+  vae.again =
+      again("svhn", "svhn", 0.4) + again("mnist,svhn", "mnist", 0.8) + again("mnist,svhn", "svhn", 0.6);
+  vae.quality = quality("mnist", "mnist", "FMD", 3) + "," + quality("mnist,svhn", "mnist", "FMD", 4);
+  Fixture ours = vae;
+  ours.kind = "mld";
+  ours.hash = "00000000000000bb";
+  ours.again = again("svhn", "svhn", 0.7);
+  ours.quality = quality("mnist", "mnist", "FMD", 1);
+  Runs runs;
+  runs.add("a", vae);
+  runs.add("b", ours);
+  const Table t = runs.tables()[1];
+  REQUIRE(heads(t) == std::vector<std::string>{"M->M", "M,S->M", "S->S", "M,S->S", "M->M FMD", "M,S->M FMD"});
+  const auto means = [&](const std::string& name) {
+    std::vector<double> all;
+    for (const auto& cell : row(t, name).values) all.push_back(cell ? cell->mean : -1);
+    return all;
+  };
+  CHECK(means("MOPOE") == std::vector<double>{90, 80, 40, 60, 3, 4});
+  CHECK(means("MLD") == std::vector<double>{90, 90, 70, 70, 1, 1});
+
+  // A schedule tells no VAE from latent diffusion; another N does.
+  vae.samples = 50;
+  runs.add("c", vae);
+  runs.paths().erase(runs.paths().begin());
+  CHECK(row(runs.tables({.force = true})[1], "MOPOE, N 50").values[0]->mean == 90);
+
+  Runs duo;
+  Fixture generic{.kind = "mopoe"};
+  generic.again = again("left,right", "left", 0.8) + again("left,right", "right", 0.6);
+  generic.quality = quality("left,right", "left", "FID", 4);
+  duo.add("a", generic);
+  const std::vector<Table> tables = duo.tables();
+  REQUIRE(tables.size() == 2);
+  CHECK(heads(tables[1]) == std::vector<std::string>{"left->left", "left,right->left", "left,right->right",
+                                                     "left,right->left FID"});
 }
 
 TEST_CASE("the paper's tables of MNIST-SVHN") {
