@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 
 #include <array>
+#include <bit>
 #include <cmath>
 #include <filesystem>
 #include <numbers>
@@ -413,6 +414,55 @@ TEST_CASE("vae: NEXUS is that of PyTorch, at both levels") {
       CAPTURE(entry.name);
       check_near(host(store.grad().view(entry.first, entry.data->shape)),
                  host(of_key("gradient/" + entry.name)), 2e-5);
+    }
+  }
+}
+
+TEST_CASE("vae: gradients of NEXUS's upper networks against central differences, in double") {
+  VaeConfig config;
+  config.nexus_latent = 2;
+  config.message = 4;
+  config.hidden = {5};
+  for (const bool holes : {false, true}) {
+    CAPTURE(holes);
+    Problem p(3);
+    if (holes) p.present = kSomeHoles;
+    UpperLevel upper(config, {Problem::kLatent, Problem::kLatent, Problem::kLatent});
+    nn::ParameterStore store(upper, {.dtype = DType::f64});
+    store.initialize(3);
+    NexusObjective objective{.beta = 1.7,
+                             .told = {},
+                             .scales = {LatentScale::optimal, LatentScale::fixed, LatentScale::optimal},
+                             .warm_up = of({0.6}, {1})};
+    for (int m = 0; m < 3; ++m) {
+      std::vector<double> column;
+      for (std::size_t b = 0; b < Problem::kRows; ++b) {
+        const Subset has = holes ? static_cast<Subset>(kSomeHoles[b]) : full_set(3);
+        column.push_back(contains(has, m) ? 1.0 / std::popcount(has) : 0);
+      }
+      objective.told.push_back(of(column, {Problem::kRows, 1}));
+    }
+    const auto loss_now = [&] { return nexus_loss(upper, objective, p.encoded(), {.training = true}); };
+    {
+      Tape tape;
+      store.begin_step();
+      tape.backward(loss_now());
+      store.finish_backward();
+    }
+    constexpr double kStep = 1e-5;
+    for (auto& entry : store.parameters()) {
+      CAPTURE(entry.name);
+      const std::vector<double> found = host(store.grad().view(entry.first, entry.data->shape));
+      for (std::size_t i = 0; i < found.size(); ++i) {
+        double& number = entry.data->value.data<double>()[i];
+        const double before = number;
+        number = before + kStep;
+        const double up = value(loss_now());
+        number = before - kStep;
+        const double down = value(loss_now());
+        number = before;
+        CHECK(found[i] == doctest::Approx((up - down) / (2 * kStep)).epsilon(1e-5).scale(1));
+      }
     }
   }
 }
