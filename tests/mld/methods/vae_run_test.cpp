@@ -232,6 +232,10 @@ TEST_CASE("vae: a sample that lacks a modality is trained on by those that it ha
     while (train({.config = config, .out = parts, .resume = true}, hooks) == StageEnd::stopped) {
     }
     CHECK(test::everything(parts) == test::everything(whole));
+    if (!test::has_cuda()) continue;
+    const fs::path there = folder / (kind + "-cuda");
+    CHECK(train({.config = config, .out = there, .device = kCuda}, {}) == StageEnd::finished);
+    CHECK(losses(there).front() == doctest::Approx(losses(whole).front()).epsilon(1e-4));
   }
   // Never there beside another: nothing could be learnt of the two.
   test::make_vectors(folder / "never", {.without_b = [](std::int64_t row) { return row < 12; },
