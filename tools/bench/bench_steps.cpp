@@ -51,60 +51,20 @@
 #include "engine/runtime/devices.h"
 #include "engine/threads/threads.h"
 #include "mld/config/config.h"
-#include "mld/diffusion/noise.h"
 #include "mld/diffusion/sampler.h"
 #include "mld/diffusion/score_batch.h"
 #include "mld/diffusion/score_model.h"
-#include "mld/methods/vae/draws.h"
-#include "mld/methods/vae_training.h"
-#include "mld/modality/autoencoders.h"
-#include "nn/train_step.h"
 #include "tools/bench/fma_peak.h"
+#include "tools/bench/item_cases.h"
 #include "tools/bench/score_configs.h"
+#include "tools/bench/step_case.h"
 
 namespace {
 
 using namespace mld;
-using i64 = std::int64_t;
+using namespace mld::bench;
 
-constexpr std::uint64_t kSeed = 0;
 constexpr i64 kSamples = 50'000;  // in the latent store
-
-// Words of device memory that a train step has to move for each parameter: forward reads the weight, the
-// gradient of the input reads it again, the gradient is written and read, and the optimiser reads and writes
-// the value and both moments; the averaged weights are read and written where there are some. Activations are
-// not counted: small beside it for the score networks, not for convolutions.
-constexpr double kTrainWords = 10, kEmaWords = 2, kWordBytes = 4;
-
-struct Case {
-  double flops = 0;  // of one step
-  double bytes = 0;
-  i64 parameters = 0;
-  i64 schedule_calls = 0;                              // of a whole schedule
-  std::function<std::optional<double>(i64)> run = {};  // makes that many steps, returns the last loss
-  std::function<std::size_t()> nodes = [] { return std::size_t{0}; };  // of the recording; 0: no replay
-};
-
-// Sum over the weight matrices and kernels of 2 * size * times(name, number of the matrix).
-template <class F>
-double matrix_flops(const nn::Visitor& net, F&& times) {
-  double sum = 0;
-  std::size_t number = 0;
-  for (const auto& p : net.parameters())
-    if (p.data->shape.rank() >= 2)
-      sum += 2.0 * static_cast<double>(p.data->shape.numel()) * times(p.name, number++);
-  return sum;
-}
-
-Tensor random_values(const Shape& shape, std::uint32_t site, bool normal, Device device = kCpu) {
-  const Tensor out = Tensor::empty(shape, DType::f32, device);
-  const DrawKey key{.seed = kSeed, .site = site};
-  if (normal)
-    fill_normal(out, key);
-  else
-    fill_uniform(out, key);
-  return out;
-}
 
 LatentStore random_latents(const LatentLayout& layout, Device device) {
   std::vector<Tensor> latents;
@@ -117,39 +77,6 @@ LatentStore random_latents(const LatentLayout& layout, Device device) {
   LatentStore store(layout, std::move(latents), samples);
   store.move_to(device);
   return store;
-}
-
-// A network in training. The callers' lambdas keep it alive; it is built in place, as TrainStep refers to it.
-template <class Model>
-struct Training {
-  template <class Loss>
-  Training(Model built, const TrainConfig& config, Device device, Loss&& loss)
-      : model(std::move(built)),
-        store(model, {.device = device, .ema = config.ema > 0}),
-        step(store, kSeed, {.lr = config.lr}, {.ema_decay = config.ema},
-             [this, loss](const StepState* state) { return loss(model, state); }) {
-    store.initialize(kSeed);
-  }
-
-  double run(i64 steps) {
-    for (i64 i = 0; i < steps; ++i) step();
-    const StepState state = step.state();
-    return state.loss[state.step % kLossRing];
-  }
-
-  Model model;
-  nn::ParameterStore store;
-  nn::TrainStep step;
-};
-
-template <class Model>
-Case training_case(std::shared_ptr<Training<Model>> training, double flops) {
-  const double words = kTrainWords + (training->store.options().ema ? kEmaWords : 0);
-  return {.flops = flops,
-          .bytes = words * kWordBytes * static_cast<double>(training->store.count()),
-          .parameters = training->store.count(),
-          .run = [training](i64 steps) { return training->run(steps); },
-          .nodes = [training] { return training->step.nodes(); }};
 }
 
 // Whether a weight reads the batch itself, whose gradient nobody asks for.
@@ -218,62 +145,6 @@ Case products(const Config& config, Device device) {
             return {};
           },
           .nodes = [all] { return all->step->nodes(); }};
-}
-
-nn::Context training_context(const StepState* state) {
-  return {.training = true, .key = {.state = state, .site = kFirstLayerSite}};
-}
-
-// How often each matrix and kernel of an autoencoder is applied to a sample, that is at how many places of
-// its smaller map.
-using Uses = std::vector<i64>;
-const Uses kMnistUses{1, 1, 1, 1}, kSvhnUses{256, 64, 16, 1, 1, 16, 64, 256},
-    kPolymnistUses{196, 49, 16, 1, 1, 1, 16, 49, 196}, kSoundUses{32, 16, 8, 1, 1, 8, 16, 32};
-
-// Of a train step that encodes a batch once.
-double train_flops(Autoencoder& net, const Uses& uses, i64 batch, i64 decodings) {
-  return matrix_flops(nn::walk(net), [&](const std::string& name, std::size_t number) {
-    const i64 times = name.starts_with("decoder") ? decodings : 1;
-    return static_cast<double>((number == 0 ? 2 : 3) * times * batch * uses.at(number));
-  });
-}
-
-Case train_autoencoder(const Config& config, std::size_t modality, const Shape& shape, const Uses& uses,
-                       Device device) {
-  const ModalityConfig m = config.modalities[modality];
-  const i64 batch = m.stage1.batch;
-  const ItemBatch items{random_values(batch_shape(batch, shape), 1, false, device), {}};
-  const auto loss = [m, items](const Autoencoder& net, const StepState* state) {
-    return reconstruction_loss(m, net, items, items.x.shape()[0], training_context(state));
-  };
-  const auto training = std::make_shared<Training<Autoencoder>>(
-      make_autoencoder(m.autoencoder, shape, m.latent), m.stage1, device, loss);
-  return training_case(training, train_flops(training->model, uses, batch, 1));
-}
-
-Case train_vae(ModelKind kind, Device device) {
-  Config config = preset("mnist-svhn");
-  config.model.kind = kind;
-  std::vector<data::Modality> infos(2);
-  infos[0].shape = {28, 28, 1};
-  infos[1].shape = {32, 32, 3};
-  const i64 batch = config.vae.batch;
-  std::vector<ItemBatch> items;
-  for (data::Modality& info : infos) {
-    info.kind = data::ModalityKind::image;
-    const auto site = static_cast<std::uint32_t>(items.size()) + 1;
-    items.push_back({random_values(batch_shape(batch, info.shape), site, false, device), {}});
-  }
-  const VaeBatch fed{items, {0, batch, batch}, vae::set_list(vae::mixed_sets(kind, 2), device)};
-  const auto loss = [config, fed](const vae::VaeModel& model, const StepState* state) {
-    return vae::loss(vae_objective(config), encoded(config, model, fed, training_context(state)));
-  };
-  const auto training =
-      std::make_shared<Training<vae::VaeModel>>(vae::VaeModel(config, infos), config.vae, device, loss);
-  std::vector<Autoencoder>& views = training->model.views;
-  const i64 decodings = kind == ModelKind::mvae ? 2 : 1;  // of the joint draw, and of the modality's own
-  return training_case(training, train_flops(views[0], kMnistUses, batch, decodings) +
-                                     train_flops(views[1], kSvhnUses, batch, decodings));
 }
 
 // The sampler at work, schedule after schedule. The time path is computed for all levels beforehand, as the
@@ -367,14 +238,8 @@ Case make_case(const std::string& name, Device device) {
   const auto split = name.find('-');
   const std::string kind = name.substr(0, split), rest = split < name.size() ? name.substr(split + 1) : "";
   if (name == "peak") return peak();
-  if (name == "train-mnist")
-    return train_autoencoder(preset("mnist-svhn"), 0, {28, 28, 1}, kMnistUses, device);
-  if (name == "train-svhn") return train_autoencoder(preset("mnist-svhn"), 1, {32, 32, 3}, kSvhnUses, device);
-  if (name == "train-polymnist")
-    return train_autoencoder(preset("polymnist"), 0, {28, 28, 3}, kPolymnistUses, device);
-  if (name == "train-sound") return train_autoencoder(preset("mhd"), 1, {32, 128, 1}, kSoundUses, device);
-  if (name == "train-mopoe") return train_vae(ModelKind::mopoe, device);
-  if (name == "train-mvae") return train_vae(ModelKind::mvae, device);
+  if (kind == "train")
+    if (const std::optional<Case> of_items = train_on_items(rest, device)) return *of_items;
   if (name.starts_with("train-score-")) return train_score(score_config(rest.substr(6)), device);
   if (kind == "products") return products(score_config(rest), device);
   if (kind == "gemm" && number(rest) > 0) return gemm(number(rest), device);
