@@ -30,7 +30,7 @@ constexpr std::array kPresets = {
             "batch": 128, "steps": 19000, "lr": 3e-3, "warmup": 200, "schedule": "cosine", "final_lr": 1e-5,
             "prediction": "velocity", "time_sampling": "lognormal", "time_log_mean": -0.5, "time_log_std": 1.6,
             "latent_coordinates": "principal"},
-  "vae": {"latent": 32, "batch": 128, "steps": 10000, "nexus_latent": 32, "message": 128, "hidden": [256, 256],
+  "vae": {"latent": 32, "batch": 128, "steps": 10000, "warmup": 500, "nexus_latent": 32, "message": 128, "hidden": [256, 256],
           "dropped": 0.2}
 })"},
     Preset{"mnist-svhn", "MNIST and SVHN digits paired by class, the paper's recipe",
@@ -65,7 +65,8 @@ constexpr std::array kPresets = {
             "lr": 1.5e-3, "warmup": 200, "schedule": "cosine", "final_lr": 1e-5,
             "weight_decay": 0.2, "decoupled_decay": true,
             "prediction": "velocity", "time_sampling": "lognormal", "time_log_std": 1.2},
-  "vae": {"latent": 20, "beta": 5, "batch": 64, "steps": 15000},
+  // Without a warm-up MVAE's experts say nothing after forty steps, and have no gradient ever after.
+  "vae": {"latent": 20, "beta": 5, "batch": 64, "steps": 15000, "warmup": 500},
   "sampler": {"steps": 20, "churn": 6}
 })"},
     Preset{"mhd", "Multimodal Handwritten Digits: image, sound, trajectory, the paper's recipe",
@@ -105,7 +106,7 @@ constexpr std::array kPresets = {
             "lr": 1.5e-3, "warmup": 200, "schedule": "cosine", "final_lr": 1e-5,
             "weight_decay": 0.2, "decoupled_decay": true,
             "prediction": "velocity", "time_sampling": "lognormal", "time_log_std": 1.2},
-  "vae": {"latent": 32, "batch": 128, "steps": 10000, "nexus_latent": 32, "message": 128, "hidden": [256, 256],
+  "vae": {"latent": 32, "batch": 128, "steps": 10000, "warmup": 500, "nexus_latent": 32, "message": 128, "hidden": [256, 256],
           "dropped": 0.2},
   "sampler": {"steps": 20, "churn": 6}
 })"},
@@ -147,7 +148,7 @@ constexpr std::array kPresets = {
             "lr": 1.5e-3, "warmup": 200, "schedule": "cosine", "final_lr": 1e-5,
             "weight_decay": 0.2, "decoupled_decay": true,
             "prediction": "velocity", "time_sampling": "lognormal", "time_log_std": 1.2},
-  "vae": {"latent": 64, "beta": 2.5, "batch": 64, "steps": 3000, "nexus_latent": 64, "message": 512, "hidden": [512, 512]},
+  "vae": {"latent": 64, "beta": 2.5, "batch": 64, "steps": 3000, "warmup": 500, "nexus_latent": 64, "message": 512, "hidden": [512, 512]},
   "sampler": {"steps": 20, "churn": 6}
 })"}};
 
@@ -221,6 +222,7 @@ Config default_config(const data::Description& description) {
   use_short_recipe(config.classifier_training, 3000);
   use_short_recipe(config.score, 20'000);
   use_short_recipe(config.vae, 20'000);
+  config.vae.warmup = 500;
   std::int64_t latents = 0;
   for (const data::Modality& modality : description.modalities) {
     ModalityConfig next;

@@ -83,8 +83,10 @@ std::unique_ptr<Measure> start(EvaluationContext& context) {
 std::string table(const Evaluation& e) {
   std::string rows;
   for (const auto& c : e.likelihood)
-    rows += row(e.names(c.of) + (c.of == c.given ? "" : ", drawn given " + e.names(c.given)),
-                format("%10.2f +- %.2f   %6.1f", c.nats, c.error, c.effective));
+    rows +=
+        row(e.names(c.of) + (c.of == c.given ? "" : ", drawn given " + e.names(c.given)),
+            format("%10.2f ", c.nats) + (std::isnan(c.error) ? "of one sample" : format("+- %.2f", c.error)) +
+                format("   %6.1f", c.effective));
   if (rows.empty()) return "";
   return cat("Log likelihood, nats (K = ", e.likelihood.front().draws, " draws, N = ", e.likelihood.front().n,
              "; draws that count)\n", rows);

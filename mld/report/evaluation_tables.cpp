@@ -41,7 +41,7 @@ std::string how_it_was_made(const Evaluation& e) {
   if (e.unlabelled > 0) add("Samples without a label", there(e.unlabelled));
   add("Data", cat(e.fingerprint, e.trained_on == false ? " (not those trained on)" : ""));
   if (e.seed) add("Seed of the samples", cat(*e.seed));
-  if (e.generated) add("Schedule", schedule(e.sampler));
+  if (e.generated && e.walks()) add("Schedule", schedule(e.sampler));
   add("Network calls a sample", there(e.network_calls));
   add("Weights", e.weights == "ema" ? "averaged (EMA)" : e.weights);
   add("Parameters", there(e.parameters));

@@ -38,7 +38,8 @@ Model Model::open(const std::filesystem::path& path, Device device, const Method
 
 void Model::note_unchecked(const std::filesystem::path& path) {
   if (!generates()) return;
-  if (generator_record_.parts.empty())
+  // A VAE without classifiers rests on no other network.
+  if (generator_record_.parts.empty() && !is_vae(config_.model.kind))
     unchecked_.push_back(cat(path.string(),
                              ": older than the records of what belongs together; that its score "
                              "network was trained on these autoencoders was not checked"));

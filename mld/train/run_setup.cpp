@@ -147,7 +147,7 @@ void RunSetup::continue_run() {
   MLD_CHECK_AS(ErrorKind::usage, !data_change_ || std::ranges::any_of(stages, &StagePlan::trains),
                request.out.string(), ": has no step left to train on other data; leave --other-data out");
   if (const auto& score = stages.back().record)
-    if (chosen(stages.back().id) && score->parts.empty())
+    if (chosen(stages.back().id) && score->parts.empty() && !is_vae(config.model.kind))
       note_(cat(score->file.string(),
                 ": made before score networks recorded what they rest on; that these "
                 "are its autoencoders was not checked"));

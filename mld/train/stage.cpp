@@ -126,7 +126,7 @@ class Runner {
     MLD_CHECK_AS(ErrorKind::diverged, state_.bad_steps < kBadStepsAllowed, stage_.name,
                  ": the loss or a gradient was not finite in the ", kBadStepsAllowed, " steps up to step ",
                  done_, "; the last good checkpoint is kept. ",
-                 "Lower the learning rate, or clip gradients (score.clip, stage1.clip)");
+                 "Lower the learning rate, or clip gradients (score.clip, vae.clip, stage1.clip)");
   }
 
   void log(JsonlWriter& metrics) {

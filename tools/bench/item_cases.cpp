@@ -72,7 +72,8 @@ Case train_vae(ModelKind kind, Device device) {
 std::optional<Case> train_on_items(const std::string& name, Device device) {
   if (name == "mnist") return train_autoencoder(preset("mnist-svhn"), 0, {28, 28, 1}, kMnistUses, device);
   if (name == "svhn") return train_autoencoder(preset("mnist-svhn"), 1, {32, 32, 3}, kSvhnUses, device);
-  if (name == "polymnist") return train_autoencoder(preset("polymnist"), 0, {28, 28, 3}, kPolymnistUses, device);
+  if (name == "polymnist")
+    return train_autoencoder(preset("polymnist"), 0, {28, 28, 3}, kPolymnistUses, device);
   if (name == "sound") return train_autoencoder(preset("mhd"), 1, {32, 128, 1}, kSoundUses, device);
   if (name == "mopoe") return train_vae(ModelKind::mopoe, device);
   if (name == "mvae") return train_vae(ModelKind::mvae, device);

@@ -49,10 +49,11 @@ struct ComponentOfRow {
   MLD_HD void operator()(std::int64_t b) const {
     const std::int64_t choices = number_possible(b);
     std::int64_t n = components - 1;
-    if (in_turns) {
+    if (in_turns && choices < components) {
+      n = (first + b) * choices / total;
+    } else if (in_turns) {
       const std::int64_t each = total / components;
       if (each > 0 && (first + b) / each < n) n = (first + b) / each;
-      n = n * choices / components;
     } else {
       const Words w = draw(state->seed, kSiteComponent, static_cast<std::uint32_t>(state->step),
                            static_cast<std::uint32_t>(first + b), 0);

@@ -28,8 +28,8 @@ Tensor present_sets(const Tensor& table, const data::BatchOrder& order, const da
 
 // Of each row the component of a mixture of K that serves it, as rows [k B + b] of the components one below the other
 // (gaussian.h). MixtureSplit::batch: component k serves the rows from k floor(T / K) on of the T of the whole batch,
-// the last also what remains. With `present` i32 [B] one of the k components whose modalities (i32 [K] `sets`) the row
-// has, in turns in the same shares.
+// the last also what remains. With `present` i32 [B] a row that lacks modalities is served by one of the n components
+// whose modalities (i32 [K] `sets`) it has: row b of the whole batch by number floor(b n / T).
 Tensor component_rows(MixtureSplit split, const Tensor& sets, const Tensor& present,
                       const data::BatchRows& rows, const StepState* state);
 

@@ -89,9 +89,8 @@ class Reader {
     return coherence(found->coherence.value, generated);
   }
 
-  // An autoencoder makes of its own modality the same, whatever else is given.
   Subset source(Subset given, int target) const {
-    return file_.walks() && contains(given, target) ? Subset{1} << target : given;
+    return file_.walks() && column_.own_suffices ? Subset{1} << target : given;
   }
 
   std::optional<Reading> quality(Subset of, int target) {

@@ -40,6 +40,7 @@ LayoutColumn parse_column(JsonFields& f, const std::vector<std::string>& modalit
   if (f.has("given")) column.given = subset_of(modalities, f.string("given"));
   if (f.has("target")) column.target = index_of(modalities, f.string("target"));
   if (column.measure == Measure::self && column.given == 0) column.given = Subset{1} << column.target;
+  column.own_suffices = contains(column.given, column.target);
   if (f.has("size")) column.size = f.integer("size", 0, kMaxModalities);
   if (f.has("metric")) column.metric = f.string("metric");
   f.finish();

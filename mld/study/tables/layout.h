@@ -35,6 +35,9 @@ struct LayoutColumn {
   std::int64_t size = 0;
   std::string metric = {};
   int published = -1;  // place of its number in a published row, -1: the paper has none
+  // Latent diffusion's number is that of `target` given itself, by its autoencoder: in the paper's tables, whose data
+  // have no holes, so that the samples are the same.
+  bool own_suffices = false;
 
   bool higher_is_better() const {
     return measure != Measure::quality && measure != Measure::mean_quality && measure != Measure::kernel;

@@ -137,7 +137,7 @@ def row_loss(kind, prior_expert, b):
     own = [s for s in everything if set(s) <= set(has)]
     components = [posterior(s, kind == "mopoe" and len(s) == M) for s in own]
     turn = min(b // (B // len(everything)), len(everything) - 1) if B // len(everything) else len(everything) - 1
-    z = draw(components[turn * len(own) // len(everything)], eps[0])
+    z = draw(components[turn if len(own) == len(everything) else b * len(own) // B], eps[0])
     return sum(weights[m] * likelihood(m, z) for m in has) + BETA / len(own) * sum(kl0(*c) for c in components)
 
 

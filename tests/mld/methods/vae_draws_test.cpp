@@ -124,11 +124,11 @@ TEST_CASE(
       ++times[has][set];
       const Subset in_turn = all[static_cast<std::size_t>(component(turns, b, 22))];
       CHECK(possible(in_turn, b));
-      // Turns of three rows, the last of four: the n-th of seven is the same share of the row's own sets.
+      // Of a row that has all turns of three rows, the last of four; of others equal shares of the batch.
       std::vector<Subset> own;
       std::ranges::copy_if(all, std::back_inserter(own), [&](Subset other) { return possible(other, b); });
-      CHECK(in_turn ==
-            own.at(static_cast<std::size_t>(std::min<std::int64_t>(b / 3, 6) * std::ssize(own) / 7)));
+      const std::int64_t turn = has == 7 ? std::min<std::int64_t>(b / 3, 6) : b * std::ssize(own) / 22;
+      CHECK(in_turn == own.at(static_cast<std::size_t>(turn)));
       Subset said = 0;
       double sum = 0;
       for (int i = 0; i < 3; ++i) {

@@ -25,8 +25,9 @@ namespace {
 namespace fs = std::filesystem;
 
 Config vae_config(const fs::path& store, const std::string& kind, std::vector<std::string> more = {}) {
-  std::vector<std::string> settings{"model.kind=" + kind, "vae.steps=6",   "vae.batch=16",   "vae.latent=5",
-                                    "vae.nexus_latent=4", "vae.message=6", "vae.hidden=[7]", "vae.ema=0.5"};
+  std::vector<std::string> settings{"model.kind=" + kind, "vae.steps=6",        "vae.batch=16",
+                                    "vae.latent=5",       "vae.nexus_latent=4", "vae.message=6",
+                                    "vae.hidden=[7]",     "vae.ema=0.5",        "vae.warmup=0"};
   settings.insert(settings.end(), more.begin(), more.end());
   return test::tiny_config(store, settings);
 }

@@ -378,10 +378,16 @@ TEST_CASE("an autoencoder makes of its modality the same whatever else is given,
   generic.again = again("left,right", "left", 0.8) + again("left,right", "right", 0.6);
   generic.quality = quality("left,right", "left", "FID", 4);
   duo.add("a", generic);
+  // Where data have holes, an autoencoder has seen other samples than those that have everything.
+  generic.quality.replace(generic.quality.find(R"("made":100)"), 10, R"("made":79)");
+  duo.paths().clear();
+  duo.add("b", generic);
+  duo.add("c", Fixture{.hash = "00000000000000bb", .quality = quality("left", "left", "FID", 1)});
   const std::vector<Table> tables = duo.tables();
   REQUIRE(tables.size() == 2);
   CHECK(heads(tables[1]) == std::vector<std::string>{"left->left", "left,right->left", "left,right->right",
-                                                     "left,right->left FID"});
+                                                     "left->left FID", "left,right->left FID"});
+  CHECK_FALSE(row(tables[1], "MLD").values[4].has_value());
 }
 
 TEST_CASE("the paper's tables of MNIST-SVHN") {
