@@ -65,7 +65,7 @@ constexpr std::array kPresets = {
             "lr": 1.5e-3, "warmup": 200, "schedule": "cosine", "final_lr": 1e-5,
             "weight_decay": 0.2, "decoupled_decay": true,
             "prediction": "velocity", "time_sampling": "lognormal", "time_log_std": 1.2},
-  // Without a warm-up MVAE's experts say nothing after forty steps, and have no gradient ever after.
+  // Without a warm-up MVAE's encoders have lost their gradient for good by step 150 (docs/method.md section 20.1).
   "vae": {"latent": 20, "beta": 5, "batch": 64, "steps": 15000, "warmup": 500},
   "sampler": {"steps": 20, "churn": 6}
 })"},

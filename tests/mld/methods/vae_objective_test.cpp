@@ -40,6 +40,31 @@ Tensor read_tensor(const SafetensorsFile& file, const std::string& name) {
 constexpr std::int64_t kGoldenRows = 9;
 const std::vector<double> kGoldenWeights{1.0, 3.92, 0.5};
 std::string numbered(const std::string& name, std::int64_t k) { return name + "/" + std::to_string(k); }
+struct GoldenBatch {
+  std::vector<Var> heads;  // of each modality, watched by the tape
+  Encoded batch;
+};
+// The batch below `prefix`; the file must outlive it.
+GoldenBatch golden_batch(Tape& tape, const SafetensorsFile& file, const std::string& prefix, DType dtype,
+                         bool holes) {
+  GoldenBatch golden;
+  const auto read = [&file, dtype](const std::string& name) { return read_tensor(file, name).to(dtype); };
+  for (std::int64_t m = 0; m < 3; ++m) {
+    golden.heads.push_back(tape.watch(read(numbered(prefix + "heads", m))));
+    golden.batch.experts.push_back(from_heads(golden.heads.back()));
+  }
+  golden.batch.weights = kGoldenWeights;
+  golden.batch.total = kGoldenRows;
+  if (holes) golden.batch.present = read_tensor(file, "present");
+  golden.batch.reconstruction = [read, prefix](int m, const Var& z, const Tensor& rows) {
+    return squared_error(matmul(z, read(numbered(prefix + "decoder", m)), false, true),
+                         read(numbered("data", m)), 1.0 / kGoldenRows, rows);
+  };
+  golden.batch.noise = [read, prefix](std::uint32_t number, std::int64_t) {
+    return read(numbered(prefix + "noise", number));
+  };
+  return golden;
+}
 
 Gaussian univariate(double mean, double variance) {
   return {of({mean}, {1, 1}), of({std::log(variance)}, {1, 1})};
@@ -329,30 +354,18 @@ TEST_CASE("vae: losses and gradients are those of an implementation in PyTorch f
       {"mvtcae", {.kind = ModelKind::mvtcae}},
       {"mvtcae.prior", {.kind = ModelKind::mvtcae, .prior_expert = true}}};
   for (std::size_t k = 0; k < 5; ++k) cases.emplace_back(cases[k].first + ".holes", cases[k].second);
-  for (const auto& [key, o] : cases) {
+  for (const auto& [name, kind] : cases) {
+    const std::string key = name;
+    const Objective o = kind;
     CAPTURE(key);
     Tape tape;
-    Encoded batch;
-    std::vector<Var> watched;
-    for (std::int64_t m = 0; m < 3; ++m) {
-      watched.push_back(tape.watch(read(numbered("heads", m))));
-      batch.experts.push_back(from_heads(watched.back()));
-    }
-    batch.weights = kGoldenWeights;
-    batch.total = kGoldenRows;
-    if (key.ends_with(".holes")) batch.present = read_tensor(file, "present");
-    batch.reconstruction = [&](int m, const Var& z, const Tensor& rows) {
-      return squared_error(matmul(z, read(numbered("decoder", m)), false, true), read(numbered("data", m)),
-                           1.0 / kGoldenRows, rows);
-    };
-    batch.noise = [&](std::uint32_t number, std::int64_t) { return read(numbered("noise", number)); };
+    auto [watched, batch] = golden_batch(tape, file, "", DType::f64, key.ends_with(".holes"));
     StepCounter counter(0, {}, 0.9, 0.999, kCpu);
     counter.tick();
-    batch.component_rows = [&](std::int64_t components) {
+    batch.component_rows = [&, present = batch.present](std::int64_t components) {
       const Tensor sets = set_list(mixed_sets(o.kind, 3), kCpu);
       REQUIRE(components == sets.numel());
-      return component_rows(MixtureSplit::batch, sets, batch.present, {0, kGoldenRows, kGoldenRows},
-                            counter.ptr());
+      return component_rows(MixtureSplit::batch, sets, present, {0, kGoldenRows, kGoldenRows}, counter.ptr());
     };
     Objective objective = o;
     objective.beta = 2.5;
@@ -383,20 +396,7 @@ TEST_CASE("vae: NEXUS is that of PyTorch, at both levels") {
     for (auto& entry : store.parameters()) entry.data->value.copy_from(read("model/" + entry.name));
     Tape tape;
     store.begin_step();
-    Encoded batch;
-    std::vector<Var> watched;
-    for (std::int64_t m = 0; m < 3; ++m) {
-      watched.push_back(tape.watch(read(numbered("heads", m))));
-      batch.experts.push_back(from_heads(watched.back()));
-    }
-    batch.weights = kGoldenWeights;
-    batch.total = kGoldenRows;
-    if (holes) batch.present = read_tensor(file, "present");
-    batch.reconstruction = [&](int m, const Var& z, const Tensor& rows) {
-      return squared_error(matmul(z, read(numbered("decoder", m)), false, true),
-                           read_tensor(file, numbered("data", m)), 1.0 / kGoldenRows, rows);
-    };
-    batch.noise = [&](std::uint32_t number, std::int64_t) { return read(numbered("noise", number)); };
+    auto [watched, batch] = golden_batch(tape, file, "nexus/", DType::f32, holes);
     NexusObjective objective{
         .beta = 2.5,
         .told = {},

@@ -11,98 +11,12 @@
 #include "mld/study/tables/evaluation_file.h"
 #include "mld/study/tables/layout.h"
 #include "tests/expect_error.h"
-#include "tests/temp_folder.h"
+#include "tests/mld/study/compare_fixture.h"
 
 using namespace mld::tables;
 using mld::compare;
 using mld::ErrorKind;
-using mld::test::contains;
-using mld::test::error_of;
-
-namespace {
-
-// An evaluation of the data set `duo` (or one whose tables the paper has), with what the tests vary.
-struct Fixture {
-  std::string kind = "mld", preset = "duo", dataset = "duo", hash = "00000000000000aa";
-  int seed = 0;
-  double d = 0.5;
-  int samples = 100, resample = 1;
-  std::string left = "left", right = "right", split = "test";
-  std::string left_classifier = "11111111", right_classifier = "22222222";
-  double joint = 0.5, left_right = 0.25, right_left = 0.75;
-  std::string quality = {};   // entries of the list
-  std::string settings = {};  // entries of the object
-  std::string renoise = {}, clip_score = {};
-  std::string again = {};  // entries of the list of what is given and generated again, but for the first
-
-  std::string json() const {
-    const auto cell = [](const std::string& given, const std::string& target, double value) {
-      return mld::cat(R"({"given":")", given, R"(","target":")", target, R"(","value":)", value, "}");
-    };
-    return mld::cat(R"({"run":{"kind":")", kind, R"(","preset":")", preset, R"(","dataset":")", dataset,
-                    R"(","seed":)", seed, R"(,"d":)", d, R"(,"config_hash":")", hash, R"(","settings":{)",
-                    settings, R"(}},"split":")", split, R"(","samples":)", samples,
-                    R"(,"schedule":{"method":"em","steps":250,"jump":10,"resample":)", resample, renoise,
-                    R"(},"network_calls":250,"weights":"ema","modalities":[")", left, R"(",")", right,
-                    R"("],"classifier_hash":{")", left, R"(":")", left_classifier, R"(",")", right, R"(":")",
-                    right_classifier, R"("},"joint":{"coherence":{"value":)", joint, R"(}},"conditional":[)",
-                    cell(left, right, left_right), ",", cell(right, left, right_left), R"(],"autoencoder":[)",
-                    cell(left, left, 0.9), again, R"(],"quality":[)", quality, R"(],"clip_score":[)",
-                    clip_score, R"(],"a_section_of_a_later_version":1})");
-  }
-};
-
-std::string quality(const std::string& given, const std::string& target, const std::string& metric,
-                    double value, const std::string& hash = "33333333", const std::string& more = "") {
-  return mld::cat(
-      R"({"given":")", given, R"(","target":")", target, R"(","metric":")", metric, R"(","value":)", value,
-      R"(,"real":100,"distinct":99,"made":100,"extractor":"inception","hash":")", hash, "\"", more, "}");
-}
-
-class Runs {
- public:
-  // A run directory with the evaluation.
-  void add(const std::string& name, const std::string& json) {
-    std::filesystem::create_directory(folder_ / name);
-    mld::test::write_bytes(folder_ / name / "evaluation.json", json);
-    paths_.push_back(folder_ / name);
-  }
-  void add(const std::string& name, const Fixture& fixture) { add(name, fixture.json()); }
-
-  std::vector<Table> tables(const mld::CompareOptions& options = {}) const {
-    return compare(paths_, options);
-  }
-  std::string error(ErrorKind kind, const mld::CompareOptions& options = {}) const {
-    return error_of(kind, [&] { (void)tables(options); });
-  }
-  const std::filesystem::path& last() const { return paths_.back(); }
-  std::vector<std::filesystem::path>& paths() { return paths_; }
-
- private:
-  mld::test::TempFolder folder_;
-  std::vector<std::filesystem::path> paths_;
-};
-
-std::vector<std::string> heads(const Table& table) {
-  std::vector<std::string> out;
-  for (const TableColumn& column : table.columns) out.push_back(column.head);
-  return out;
-}
-
-std::string all_notes(const Table& table) {
-  std::string out;
-  for (const TableNote& note : table.notes) out += (note.on_marked ? "! " : "") + note.text + "\n";
-  return out;
-}
-
-const TableRow& row(const Table& table, const std::string& name) {
-  for (const TableRow& r : table.rows)
-    if (r.name == name) return r;
-  FAIL("no row " << name);
-  return table.rows.front();
-}
-
-}  // namespace
+using namespace mld::test;
 
 TEST_CASE("runs that differ in their seed become one row with mean and deviation") {
   Runs runs;
@@ -338,56 +252,6 @@ TEST_CASE("a number that some seeds lack is told") {
   const Table t = runs.tables()[1];
   CHECK(t.rows[0].values[0]->runs == 1);
   CHECK(contains(all_notes(t), "Not of all seeds: MLD, joint left FID: 1 of 2 seeds\n"));
-}
-
-TEST_CASE("an autoencoder makes of its modality the same whatever else is given, a VAE does not") {
-  const auto again = [](const std::string& given, const std::string& target, double value) {
-    return mld::cat(R"(,{"given":")", given, R"(","target":")", target, R"(","value":)", value, "}");
-  };
-  Fixture vae{
-      .kind = "mopoe", .preset = "mnist-svhn", .dataset = "mnist-svhn", .left = "mnist", .right = "svhn"};
-  vae.again =
-      again("svhn", "svhn", 0.4) + again("mnist,svhn", "mnist", 0.8) + again("mnist,svhn", "svhn", 0.6);
-  vae.quality = quality("mnist", "mnist", "FMD", 3) + "," + quality("mnist,svhn", "mnist", "FMD", 4);
-  Fixture ours = vae;
-  ours.kind = "mld";
-  ours.hash = "00000000000000bb";
-  ours.again = again("svhn", "svhn", 0.7);
-  ours.quality = quality("mnist", "mnist", "FMD", 1);
-  Runs runs;
-  runs.add("a", vae);
-  runs.add("b", ours);
-  const Table t = runs.tables()[1];
-  REQUIRE(heads(t) == std::vector<std::string>{"M->M", "M,S->M", "S->S", "M,S->S", "M->M FMD", "M,S->M FMD"});
-  const auto means = [&](const std::string& name) {
-    std::vector<double> all;
-    for (const auto& cell : row(t, name).values) all.push_back(cell ? cell->mean : -1);
-    return all;
-  };
-  CHECK(means("MOPOE") == std::vector<double>{90, 80, 40, 60, 3, 4});
-  CHECK(means("MLD") == std::vector<double>{90, 90, 70, 70, 1, 1});
-
-  // A schedule tells no VAE from latent diffusion; another N does.
-  vae.samples = 50;
-  runs.add("c", vae);
-  runs.paths().erase(runs.paths().begin());
-  CHECK(row(runs.tables({.force = true})[1], "MOPOE, N 50").values[0]->mean == 90);
-
-  Runs duo;
-  Fixture generic{.kind = "mopoe"};
-  generic.again = again("left,right", "left", 0.8) + again("left,right", "right", 0.6);
-  generic.quality = quality("left,right", "left", "FID", 4);
-  duo.add("a", generic);
-  // Where data have holes, an autoencoder has seen other samples than those that have everything.
-  generic.quality.replace(generic.quality.find(R"("made":100)"), 10, R"("made":79)");
-  duo.paths().clear();
-  duo.add("b", generic);
-  duo.add("c", Fixture{.hash = "00000000000000bb", .quality = quality("left", "left", "FID", 1)});
-  const std::vector<Table> tables = duo.tables();
-  REQUIRE(tables.size() == 2);
-  CHECK(heads(tables[1]) == std::vector<std::string>{"left->left", "left,right->left", "left,right->right",
-                                                     "left->left FID", "left,right->left FID"});
-  CHECK_FALSE(row(tables[1], "MLD").values[4].has_value());
 }
 
 TEST_CASE("the paper's tables of MNIST-SVHN") {
