@@ -48,7 +48,7 @@ struct Fixture {
 };
 
 inline std::string quality(const std::string& given, const std::string& target, const std::string& metric,
-                    double value, const std::string& hash = "33333333", const std::string& more = "") {
+                           double value, const std::string& hash = "33333333", const std::string& more = "") {
   return mld::cat(
       R"({"given":")", given, R"(","target":")", target, R"(","metric":")", metric, R"(","value":)", value,
       R"(,"real":100,"distinct":99,"made":100,"extractor":"inception","hash":")", hash, "\"", more, "}");
