@@ -21,6 +21,17 @@ void add_mnist(CLI::App& app, std::string& mnist) {
       ->required();
 }
 
+void add_on_bad(CLI::App& app, data::OnBad& on_bad) {
+  const std::map<std::string, data::OnBad> choices{
+      {"fail", data::OnBad::fail}, {"skip", data::OnBad::skip}, {"missing", data::OnBad::missing}};
+  app.add_option_function<std::string>(
+         "--on-bad", [&on_bad, choices](const std::string& what) { on_bad = choices.at(what); },
+         "A picture that cannot be used: fail, skip its samples, or have them lack the modality (missing)")
+      ->type_name("WHAT")
+      ->check(CLI::IsMember({"fail", "skip", "missing"}))
+      ->default_str("fail");
+}
+
 void done(const std::string& store, const std::vector<std::string>& notes = {}) {
   for (const std::string& text : notes) note(text);
   note("wrote " + store);
@@ -83,28 +94,70 @@ void add_make_polymnist(CLI::App& make) {
 
 void add_import_polymnist(CLI::App& import) {
   struct Options {
-    std::string folder, out, on_bad = "fail";
+    std::string folder, out;
+    data::OnBad on_bad = data::OnBad::fail;
   };
   auto o = std::make_shared<Options>();
   CLI::App* c = import.add_subcommand("polymnist", "PolyMNIST's folders train and test of m0, m1, ...");
   c->add_option("FOLDER", o->folder, "Folder with train/m0/INDEX.DIGIT.png and so on")
       ->type_name("")
       ->required();
-  const std::map<std::string, data::OnBad> choices{
-      {"fail", data::OnBad::fail}, {"skip", data::OnBad::skip}, {"missing", data::OnBad::missing}};
-  c->add_option(
-       "--on-bad", o->on_bad,
-       "A picture that cannot be used: fail, skip the sample, or have it lack the modality (missing)")
-      ->type_name("WHAT")
-      ->check(CLI::IsMember({"fail", "skip", "missing"}))
-      ->capture_default_str();
+  add_on_bad(*c, o->on_bad);
   add_out(*c, o->out);
-  c->callback([o, choices] {
+  c->callback([o] {
     show_import(o->out, [&](const data::ImportProgress& progress) {
-      return data::import_polymnist(o->folder, o->out,
-                                    {.on_bad = choices.at(o->on_bad), .progress = progress});
+      return data::import_polymnist(o->folder, o->out, {.on_bad = o->on_bad, .progress = progress});
     });
   });
+}
+
+void add_import_cub(CLI::App& import) {
+  struct Options {
+    std::string folder, out;
+    data::CubImport how;
+  };
+  auto o = std::make_shared<Options>();
+  CLI::App* c = import.add_subcommand("cub", "CUB-200-2011: pictures of birds with ten captions each");
+  c->add_option(
+       "FOLDER", o->folder,
+       "Folder with train/CLASS/*.jpg, test/CLASS/*.jpg, text_trainvalclasses.txt, text_testclasses.txt")
+      ->type_name("")
+      ->required();
+  c->add_option("--side", o->how.side, "Height and width the pictures are resized to")
+      ->type_name("PIXELS")
+      ->capture_default_str();
+  add_on_bad(*c, o->how.folder.on_bad);
+  add_out(*c, o->out);
+  c->callback([o] {
+    show_import(o->out, [&](const data::ImportProgress& progress) {
+      o->how.folder.progress = progress;
+      return data::import_cub(o->folder, o->out, o->how);
+    });
+  });
+}
+
+void add_import_captions(CLI::App& import) {
+  struct Options {
+    std::string file, out;
+    data::CaptionsImport how;
+  };
+  auto o = std::make_shared<Options>();
+  CLI::App* c = import.add_subcommand("captions", "A text file with a caption a line, as the only modality");
+  c->add_option("FILE", o->file, "Text in UTF-8, plain or .gz")->type_name("")->required();
+  c->add_option("--length", o->how.length, "Tokens of a caption: words and the mark of the end")
+      ->type_name("N")
+      ->check(between(2, 4096))
+      ->capture_default_str();
+  c->add_option("--together", o->how.together, "Successive lines that stay on one side of the split")
+      ->type_name("N")
+      ->check(between(1, 1 << 20))
+      ->capture_default_str();
+  c->add_option("--test-fraction", o->how.test_fraction, "Part of the captions to hold out; below 1")
+      ->type_name("X")
+      ->capture_default_str();
+  add_seed(*c, o->how.seed, "Seed of that split")->capture_default_str();
+  add_out(*c, o->out);
+  c->callback([o] { done(o->out, data::import_captions(o->file, o->out, o->how)); });
 }
 
 void add_import_mnist_svhn(CLI::App& import) {
@@ -236,6 +289,8 @@ void add_data_commands(CLI::App& app) {
   add_import_mnist_svhn(*import);
   add_import_mhd_free(*import);
   add_import_polymnist(*import);
+  add_import_cub(*import);
+  add_import_captions(*import);
   add_import_npy(*import);
   add_info(*data_app);
 }

@@ -44,15 +44,18 @@ void read_ahead(std::span<const std::uint8_t> mapped) {
   ::madvise(const_cast<std::uint8_t*>(mapped.data() - before), mapped.size() + before, MADV_WILLNEED);
 }
 
-std::vector<std::string> read_lines(const std::filesystem::path& path) {
-  const MmapFile file(path);
+std::vector<std::string> split_lines(std::string_view text) {
   std::vector<std::string> lines;
-  for (std::string_view rest = file.text(); !rest.empty();) {
-    const std::size_t end = std::min(rest.find('\n'), rest.size());
-    lines.emplace_back(rest.substr(0, end));
-    rest.remove_prefix(std::min(end + 1, rest.size()));
+  while (!text.empty()) {
+    const std::size_t end = std::min(text.find('\n'), text.size());
+    lines.emplace_back(text.substr(0, end));
+    text.remove_prefix(std::min(end + 1, text.size()));
   }
   return lines;
+}
+
+std::vector<std::string> read_lines(const std::filesystem::path& path) {
+  return split_lines(MmapFile(path).text());
 }
 
 }  // namespace mld::data

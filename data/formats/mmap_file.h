@@ -37,7 +37,8 @@ class MmapFile {
 // Begins to read these bytes of a mapped file, all of them together, and does not wait.
 void read_ahead(std::span<const std::uint8_t> mapped);
 
-// The lines of a text file, without their line breaks (LF); the last one may lack it.
+// The lines of a text, without their line breaks (LF); the last one may lack it.
+std::vector<std::string> split_lines(std::string_view text);
 std::vector<std::string> read_lines(const std::filesystem::path& path);
 
 }  // namespace mld::data

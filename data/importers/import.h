@@ -7,18 +7,17 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <functional>
 #include <span>
 #include <string>
 #include <vector>
+
+#include "data/import_options.h"
+#include "data/sources/labelled_images.h"
 
 namespace mld::data {
 
 struct Digits;
 struct DigitsConfig;
-
-// Called with what is being read, made or written and how much of it is done.
-using ImportProgress = std::function<void(const std::string& what, std::int64_t done, std::int64_t total)>;
 
 struct MnistSvhnImport {
   std::uint64_t seed = 0;  // of the pairings
@@ -40,11 +39,6 @@ struct MnistSvhnImport {
 std::vector<std::string> import_mnist_svhn(const std::filesystem::path& mnist,
                                            const std::filesystem::path& svhn,
                                            const std::filesystem::path& out, const MnistSvhnImport& options);
-
-struct LabelledImages {
-  std::vector<std::uint8_t> images;  // [N, height, width, channels]
-  std::vector<std::int32_t> labels;  // [N]
-};
 
 // The crops [N,32,32,3] of one SVHN file: MATLAB's X [32,32,3,N] and y [N,1] with 10 for the digit zero.
 LabelledImages parse_svhn(std::span<const std::uint8_t> file, const std::string& name);
@@ -73,18 +67,6 @@ std::vector<std::string> import_mhd_free(const std::filesystem::path& mnist,
                                          const std::filesystem::path& speech,
                                          const std::filesystem::path& out, const MhdFreeImport& options);
 
-// What becomes of a sample one of whose files cannot be read.
-enum class OnBad : std::uint8_t {
-  fail,    // the import fails
-  skip,    // the sample is left out
-  missing  // the sample lacks that modality
-};
-
-struct FolderImport {
-  OnBad on_bad = OnBad::fail;
-  ImportProgress progress = {};
-};
-
 // PolyMNIST as it is distributed, or any pictures of digits in that layout: FOLDER/train/m0/I.DIGIT.png, and so in
 // m1, m2, ... and in test; files of one name in all of them are a sample. Modalities m0, m1, ... [28,28,3], bytes;
 // samples in order of I, then DIGIT. Grey pictures become RGB; that, and what else it takes to decode a picture
@@ -92,6 +74,34 @@ struct FolderImport {
 // names in two modalities differ, and for a .png of another name.
 std::vector<std::string> import_polymnist(const std::filesystem::path& folder,
                                           const std::filesystem::path& out, const FolderImport& options);
+
+struct CubImport {
+  std::int64_t side = 64;  // of the square pictures, pixels
+  FolderImport folder = {};
+};
+
+// Words of a caption that are kept, and the mark of its end.
+inline constexpr std::int64_t kCaptionLength = 32;
+
+// Caltech-UCSD Birds with captions as the MMVAE project distributes it: FOLDER/train/CLASS/*.jpg and test/CLASS/*.jpg,
+// text_trainvalclasses.txt and text_testclasses.txt (or .txt.gz), a caption a line, ten successive ones for every picture
+// in the order of folders and names. Modalities image [side, side, 3], bytes, resized without keeping the aspect ratio,
+// and caption [kCaptionLength], tokens: words by the Penn Treebank's conventions in the vocabulary of the training
+// captions (data/text/vocabulary.h). Sample c is caption c and picture c / 10; classes are the folders. What was done to
+// pictures, words that are not in the vocabulary and captions that were cut are counted in notes.
+std::vector<std::string> import_cub(const std::filesystem::path& folder, const std::filesystem::path& out,
+                                    const CubImport& options);
+
+struct CaptionsImport {
+  std::int64_t length = kCaptionLength;  // tokens of each, the mark of the end among them
+  std::int64_t together = 1;  // successive lines that describe the same, never torn apart by the split
+  double test_fraction = 0;   // held out as test split
+  std::uint64_t seed = 0;     // of that split
+};
+
+// A text file alone, a caption a line, as the modality caption of import_cub; the vocabulary is of what stays in training.
+std::vector<std::string> import_captions(const std::filesystem::path& file, const std::filesystem::path& out,
+                                         const CaptionsImport& options);
 
 struct PolyMnistMake {
   std::uint64_t seed = 0;

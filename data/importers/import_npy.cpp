@@ -8,13 +8,13 @@
 #include <vector>
 
 #include "data/importers/import.h"
-#include "data/importers/npy_arrays.h"
+#include "data/sources/npy_arrays.h"
+#include "data/sources/test_rows.h"
 #include "data/store/modality_check.h"
 #include "data/store/store_writer.h"
 #include "engine/base/error.h"
 #include "engine/base/names.h"
 #include "engine/io/files.h"
-#include "engine/random/philox.h"
 
 namespace mld::data {
 namespace {
@@ -136,20 +136,6 @@ void write_split(StoreWriter& writer, const std::string& split, const NpyPart& p
   writer.set_samples(split, index, labels);
 }
 
-// Rows of the seeded test split and of what stays in training, each in the order of the files.
-std::array<std::vector<std::int32_t>, 2> divide(std::int64_t samples, const NpyImport& options) {
-  const auto test =
-      static_cast<std::int64_t>(std::llround(options.test_fraction * static_cast<double>(samples)));
-  MLD_CHECK_AS(ErrorKind::usage, test >= 0 && test < samples, "import: test fraction ", options.test_fraction,
-               " of ", samples, " samples leaves nothing to train on");
-  const Permutation order(static_cast<std::uint64_t>(samples), options.seed, 0);
-  std::vector<bool> in_test(order.size());
-  for (std::uint64_t i = 0; i < static_cast<std::uint64_t>(test); ++i) in_test[order(i)] = true;
-  std::array<std::vector<std::int32_t>, 2> rows;
-  for (std::size_t i = 0; i < in_test.size(); ++i) rows[in_test[i]].push_back(static_cast<std::int32_t>(i));
-  return rows;
-}
-
 std::set<std::int32_t> classes_of(const NpyPart& part) {
   std::set<std::int32_t> classes(part.labels.begin(), part.labels.end());
   classes.erase(-1);
@@ -211,8 +197,6 @@ Description describe(const NpySpec& spec, const InputFolder& input, const std::v
 }  // namespace
 
 std::vector<std::string> import_npy(const fs::path& folder, const fs::path& out, const NpyImport& options) {
-  MLD_CHECK_AS(ErrorKind::usage, options.test_fraction >= 0 && options.test_fraction < 1,
-               "import: test fraction ", options.test_fraction, ", expected 0 to below 1");
   const InputFolder input = list_input(folder);
   MLD_CHECK_AS(ErrorKind::usage, !input.has(kTest) || options.test_fraction == 0, folder.string(),
                ": has a test folder and a test fraction was asked for; leave one out");
@@ -230,7 +214,7 @@ std::vector<std::string> import_npy(const fs::path& folder, const fs::path& out,
   std::vector<NpyPart> parts;
   for (const SplitFiles& files : input.splits) parts.push_back(read_part(folder, files, spec));
   settle_ranges(spec, parts, notes);
-  const auto rows = divide(parts[0].samples, options);
+  const auto rows = split_rows(parts[0].samples, options.test_fraction, options.seed);
   std::vector<std::vector<std::string>> vocabularies;
   for (const WantedModality& wanted : spec.modalities) {
     const Modality& m = wanted.modality;

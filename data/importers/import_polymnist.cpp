@@ -1,18 +1,17 @@
 #include <algorithm>
 #include <charconv>
 #include <map>
-#include <optional>
 
 #include "data/formats/image_io.h"
 #include "data/importers/import.h"
-#include "data/importers/import_folder.h"
-#include "data/importers/polymnist.h"
+#include "data/sources/input_folder.h"
+#include "data/sources/picture_items.h"
+#include "data/sources/polymnist.h"
 #include "data/store/store_writer.h"
 #include "engine/base/error.h"
 #include "engine/base/names.h"
 #include "engine/io/file_error.h"
 #include "engine/io/files.h"
-#include "engine/threads/threads.h"
 
 namespace mld::data {
 namespace {
@@ -20,7 +19,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr PictureSize kSize{kDigitSide, kDigitSide, 3};
-constexpr std::int64_t kBatch = 2048;  // pictures in memory at once
 
 // I.DIGIT of a file's name.
 struct Key {
@@ -93,26 +91,6 @@ std::vector<Folder> list_split(const fs::path& split, std::vector<std::string>& 
   return modalities;
 }
 
-// What happened to the pictures, for notes: how often, and where first.
-class Remarks {
- public:
-  void add(const std::string& what, const std::string& first) {
-    auto [found, added] = counts_.try_emplace(what, Count{0, first});
-    ++found->second.times;
-  }
-  void into(std::vector<std::string>& notes) const {
-    for (const auto& [what, count] : counts_)
-      notes.push_back(cat(count.times, " pictures ", what, "; the first: ", count.first));
-  }
-
- private:
-  struct Count {
-    std::int64_t times;
-    std::string first;
-  };
-  std::map<std::string, Count> counts_;
-};
-
 Picture read_item(const fs::path& path) {
   Picture picture = read_picture(path);
   if (picture.size.channels == 1) picture.done.emplace_back("grey repeated as red, green and blue");
@@ -122,65 +100,11 @@ Picture read_item(const fs::path& path) {
   return picture;
 }
 
-// The pictures of one modality of a split, and of each sample the item, or -1.
-class Reader {
- public:
-  Reader(StoreWriter& writer, const FolderImport& options, std::int64_t total)
-      : writer_(writer), options_(options), total_(total) {}
-
-  std::vector<std::int32_t> read(const std::string& split, int modality, const Folder& folder) {
-    std::vector<fs::path> paths;
-    std::vector<std::int32_t> items, labels;
-    std::int32_t next = 0;
-    for (const auto& [key, path] : folder.pictures) paths.push_back(path);
-    writer_.add_items(split, modality, std::span<const std::uint8_t>());
-    for (std::size_t first = 0; first < paths.size(); first += kBatch) {
-      const std::span<const fs::path> batch =
-          std::span(paths).subspan(first, std::min<std::size_t>(kBatch, paths.size() - first));
-      for (auto& picture : decode(batch)) {
-        items.push_back(picture ? next++ : -1);
-        if (picture) writer_.add_items(split, modality, picture->bytes);
-      }
-      done_ += std::ssize(batch);
-      if (options_.progress) options_.progress("reading pictures", done_, total_);
-    }
-    std::size_t i = 0;
-    for (const auto& [key, path] : folder.pictures)
-      if (items[i++] >= 0) labels.push_back(key.digit);
-    writer_.set_item_labels(split, modality, labels);
-    return items;
-  }
-  const Remarks& remarks() const { return remarks_; }
-
- private:
-  std::vector<std::optional<Picture>> decode(std::span<const fs::path> paths) {
-    std::vector<std::optional<Picture>> pictures(paths.size());
-    std::vector<std::string> bad(paths.size());
-    parallel_for(std::ssize(paths), [&](std::int64_t i) {
-      const auto k = static_cast<std::size_t>(i);
-      try {
-        pictures[k] = read_item(paths[k]);
-      } catch (const Error& error) {
-        if (options_.on_bad == OnBad::fail || error.kind() != ErrorKind::data) throw;
-        bad[k] = error.what();
-      }
-    });
-    for (std::size_t k = 0; k < paths.size(); ++k) {
-      if (pictures[k])
-        for (const std::string& what : pictures[k]->done) remarks_.add(what, paths[k].string());
-      else
-        remarks_.add(options_.on_bad == OnBad::skip ? "not usable, whose samples are left out"
-                                                    : "not usable, which their samples lack",
-                     bad[k]);
-    }
-    return pictures;
-  }
-
-  StoreWriter& writer_;
-  const FolderImport& options_;
-  Remarks remarks_;
-  std::int64_t done_ = 0, total_;
-};
+std::vector<fs::path> paths_of(const Folder& folder) {
+  std::vector<fs::path> paths;
+  for (const auto& [key, path] : folder.pictures) paths.push_back(path);
+  return paths;
+}
 
 }  // namespace
 
@@ -196,8 +120,7 @@ std::vector<std::string> import_polymnist(const fs::path& folder, const fs::path
                  ": no such folder; expected the folders train and test of PolyMNIST");
     splits[split] = list_split(folder / split, notes);
     for (std::size_t m = 0; m < splits[split].size(); ++m) {
-      std::vector<fs::path> paths;
-      for (const auto& [key, path] : splits[split][m].pictures) paths.push_back(path);
+      const std::vector<fs::path> paths = paths_of(splits[split][m]);
       provenance.sources.push_back(describe_sources(cat(split, "/m", m, "/*.png"), paths));
       pictures += std::ssize(paths);
     }
@@ -207,25 +130,24 @@ std::vector<std::string> import_polymnist(const fs::path& folder, const fs::path
   MLD_CHECK_AS(ErrorKind::data, splits["test"].size() == modalities, folder.string(), ": train has ",
                modalities, " modalities and test has ", splits["test"].size());
   writer.describe(describe_polymnist(static_cast<int>(modalities), std::move(provenance)));
-  Reader reader(writer, options, pictures);
+  PictureItems reader(writer, options, read_item, pictures);
   for (const char* split : {"train", "test"}) {
+    std::vector<std::int32_t> digits, index, labels;
+    for (const auto& [key, path] : splits[split][0].pictures) digits.push_back(key.digit);
     std::vector<std::vector<std::int32_t>> items;
     for (std::size_t m = 0; m < modalities; ++m)
-      items.push_back(reader.read(split, static_cast<int>(m), splits[split][m]));
-    std::vector<std::int32_t> index, labels;
-    std::size_t row = 0;
-    for (const auto& [key, path] : splits[split][0].pictures) {
+      items.push_back(reader.add(split, static_cast<int>(m), paths_of(splits[split][m]), digits));
+    for (std::size_t row = 0; row < digits.size(); ++row) {
       std::vector<std::int32_t> sample;
       for (const auto& of_modality : items) sample.push_back(of_modality[row]);
-      ++row;
       const auto holes = std::ranges::count(sample, -1);
       if (holes == std::ssize(sample) || (holes > 0 && options.on_bad == OnBad::skip)) continue;
       index.insert(index.end(), sample.begin(), sample.end());
-      labels.push_back(key.digit);
+      labels.push_back(digits[row]);
     }
     writer.set_samples(split, index, labels);
   }
-  reader.remarks().into(notes);
+  reader.note_remarks(notes);
   writer.commit();
   return notes;
 }

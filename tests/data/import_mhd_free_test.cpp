@@ -7,8 +7,8 @@
 
 #include "data/audio/wav.h"
 #include "data/importers/import.h"
-#include "data/importers/mnist_strokes.h"
-#include "data/importers/spoken_digits.h"
+#include "data/sources/mnist_strokes.h"
+#include "data/sources/spoken_digits.h"
 #include "data/store/store.h"
 #include "tests/data/mnist_fixture.h"
 

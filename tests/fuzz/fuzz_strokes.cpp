@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "data/importers/mnist_strokes.h"
+#include "data/sources/mnist_strokes.h"
 #include "engine/base/error.h"
 
 namespace {

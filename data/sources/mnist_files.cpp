@@ -1,4 +1,4 @@
-#include "data/importers/mnist_files.h"
+#include "data/sources/mnist_files.h"
 
 #include <utility>
 

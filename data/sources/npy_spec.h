@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "data/formats/npy.h"
-#include "data/importers/import_folder.h"
+#include "data/sources/input_folder.h"
 #include "data/store/description.h"
 
 namespace mld::data {

@@ -1,4 +1,4 @@
-#include "data/importers/npy_spec.h"
+#include "data/sources/npy_spec.h"
 
 #include <utility>
 

@@ -1,4 +1,4 @@
-#include "data/importers/spoken_digits.h"
+#include "data/sources/spoken_digits.h"
 
 #include <algorithm>
 #include <charconv>
@@ -7,7 +7,7 @@
 
 #include "data/audio/audio.h"
 #include "data/audio/wav.h"
-#include "data/importers/import_folder.h"
+#include "data/sources/input_folder.h"
 #include "engine/base/error.h"
 #include "engine/base/names.h"
 #include "engine/io/files.h"

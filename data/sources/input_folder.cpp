@@ -1,10 +1,10 @@
-#include "data/importers/import_folder.h"
+#include "data/sources/input_folder.h"
 
 #include <algorithm>
 #include <map>
 
 #include "data/formats/mmap_file.h"
-#include "data/store/json_fields.h"
+#include "data/text/text_lines.h"
 #include "engine/base/error.h"
 #include "engine/base/names.h"
 #include "engine/io/crc32.h"
@@ -94,20 +94,6 @@ void check_split(const InputFolder& input, const SplitFiles& split,
   }
 }
 
-void check_token(std::string_view token, const std::string& place) {
-  MLD_CHECK_AS(ErrorKind::data, !token.empty(), place, ": is empty; every line names one token");
-  const auto control =
-      std::find_if(token.begin(), token.end(), [](unsigned char c) { return c < 0x20 && c != '\t'; });
-  MLD_CHECK_AS(ErrorKind::data, control == token.end(), place, ": ", quote(token),
-               " holds a control character; a vocabulary is a text file with one token per line");
-  try {
-    const std::string checked = Json(token).dump();  // which refuses what is not UTF-8
-  } catch (const Json::exception&) {
-    fail(ErrorKind::data, place,
-         ": is not UTF-8; convert the file, for example with iconv -f latin1 -t utf8");
-  }
-}
-
 }  // namespace
 
 bool SplitFiles::has_mask(const std::string& modality) const { return contains(masks, modality); }
@@ -184,15 +170,9 @@ SourceFile describe_sources(const std::string& name, std::span<const fs::path> f
 
 std::vector<std::string> read_vocabulary(const fs::path& path, std::int64_t categories,
                                          std::vector<std::string>& notes) {
-  constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
-  std::vector<std::string> tokens = read_lines(path);
-  if (!tokens.empty() && tokens[0].starts_with(kByteOrderMark)) tokens[0].erase(0, kByteOrderMark.size());
-  for (std::string& token : tokens)
-    if (token.ends_with('\r')) token.pop_back();
-  while (!tokens.empty() && tokens.back().empty()) tokens.pop_back();
+  std::vector<std::string> tokens = text_lines(MmapFile(path).text(), path.string());
   std::map<std::string_view, std::size_t> lines;
   for (std::size_t i = 0; i < tokens.size(); ++i) {
-    check_token(tokens[i], cat(path.string(), ": line ", i + 1));
     const auto [first, added] = lines.emplace(tokens[i], i + 1);
     if (!added && notes.size() < 20)
       notes.push_back(

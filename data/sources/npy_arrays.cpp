@@ -1,4 +1,4 @@
-#include "data/importers/npy_arrays.h"
+#include "data/sources/npy_arrays.h"
 
 #include <algorithm>
 #include <cmath>

@@ -3,7 +3,6 @@
 
 #include <cstdint>
 
-#include "data/formats/image_io.h"
 #include "data/pictures/render.h"
 #include "data/store/description.h"
 
@@ -13,8 +12,5 @@ constexpr std::int64_t kPolyMnistSize = kDigitSide * kDigitSide * 3;  // [28,28,
 
 // Without splits.
 Description describe_polymnist(int modalities, Provenance provenance);
-
-// Grey as three equal channels.
-Picture as_rgb(Picture picture);
 
 }  // namespace mld::data

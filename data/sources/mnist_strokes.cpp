@@ -1,4 +1,4 @@
-#include "data/importers/mnist_strokes.h"
+#include "data/sources/mnist_strokes.h"
 
 #include <algorithm>
 #include <cmath>

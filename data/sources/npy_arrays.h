@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "data/formats/npy.h"
-#include "data/importers/import_folder.h"
-#include "data/importers/npy_spec.h"
+#include "data/sources/input_folder.h"
+#include "data/sources/npy_spec.h"
 
 namespace mld::data {
 

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "data/importers/import.h"
+#include "data/sources/labelled_images.h"
 #include "data/store/description.h"
 
 namespace mld::data {

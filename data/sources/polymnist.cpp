@@ -1,4 +1,4 @@
-#include "data/importers/polymnist.h"
+#include "data/sources/polymnist.h"
 
 #include <utility>
 
@@ -21,13 +21,6 @@ Description describe_polymnist(int modalities, Provenance provenance) {
   }
   d.provenance = std::move(provenance);
   return d;
-}
-
-Picture as_rgb(Picture picture) {
-  if (picture.size.channels == 3) return picture;
-  Picture rgb{{picture.size.height, picture.size.width, 3}, {}, std::move(picture.done)};
-  for (const std::uint8_t v : picture.bytes) rgb.bytes.insert(rgb.bytes.end(), 3, v);
-  return rgb;
 }
 
 }  // namespace mld::data
