@@ -10,7 +10,8 @@ namespace mld::data {
 std::vector<std::string> import_captions(const std::filesystem::path& file, const std::filesystem::path& out,
                                          const CaptionsImport& options) {
   const std::int64_t together = options.together;
-  MLD_CHECK_AS(ErrorKind::usage, together >= 1, "import captions: ", together, " lines together, expected 1 or more");
+  MLD_CHECK_AS(ErrorKind::usage, together >= 1, "import captions: ", together,
+               " lines together, expected 1 or more");
   StoreWriter writer(out);
   Provenance provenance{"captions", options.seed, {}};
   const std::vector<Words> captions = read_captions(file, provenance);
@@ -21,7 +22,8 @@ std::vector<std::string> import_captions(const std::filesystem::path& file, cons
   std::array<std::vector<Words>, 2> parts;
   for (std::size_t p = 0; p < parts.size(); ++p)
     for (const std::int32_t group : groups[p])
-      parts[p].insert(parts[p].end(), captions.begin() + group * together, captions.begin() + (group + 1) * together);
+      parts[p].insert(parts[p].end(), captions.begin() + group * together,
+                      captions.begin() + (group + 1) * together);
 
   const Vocabulary vocabulary = Vocabulary::of(parts[0]);
   Description d;

@@ -3,8 +3,8 @@
 #include <map>
 
 #include "data/formats/image_io.h"
-#include "data/sources/captions.h"
 #include "data/importers/import.h"
+#include "data/sources/captions.h"
 #include "data/sources/input_folder.h"
 #include "data/sources/picture_items.h"
 #include "engine/base/error.h"
@@ -35,7 +35,8 @@ struct Part {
 fs::path find_captions(const fs::path& folder, const std::string& name) {
   for (const char* packed : {"", ".gz"})
     if (const fs::path path = folder / (name + packed); path_exists(path)) return path;
-  fail(ErrorKind::data, (folder / name).string(), ": no such file; expected ten captions a picture, one a line");
+  fail(ErrorKind::data, (folder / name).string(),
+       ": no such file; expected ten captions a picture, one a line");
 }
 
 bool is_picture(const fs::path& path) {
@@ -67,7 +68,8 @@ void list_pictures(const fs::path& split, Part& part, std::vector<std::string>& 
     note_names(of_class, unread, notes);
   }
   note_names(split, other, notes);
-  MLD_CHECK_AS(ErrorKind::data, !part.pictures.empty(), split.string(), ": no pictures; expected CLASS/NAME.jpg");
+  MLD_CHECK_AS(ErrorKind::data, !part.pictures.empty(), split.string(),
+               ": no pictures; expected CLASS/NAME.jpg");
 }
 
 Part read_part(const fs::path& folder, const SplitSource& source, Provenance& provenance,
@@ -112,7 +114,8 @@ Picture read_item(const fs::path& path, std::int64_t side) {
   const PictureSize size{side, side, 3};
   Picture picture = as_rgb(read_picture(path));
   std::vector<float> values(picture.bytes.size());
-  std::ranges::transform(picture.bytes, values.begin(), [](std::uint8_t v) { return static_cast<float>(v) / 255; });
+  std::ranges::transform(picture.bytes, values.begin(),
+                         [](std::uint8_t v) { return static_cast<float>(v) / 255; });
   Picture item = to_picture(resize_bilinear(values, picture.size, side, side), size);
   item.done = std::move(picture.done);
   return item;
@@ -121,8 +124,8 @@ Picture read_item(const fs::path& path, std::int64_t side) {
 }  // namespace
 
 std::vector<std::string> import_cub(const fs::path& folder, const fs::path& out, const CubImport& options) {
-  MLD_CHECK_AS(ErrorKind::usage, options.side >= 1 && options.side <= 1024, "import cub: pictures of ", options.side,
-               " pixels, expected 1 to 1024");
+  MLD_CHECK_AS(ErrorKind::usage, options.side >= 1 && options.side <= 1024, "import cub: pictures of ",
+               options.side, " pixels, expected 1 to 1024");
   StoreWriter writer(out);
   std::vector<std::string> notes, read;
   Provenance provenance{"cub", 0, {}};
@@ -140,7 +143,8 @@ std::vector<std::string> import_cub(const fs::path& folder, const fs::path& out,
                            std::move(provenance)));
   writer.set_vocabulary(kCaption, vocabulary.strings());
   PictureItems reader(
-      writer, options.folder, [side = options.side](const fs::path& path) { return read_item(path, side); }, pictures);
+      writer, options.folder, [side = options.side](const fs::path& path) { return read_item(path, side); },
+      pictures);
   for (std::size_t s = 0; s < kSources.size(); ++s) {
     const Part& part = parts[s];
     std::vector<std::int32_t> of_picture, of_caption, index, labels;
@@ -149,7 +153,8 @@ std::vector<std::string> import_cub(const fs::path& folder, const fs::path& out,
       of_caption.insert(of_caption.end(), kCaptionsPerPicture, of_picture.back());
     }
     const std::vector<std::int32_t> items = reader.add(kSources[s].name, kImage, part.pictures, of_picture);
-    add_captions(writer, kSources[s].name, kCaption, vocabulary, part.captions, of_caption, kCaptionLength, notes);
+    add_captions(writer, kSources[s].name, kCaption, vocabulary, part.captions, of_caption, kCaptionLength,
+                 notes);
     for (std::int32_t c = 0; c < std::ssize(of_caption); ++c) {
       const std::int32_t item = items[static_cast<std::size_t>(c / kCaptionsPerPicture)];
       if (item < 0 && options.folder.on_bad == OnBad::skip) continue;

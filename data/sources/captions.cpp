@@ -33,8 +33,8 @@ std::vector<Words> read_captions(const std::filesystem::path& path, Provenance& 
   });
   MLD_CHECK_AS(ErrorKind::data, !captions.empty(), path.string(), ": no captions; expected one a line");
   const auto empty = std::ranges::find_if(captions, &Words::empty);
-  MLD_CHECK_AS(ErrorKind::data, empty == captions.end(), path.string(), ": line ", empty - captions.begin() + 1,
-               ": holds no word; every line is a caption");
+  MLD_CHECK_AS(ErrorKind::data, empty == captions.end(), path.string(), ": line ",
+               empty - captions.begin() + 1, ": holds no word; every line is a caption");
   return captions;
 }
 
@@ -67,7 +67,8 @@ void add_captions(StoreWriter& writer, const std::string& split, int modality, c
     notes.push_back(cat(split, ": ", unknown.size(), " of ", words, " words are not among the ",
                         vocabulary.strings().size(), " of the vocabulary"));
   if (cut > 0)
-    notes.push_back(cat(split, ": ", cut, " of ", captions.size(), " captions are cut after ", length - 1, " words"));
+    notes.push_back(
+        cat(split, ": ", cut, " of ", captions.size(), " captions are cut after ", length - 1, " words"));
 }
 
 }  // namespace mld::data

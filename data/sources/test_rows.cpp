@@ -7,9 +7,10 @@
 
 namespace mld::data {
 
-std::array<std::vector<std::int32_t>, 2> split_rows(std::int64_t n, double test_fraction, std::uint64_t seed) {
-  MLD_CHECK_AS(ErrorKind::usage, test_fraction >= 0 && test_fraction < 1, "import: test fraction ", test_fraction,
-               ", expected 0 to below 1");
+std::array<std::vector<std::int32_t>, 2> split_rows(std::int64_t n, double test_fraction,
+                                                    std::uint64_t seed) {
+  MLD_CHECK_AS(ErrorKind::usage, test_fraction >= 0 && test_fraction < 1, "import: test fraction ",
+               test_fraction, ", expected 0 to below 1");
   const auto test = static_cast<std::int64_t>(std::llround(test_fraction * static_cast<double>(n)));
   MLD_CHECK_AS(ErrorKind::usage, test < n, "import: test fraction ", test_fraction, " of ", n,
                " samples leaves nothing to train on");

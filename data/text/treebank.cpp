@@ -212,8 +212,7 @@ std::vector<std::string> treebank_words(std::string_view sentence) {
   });
   std::ranges::replace_if(text, is_blank, ' ');
   text = clitics_apart(text, std::array<Text, 7>{"'s", "'S", "'m", "'M", "'d", "'D", "'"});
-  text = clitics_apart(
-      text, std::array<Text, 8>{"'ll", "'LL", "'re", "'RE", "'ve", "'VE", "n't", "N'T"});
+  text = clitics_apart(text, std::array<Text, 8>{"'ll", "'LL", "'re", "'RE", "'ve", "'VE", "n't", "N'T"});
   for (const Contraction& both : kContractions) text = cut(text, both);
   return split(text);
 }

@@ -32,8 +32,9 @@ Vocabulary Vocabulary::of(std::span<const std::vector<std::string>> texts, std::
 
 Vocabulary Vocabulary::from(std::vector<std::string> strings) {
   for (std::size_t id = 0; id < kMarks.size(); ++id)
-    MLD_CHECK_AS(ErrorKind::data, id < strings.size() && strings[id] == kMarks[id], "a vocabulary of texts: token ",
-                 id, " is ", id < strings.size() ? quote(strings[id]) : "missing", ", expected ", quote(kMarks[id]));
+    MLD_CHECK_AS(ErrorKind::data, id < strings.size() && strings[id] == kMarks[id],
+                 "a vocabulary of texts: token ", id, " is ",
+                 id < strings.size() ? quote(strings[id]) : "missing", ", expected ", quote(kMarks[id]));
   return Vocabulary(std::move(strings));
 }
 

@@ -36,7 +36,9 @@ enum class AutoencoderKind : std::uint8_t {
   mhd_sound,
   mhd_trajectory,
   polymnist,
-  series
+  series,
+  cub_image,
+  cub_caption
 };
 
 // `none`: the modality is left out of coherence and of the Frechet distances between features.
@@ -119,9 +121,9 @@ template <>
 inline constexpr std::array<std::string_view, 8> kNames<ModelKind>{"mld",   "inpaint", "uni",    "mvae",
                                                                    "mmvae", "mopoe",   "mvtcae", "nexus"};
 template <>
-inline constexpr std::array<std::string_view, 9> kNames<AutoencoderKind>{
-    "mlp",       "conv",           "mnist_mlp", "svhn_conv", "mhd_image",
-    "mhd_sound", "mhd_trajectory", "polymnist", "series"};
+inline constexpr std::array<std::string_view, 11> kNames<AutoencoderKind>{
+    "mlp",       "conv",   "mnist_mlp", "svhn_conv",  "mhd_image", "mhd_sound", "mhd_trajectory",
+    "polymnist", "series", "cub_image", "cub_caption"};
 template <>
 inline constexpr std::array<std::string_view, 11> kNames<ClassifierKind>{
     "none",      "mlp",       "conv",           "residual",  "mnist", "svhn",

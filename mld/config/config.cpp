@@ -123,6 +123,9 @@ Config resolve(const FileLayer& file, const ConfigSources& sources) {
     if (const Preset* preset = find_preset(named.preset)) {
       config::Reader reader(config);
       reader.apply_json(preset->json, cat("preset ", preset->name));
+      for (const Preset::OfKind& part : preset->of_kinds)
+        if (part.kind == named.model.kind)
+          reader.apply_json(part.json, cat("preset ", preset->name, " of ", name_of(part.kind)));
       MLD_CHECK(reader.problems().empty(), join(reader.problems()));
     }
   } else if (!named.data.store.empty() && sources.describe) {

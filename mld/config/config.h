@@ -97,6 +97,7 @@ struct ModalityConfig {
   double scale = 0.75;                      // laplace
   double weight = 1;                        // w_i of the score loss
   double vae_weight = 1, nexus_weight = 1;  // of its reconstruction in the VAEs
+  double nexus_upper = 1;                   // of its latent's reconstruction, times nexus_weight
   LatentScale nexus_scale = LatentScale::fixed;
   bool fresh = true;  // score.pairing=fresh draws its items anew
   ClassifierKind classifier = ClassifierKind::none;
@@ -211,7 +212,13 @@ std::map<std::string, std::string> mld_environment();
 Config default_config(const data::Description& description);
 
 struct Preset {
+  // What it has otherwise for one kind of model.
+  struct OfKind {
+    ModelKind kind;
+    std::string_view json;
+  };
   std::string_view name, summary, json;
+  std::vector<OfKind> of_kinds = {};
 };
 std::span<const Preset> presets();
 

@@ -111,6 +111,8 @@ struct Fields<ModalityConfig> {
       "weight of its reconstruction in what mvae, mmvae, mopoe and mvtcae decode jointly");
     v("nexus_weight", c.nexus_weight, Limits{0, 1e6}.added(1),
       "nexus: weight of its reconstruction at both levels");
+    v("nexus_upper", c.nexus_upper, Limits{0, 1e6}.added(1),
+      "nexus: weight of its latent's reconstruction from above, times nexus_weight");
     v("nexus_scale", c.nexus_scale, kAny.added(LatentScale::fixed),
       "nexus: its latent's distance from that of the upper level: squares, or the negative log density with "
       "the "

@@ -54,7 +54,15 @@ std::map<std::string, std::string> settings_beyond_preset(const Config& config,
                                                           const data::Description& description) {
   ConfigSources sources;
   sources.preset = config.preset;
-  const Config base = config.preset.empty() ? default_config(description) : resolve_config(sources);
+  Config base;
+  if (config.preset.empty()) {
+    base = default_config(description);
+  } else {
+    const ModelKind kind = resolve_config(sources).model.kind;
+    sources.settings = {cat("model.kind=", name_of(config.model.kind))};
+    base = resolve_config(sources);
+    base.model.kind = kind;  // which is a setting, but what the preset has for it is none
+  }
   const bool vae = is_vae(config.model.kind);
   std::vector<StageId> stages{{vae ? StageKind::vae : StageKind::score, {}}};
   for (const ModalityConfig& m : config.modalities)

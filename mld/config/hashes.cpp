@@ -12,8 +12,8 @@ namespace {
 
 OrderedJson autoencoder_json(const ModalityConfig& modality) {
   OrderedJson object = value_json(modality, Keys::fingerprint);
-  for (const char* other :
-       {"weight", "vae_weight", "nexus_weight", "nexus_scale", "fresh", "classifier", "classifier_training"})
+  for (const char* other : {"weight", "vae_weight", "nexus_weight", "nexus_upper", "nexus_scale", "fresh",
+                            "classifier", "classifier_training"})
     object.erase(other);
   return object;
 }
@@ -44,6 +44,7 @@ std::string score_hash(const Config& config) {
     object["vae"] = value_json(config.vae, Keys::fingerprint);
     for (const ModalityConfig& m : config.modalities) {
       object["modalities"].push_back({autoencoder_json(m), m.vae_weight, m.nexus_weight});
+      if (m.nexus_upper != 1) object["modalities"].back().push_back(m.nexus_upper);
       if (m.nexus_scale != LatentScale::fixed) object["modalities"].back().push_back("optimal scale");
     }
     return config::fingerprint(object);

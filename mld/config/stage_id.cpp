@@ -57,7 +57,7 @@ bool StageId::depends_on(const std::string& setting) const {
   if (!setting.starts_with("modalities." + modality + ".")) return false;
   if (is_one_of(rest, {"name", "units"})) return true;
   return (kind == StageKind::classifier) == of_classifier &&
-         !is_one_of(rest, {"weight", "vae_weight", "nexus_weight", "nexus_scale", "fresh"});
+         !is_one_of(rest, {"weight", "vae_weight", "nexus_weight", "nexus_upper", "nexus_scale", "fresh"});
 }
 
 }  // namespace mld

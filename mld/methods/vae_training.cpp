@@ -83,23 +83,22 @@ class VaeTraining : public Training {
     const vae::Encoded batch = encoded(data_.config, model_, std::move(fed), within);
     if (!model_.upper) return vae::loss(objective_, batch);
     const VaeConfig& c = data_.config.vae;
-    return vae::nexus_loss(
-        *model_.upper,
-        {.beta = c.beta,
-         .told = vae::message_weights(c.dropped, modalities(), batch.present, rows(), state, data_.device),
-         .scales = scales(),
-         .warm_up = vae::warm_up(state, steps_per_epoch(), c.warmup_epochs, data_.device)},
-        batch, within);
+    vae::NexusObjective objective{
+        .beta = c.beta,
+        .told = vae::message_weights(c.dropped, modalities(), batch.present, rows(), state, data_.device),
+        .scales = {},
+        .upper = {},
+        .warm_up = vae::warm_up(state, steps_per_epoch(), c.warmup_epochs, data_.device)};
+    for (const ModalityConfig& m : data_.config.modalities) {
+      objective.scales.push_back(m.nexus_scale);
+      objective.upper.push_back(m.nexus_upper);
+    }
+    return vae::nexus_loss(*model_.upper, objective, batch, within);
   }
 
  private:
   const data::BatchRows& rows() const { return views_[0]->feed.rows(); }
   int modalities() const { return static_cast<int>(views_.size()); }
-  std::vector<LatentScale> scales() const {
-    std::vector<LatentScale> all;
-    for (const ModalityConfig& m : data_.config.modalities) all.push_back(m.nexus_scale);
-    return all;
-  }
 
   const TrainingData& data_;
   vae::Objective objective_;

@@ -46,10 +46,8 @@ Autoencoder make_autoencoder(const ModalityConfig& config, const data::Modality&
     net.scaling = std::move(scaling);
     return net;
   }
-  MLD_CHECK_AS(ErrorKind::usage, config.autoencoder == AutoencoderKind::mlp, "modality '", config.name,
-               "': discrete data take the autoencoder 'mlp'");
-  return make_categorical_autoencoder(info.shape.numel(), info.categories, config.latent, config.layers,
-                                      heads);
+  return make_categorical_autoencoder(config.autoencoder, info.shape.numel(), info.categories, config.latent,
+                                      config.layers, heads);
 }
 
 Classifier make_classifier(const ModalityConfig& config, const data::Modality& info, std::int64_t classes) {

@@ -8,7 +8,7 @@
 #include "mld/config/config.h"
 #include "mld/modality/augment.h"
 #include "mld/modality/item_feed.h"
-#include "mld/modality/networks.h"
+#include "mld/modality/networks/networks.h"
 
 namespace mld {
 

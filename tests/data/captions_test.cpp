@@ -47,20 +47,22 @@ TEST_CASE("treebank: rule by rule") {
   splits("A red bird.", {"A", "red", "bird", "."});
   splits("e.g. a no. 2 bill.)  ", {"e.g.", "a", "no.", "2", "bill", ".", ")"});
   splits("grey, 1,5 cm: long", {"grey", ",", "1,5", "cm", ":", "long"});
-  splits("it doesn't, they've, I'll, birds' wings", {"it", "does", "n't", ",", "they", "'ve", ",", "I", "'ll", ",",
-                                                     "birds", "'", "wings"});
+  splits("it doesn't, they've, I'll, birds' wings",
+         {"it", "does", "n't", ",", "they", "'ve", ",", "I", "'ll", ",", "birds", "'", "wings"});
   splits("the bird's 'white' tail", {"the", "bird", "'s", "'", "white", "'", "tail"});
   splits("a \"mask\" (so)", {"a", "``", "mask", "''", "(", "so", ")"});
   splits("“mask” – or so…", {"“", "mask", "”", "–", "or", "so…"});
-  splits("wait... what?! 5% & $3 #1 a*b", {"wait", "...", "what", "?", "!", "5", "%", "&", "$", "3", "#", "1", "a", "*", "b"});
+  splits("wait... what?! 5% & $3 #1 a*b",
+         {"wait", "...", "what", "?", "!", "5", "%", "&", "$", "3", "#", "1", "a", "*", "b"});
   splits("white--or grey", {"white", "--", "or", "grey"});
-  splits("Cannot gonna wanna, 'tis d'ye", {"Can", "not", "gon", "na", "wan", "na", ",", "'", "tis", "d", "'ye"});
+  splits("Cannot gonna wanna, 'tis d'ye",
+         {"Can", "not", "gon", "na", "wan", "na", ",", "'", "tis", "d", "'ye"});
   splits("rust-colored w/ 1/2 wing_bar", {"rust-colored", "w/", "1/2", "wing_bar"});
 }
 
 TEST_CASE("vocabulary: words that occur more than three times, as they come up; rows of one length") {
-  const std::vector<Words> texts{{"b", "a", "b", "<pad>"}, {"b", "c", "a", "a", "<pad>"}, {"a", "c", "c", "b", "<pad>"},
-                                 {"<pad>"}};
+  const std::vector<Words> texts{
+      {"b", "a", "b", "<pad>"}, {"b", "c", "a", "a", "<pad>"}, {"a", "c", "c", "b", "<pad>"}, {"<pad>"}};
   const Vocabulary vocabulary = Vocabulary::of(texts);
   CHECK(vocabulary.strings() == Words{"<exc>", "<pad>", "<eos>", "b", "a"});
   CHECK(Vocabulary::of(texts, 2).strings() == Words{"<exc>", "<pad>", "<eos>", "b", "a", "c"});
@@ -74,7 +76,9 @@ TEST_CASE("vocabulary: words that occur more than three times, as they come up; 
   CHECK(unknown.empty());  // it was cut off before
   CHECK(vocabulary.encode(Words(), 3) == Ints{2, 1, 1});
   CHECK(Vocabulary::from(vocabulary.strings()).encode(Words{"a"}, 2) == Ints{4, 2});
-  check_error(ErrorKind::data, {"token 1 is 'a', expected '<pad>'"}, [] { Vocabulary::from({"<exc>", "a", "b"}); });
+  check_error(ErrorKind::data, {"token 1 is 'a', expected '<pad>'"}, [] {
+    Vocabulary::from({"<exc>", "a", "b"});
+  });
   check_error(ErrorKind::data, {"token 2 is missing"}, [] { Vocabulary::from({"<exc>", "<pad>"}); });
 }
 
@@ -89,8 +93,9 @@ TEST_CASE("treebank: the real captions of CUB have as many words as an independe
   const Store store = Store::open(folder / "out");
   const auto& names = store.vocabulary(0);
   REQUIRE(names.size() == 996);
-  const std::string text = std::accumulate(names.begin() + 1, names.end(), names[0],
-                                           [](const std::string& a, const std::string& b) { return a + "\n" + b; });
+  const std::string text =
+      std::accumulate(names.begin() + 1, names.end(), names[0],
+                      [](const std::string& a, const std::string& b) { return a + "\n" + b; });
   CHECK(crc32(std::as_bytes(std::span(text))) == 0x45543f96);
   const Split& train = store.split("train");
   REQUIRE(train.num_samples() == 29330);
@@ -101,7 +106,9 @@ TEST_CASE("treebank: the real captions of CUB have as many words as an independe
 }
 
 TEST_CASE("text lines: what is not a line of text is named by its number") {
-  CHECK(text_lines("\xef\xbb\xbf" "a\r\n b\tc\nd\n\n\n", "f") == Words{"a", " b\tc", "d"});
+  CHECK(text_lines("\xef\xbb\xbf"
+                   "a\r\n b\tc\nd\n\n\n",
+                   "f") == Words{"a", " b\tc", "d"});
   CHECK(text_lines("", "f").empty());
   check_error(ErrorKind::data, {"f: line 2: is empty"}, [] { text_lines("a\n\nb", "f"); });
   check_error(ErrorKind::data, {"f: line 1", "UTF-8"}, [] { text_lines("gr\xfcn\n", "f"); });
@@ -231,7 +238,8 @@ TEST_CASE("import cub: what does not fit is named") {
   check_error(ErrorKind::usage, {"0 pixels"}, [&] { import_cub(birds.in, birds.out, {.side = 0}); });
 }
 
-TEST_CASE("import captions: lines that belong together stay on one side, the vocabulary is of the training side") {
+TEST_CASE(
+    "import captions: lines that belong together stay on one side, the vocabulary is of the training side") {
   const TempFolder folder;
   std::string text;
   for (int group = 0; group < 10; ++group)
@@ -255,7 +263,8 @@ TEST_CASE("import captions: lines that belong together stay on one side, the voc
     CHECK(ids[r * 4] != kUnknownWord);
   }
   for (std::size_t r = 0; r < 12; ++r) CHECK(held[r * 4] == kUnknownWord);
-  const auto rejected = [&](ErrorKind kind, std::initializer_list<std::string> words, const CaptionsImport& how) {
+  const auto rejected = [&](ErrorKind kind, std::initializer_list<std::string> words,
+                            const CaptionsImport& how) {
     check_error(kind, words, [&] { import_captions(folder / "t.txt", folder / "no", how); });
     CHECK_FALSE(fs::exists(folder / "no"));
   };

@@ -74,9 +74,10 @@ Var nexus_loss(const UpperLevel& upper, const NexusObjective& o, const Encoded& 
     const auto k = static_cast<std::size_t>(i);
     const RowNumber rows = presence.has(Subset{1} << i);
     const Var made = upper.latent(i, h, context);
+    const double weight = batch.weights[k] * o.upper[k];
     add_to(reconstructions, o.scales[k] == LatentScale::optimal
-                                ? optimal_scale_nll(made, latents[k], batch.weights[k], rows, batch.total)
-                                : squared_error(made, latents[k], batch.weights[k] * mean, rows.rows));
+                                ? optimal_scale_nll(made, latents[k], weight, rows, batch.total)
+                                : squared_error(made, latents[k], weight * mean, rows.rows));
   }
   return add(reconstructions, mul(divergences, o.warm_up));
 }

@@ -42,6 +42,7 @@ struct NexusObjective {
   double beta = 1;                  // weight of the upper divergence
   std::vector<Tensor> told;         // of each modality a column [B,1]: what its message counts in the average
   std::vector<LatentScale> scales;  // of each modality's distance between its latent and that from above
+  std::vector<double> upper;        // weights of these distances, times the batch's
   Tensor warm_up;                   // [1], factor of all divergences
 };
 

@@ -92,6 +92,42 @@ TEST_CASE("config: the presets hold the papers' numbers") {
   CHECK(poly.score.width == 1536);
   CHECK(poly.score.batch == 256);
   CHECK(poly.score.steps == 3000 * (60'000 / 256));
+
+  const Config cub = with({}, "cub");
+  REQUIRE(cub.modalities.size() == 2);
+  CHECK(cub.modalities[0].autoencoder == mld::AutoencoderKind::cub_image);
+  CHECK(cub.modalities[1].autoencoder == mld::AutoencoderKind::cub_caption);
+  CHECK(cub.modalities[1].likelihood == mld::Likelihood::categorical);
+  CHECK(cub.modalities[0].latent + cub.modalities[1].latent == 96);
+  CHECK(cub.modalities[0].stage1.epochs == 500);
+  CHECK(cub.modalities[0].stage1.weight_decay == 1e-6);
+  CHECK(cub.modalities[1].stage1.lr == 1e-4);
+  CHECK(cub.score.steps == 3000 * (88'550 / 64));
+  // lambda and gamma of NEXUS: 1/128 and 1 of pictures, 5 and 128 of captions.
+  CHECK(cub.modalities[0].nexus_weight * cub.modalities[0].nexus_upper == 1);
+  CHECK(cub.modalities[1].nexus_weight * cub.modalities[1].nexus_upper == 128);
+}
+
+TEST_CASE("config: what a preset has for one kind of model is of that kind alone, and yields to settings") {
+  const auto vae = [](std::vector<std::string> settings) { return with(std::move(settings), "cub").vae; };
+  CHECK(vae({"model.kind=mvae"}).beta == 9);
+  CHECK(vae({"model.kind=mvae"}).lr == 5e-4);
+  CHECK(vae({"model.kind=mmvae"}).beta == 1);
+  CHECK(vae({"model.kind=mmvae"}).lr == 1e-3);
+  CHECK(vae({"model.kind=mmvae"}).latent == 64);
+  CHECK(vae({"vae.beta=3", "model.kind=mmvae"}).beta == 3);
+  CHECK(vae({"model.kind=mmvae", "model.kind=mopoe"}).beta == 9);  // the last one counts
+  const mld::test::TempFolder folder;
+  ConfigSources sources;
+  sources.preset = "cub";
+  sources.file = folder / "of.json";
+  mld::test::write_bytes(folder / "of.json", R"({"model": {"kind": "nexus"}})");
+  CHECK(mld::resolve_config(sources).vae.beta == 1);
+  sources.environment = {{"MLD_MODEL__KIND", "mvtcae"}};
+  CHECK(mld::resolve_config(sources).vae.beta == 9);
+  // A saved configuration says all itself.
+  const Config saved = with({"model.kind=mmvae", "vae.beta=9"}, "cub");
+  CHECK(mld::parse_config(mld::to_json(saved), "saved") == saved);
 }
 
 TEST_CASE("config: the saved configuration parses back to the same one") {

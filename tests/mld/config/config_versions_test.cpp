@@ -197,6 +197,13 @@ TEST_CASE("config: what a run was trained with beyond its preset") {
   CHECK(beyond({"score.d=0.25", "model.kind=uni", "modalities.svhn.latent=32"}) ==
         std::map<std::string, std::string>{
             {"score.d", "0.25"}, {"model.kind", "\"uni\""}, {"modalities.svhn.latent", "32"}});
+  // What the preset has for a kind of model is no setting, to do without it is one.
+  const auto of_kind = [](const std::vector<std::string>& settings) {
+    return mld::settings_beyond_preset(with(settings, "polymnist-fast"), {});
+  };
+  CHECK(of_kind({"model.kind=mvtcae"}) == std::map<std::string, std::string>{{"model.kind", "\"mvtcae\""}});
+  CHECK(of_kind({"model.kind=mvtcae", "vae.clip=0"}) ==
+        std::map<std::string, std::string>{{"model.kind", "\"mvtcae\""}, {"vae.clip", "0.0"}});
 
   mld::data::Description own;
   mld::data::Modality& v = own.modalities.emplace_back();
@@ -233,6 +240,7 @@ TEST_CASE("config: hashes follow what a stage depends on, and nothing else") {
   CHECK(changes("vae.beta=1").empty());
   CHECK(changes("modalities.svhn.vae_weight=2").empty());
   CHECK(changes("modalities.svhn.nexus_scale=optimal").empty());
+  CHECK(changes("modalities.svhn.nexus_upper=2").empty());
   CHECK(changes("model.kind=mvae") == "score ");
   CHECK(changes("modalities.svhn.layers.width=16") == "autoencoder score ");
   CHECK(changes("modalities.svhn.latent=2") == "autoencoder score ");
@@ -374,6 +382,7 @@ TEST_CASE("config: what was done before there was a key") {
                        {"modalities.fresh", 1},
                        {"modalities.vae_weight", 1},
                        {"modalities.nexus_weight", 1},
+                       {"modalities.nexus_upper", 1},
                        {"modalities.nexus_scale", static_cast<double>(mld::LatentScale::fixed)},
                        {"modalities.layers.width", 0},
                        {"modalities.layers.depth", 2},

@@ -183,7 +183,7 @@ for b in range(B):
     told[b, kept] = 1 / len(kept)
 
 
-def nexus(has, scaled):
+def nexus(has, scaled, upper_weights):
     """has: of each modality the rows that have it; scaled: those with the scale that fits best."""
     total, divergence, latents = 0.0, 0.0, []
     for m, d in enumerate(LATENTS):
@@ -204,13 +204,13 @@ def nexus(has, scaled):
             nll = -torch.distributions.Normal(0, s).log_prob(off).sum()
             # What the 1e-8 keeps from being exact: the mean of squares over s^2 is 1.
             nll = nll + 0.5 * off.numel() * (1 - off.square().mean() / s.square())
-            total = total + weights[m] * nll / B
+            total = total + upper_weights[m] * weights[m] * nll / B
         else:
-            total = total + weights[m] * off.square().sum() / B
+            total = total + upper_weights[m] * weights[m] * off.square().sum() / B
     return total + WARM_UP * divergence
 
 
-total = nexus([torch.arange(B)] * M, ())
+total = nexus([torch.arange(B)] * M, (), (1, 1, 1))
 total.backward()
 tensors |= {f"nexus/heads/{m}": heads[m] for m in range(M)} | {f"nexus/decoder/{m}": decoders[m] for m in range(M)}
 tensors |= {f"nexus/noise/{n}": noise[n] for n in range(M + 1)} | {f"nexus/told/{m}": told[:, m : m + 1] for m in range(M)}
@@ -225,7 +225,7 @@ told = torch.zeros(B, M)
 for b, has in enumerate(present):
     for m in has:
         told[b, m] = 1 / len(has)
-total = nexus([torch.tensor([b for b in range(B) if m in present[b]]) for m in range(M)], (1,))
+total = nexus([torch.tensor([b for b in range(B) if m in present[b]]) for m in range(M)], (1,), (2.5, 0.5, 1))
 total.backward()
 tensors |= {f"nexus.holes/told/{m}": told[:, m : m + 1].clone() for m in range(M)}
 tensors |= {f"nexus.holes/gradient/{k}": v.grad for k, v in upper.named_parameters()}

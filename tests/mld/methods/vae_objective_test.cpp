@@ -401,6 +401,7 @@ TEST_CASE("vae: NEXUS is that of PyTorch, at both levels") {
         .beta = 2.5,
         .told = {},
         .scales = {LatentScale::fixed, holes ? LatentScale::optimal : LatentScale::fixed, LatentScale::fixed},
+        .upper = holes ? std::vector<double>{2.5, 0.5, 1} : std::vector<double>{1, 1, 1},
         .warm_up = Tensor::full({1}, 0.35)};
     for (std::int64_t m = 0; m < 3; ++m) objective.told.push_back(of_key(numbered("told", m)));
     const Var found = nexus_loss(upper, objective, batch, {.training = true});
@@ -433,6 +434,7 @@ TEST_CASE("vae: gradients of NEXUS's upper networks against central differences,
     NexusObjective objective{.beta = 1.7,
                              .told = {},
                              .scales = {LatentScale::optimal, LatentScale::fixed, LatentScale::optimal},
+                             .upper = {0.5, 3, 1},
                              .warm_up = of({0.6}, {1})};
     for (int m = 0; m < 3; ++m) {
       std::vector<double> column;

@@ -1,8 +1,9 @@
 // Parameter counts against docs/method.md section 16.
-#include "mld/modality/networks.h"
+#include "mld/modality/networks/networks.h"
 
 #include <doctest/doctest.h>
 
+#include <array>
 #include <utility>
 
 #include "engine/base/error.h"
@@ -19,12 +20,26 @@ TEST_CASE("networks: parameter counts of the benchmark autoencoders") {
                        Row{mld::AutoencoderKind::mhd_image, {28, 28, 1}, 64, 459584, 462656},
                        Row{mld::AutoencoderKind::mhd_trajectory, {200}, 16, 639504, 639688},
                        Row{mld::AutoencoderKind::mhd_sound, {32, 128, 1}, 128, 476288, 481792},
-                       Row{mld::AutoencoderKind::polymnist, {28, 28, 3}, 160, 446848, 422851}}) {
+                       Row{mld::AutoencoderKind::polymnist, {28, 28, 3}, 160, 446848, 422851},
+                       Row{mld::AutoencoderKind::cub_image, {64, 64, 3}, 64, 4864512, 4929731},
+                       Row{mld::AutoencoderKind::cub_image, {64, 64, 3}, 32, 2767328, 2832579}}) {
     mld::Autoencoder net = mld::make_autoencoder(r.kind, r.shape, r.latent);
     CHECK(mld::nn::count_parameters(net.encoder) == r.encoder);
     CHECK(mld::nn::count_parameters(net.decoder) == r.decoder);
     CHECK(net.encoder.output() == mld::Shape{r.latent});
     CHECK(net.decoder.output() == r.shape);
+  }
+}
+
+TEST_CASE("networks: parameter counts of the caption autoencoder") {
+  for (const auto& [latent, encoder, decoder] :
+       {std::array<std::int64_t, 3>{32, 570496, 596886}, std::array<std::int64_t, 3>{64, 575648, 602006}}) {
+    mld::Autoencoder net =
+        mld::make_categorical_autoencoder(mld::AutoencoderKind::cub_caption, 32, 1590, latent);
+    CHECK(mld::nn::count_parameters(net.encoder) == encoder);
+    CHECK(mld::nn::count_parameters(net.decoder) == decoder);
+    CHECK(net.encoder.output() == mld::Shape{latent});
+    CHECK(net.decoder.output() == mld::Shape{32, 1590});
   }
 }
 

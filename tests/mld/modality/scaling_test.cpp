@@ -1,5 +1,5 @@
 // The units that networks work in: measured, applied, trained with, resumed, exported.
-#include "mld/modality/scaling.h"
+#include "mld/modality/networks/scaling.h"
 
 #include <doctest/doctest.h>
 

@@ -2,7 +2,7 @@
 #include <algorithm>
 #include <vector>
 
-#include "mld/modality/network_parts.h"
+#include "mld/modality/networks/network_parts.h"
 
 namespace mld::networks {
 

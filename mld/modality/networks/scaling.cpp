@@ -1,4 +1,4 @@
-#include "mld/modality/scaling.h"
+#include "mld/modality/networks/scaling.h"
 
 #include <algorithm>
 #include <cmath>

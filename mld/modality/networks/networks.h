@@ -7,7 +7,7 @@
 
 #include "engine/core/tape.h"
 #include "mld/config/config.h"
-#include "mld/modality/scaling.h"
+#include "mld/modality/networks/scaling.h"
 #include "nn/sequential.h"
 
 namespace mld {
@@ -58,8 +58,9 @@ Autoencoder make_autoencoder(AutoencoderKind kind, const Shape& shape, std::int6
                              const LayersConfig& layers = {}, int heads = 1);
 Classifier make_classifier(ClassifierKind kind, const Shape& shape, std::int64_t classes);  // not for `none`
 
-// For discrete data: one-hot samples [positions, categories] in, probabilities out.
-Autoencoder make_categorical_autoencoder(std::int64_t positions, std::int64_t categories, std::int64_t latent,
+// For discrete data, mlp or cub_caption: one-hot samples [positions, categories] in, probabilities out.
+Autoencoder make_categorical_autoencoder(AutoencoderKind kind, std::int64_t positions,
+                                         std::int64_t categories, std::int64_t latent,
                                          const LayersConfig& layers = {}, int heads = 1);
 Classifier make_categorical_classifier(std::int64_t positions, std::int64_t categories, std::int64_t classes);
 

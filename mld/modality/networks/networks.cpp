@@ -1,14 +1,16 @@
-#include "mld/modality/networks.h"
+#include "mld/modality/networks/networks.h"
 
 #include <algorithm>
 #include <utility>
 
-#include "mld/modality/network_parts.h"
+#include "mld/modality/networks/network_parts.h"
 
 namespace mld {
 namespace {
 
-const Shape kMnist{28, 28, 1}, kSvhn{32, 32, 3}, kPolyMnist{28, 28, 3}, kSound{32, 128, 1}, kTrajectory{200};
+const Shape kMnist{28, 28, 1}, kSvhn{32, 32, 3}, kPolyMnist{28, 28, 3}, kSound{32, 128, 1}, kTrajectory{200},
+    kCub{64, 64, 3};
+constexpr std::int64_t kCaption = 32;  // tokens
 
 void check_shape(const char* network, const Shape& found, const Shape& expected) {
   MLD_CHECK_AS(ErrorKind::usage, found == expected, "network '", network, "' takes samples of shape ",
@@ -37,14 +39,27 @@ void check_no_blocks(const LayersConfig& layers) {
                "network 'mlp' has no residual blocks; set modalities.NAME.layers.blocks=0");
 }
 
-bool has_layers(AutoencoderKind kind) {
-  return kind == AutoencoderKind::mlp || kind == AutoencoderKind::conv || kind == AutoencoderKind::series;
+void check_layers(AutoencoderKind kind, const LayersConfig& layers) {
+  const bool has_layers =
+      kind == AutoencoderKind::mlp || kind == AutoencoderKind::conv || kind == AutoencoderKind::series;
+  MLD_CHECK_AS(ErrorKind::usage, has_layers || layers == LayersConfig{}, "network '", name_of(kind),
+               "' has the layers of its paper; leave modalities.NAME.layers.* as they are or choose 'mlp', "
+               "'conv' or 'series'");
 }
 
 }  // namespace
 
-Autoencoder make_categorical_autoencoder(std::int64_t positions, std::int64_t categories, std::int64_t latent,
+Autoencoder make_categorical_autoencoder(AutoencoderKind kind, std::int64_t positions,
+                                         std::int64_t categories, std::int64_t latent,
                                          const LayersConfig& layers, int heads) {
+  MLD_CHECK_AS(ErrorKind::usage, kind == AutoencoderKind::mlp || kind == AutoencoderKind::cub_caption,
+               "network '", name_of(kind), "' takes no discrete data; choose 'mlp' or 'cub_caption'");
+  check_layers(kind, layers);
+  if (kind == AutoencoderKind::cub_caption) {
+    MLD_CHECK_AS(ErrorKind::usage, positions == kCaption, "network 'cub_caption' takes texts of ", kCaption,
+                 " tokens, not ", positions, "; choose 'mlp'");
+    return networks::cub_caption(Shape{positions, categories}, latent, heads * latent);
+  }
   check_no_blocks(layers);
   Autoencoder net = networks::mlp(Shape{positions, categories}, latent, heads * latent, layers);
   net.decoder.append(nn::Softmax{});
@@ -58,9 +73,7 @@ Classifier make_categorical_classifier(std::int64_t positions, std::int64_t cate
 
 Autoencoder make_autoencoder(AutoencoderKind kind, const Shape& shape, std::int64_t latent,
                              const LayersConfig& layers, int heads) {
-  MLD_CHECK_AS(ErrorKind::usage, has_layers(kind) || layers == LayersConfig{}, "network '", name_of(kind),
-               "' has the layers of its paper; leave modalities.NAME.layers.* as they are or choose 'mlp', "
-               "'conv' or 'series'");
+  check_layers(kind, layers);
   const std::int64_t codes = heads * latent;
   switch (kind) {
     case AutoencoderKind::mlp:
@@ -92,6 +105,12 @@ Autoencoder make_autoencoder(AutoencoderKind kind, const Shape& shape, std::int6
     case AutoencoderKind::polymnist:
       check_shape("polymnist", shape, kPolyMnist);
       return networks::polymnist(shape, latent, codes);
+    case AutoencoderKind::cub_image:
+      check_shape("cub_image", shape, kCub);
+      return networks::cub_image(shape, latent, codes);
+    case AutoencoderKind::cub_caption:
+      fail(ErrorKind::usage, "network 'cub_caption' takes tokens, not samples of shape ", shape,
+           "; choose 'mlp'");
   }
   fail(ErrorKind::internal, "networks: unknown autoencoder");
 }

@@ -1,5 +1,5 @@
 // The benchmarks made of MNIST: MNIST-SVHN and PolyMNIST, whose modalities all have the same networks.
-#include "mld/modality/network_parts.h"
+#include "mld/modality/networks/network_parts.h"
 
 namespace mld::networks {
 

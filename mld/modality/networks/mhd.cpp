@@ -1,5 +1,5 @@
 // MHD.
-#include "mld/modality/network_parts.h"
+#include "mld/modality/networks/network_parts.h"
 
 namespace mld::networks {
 
