@@ -13,5 +13,5 @@ case ${1:-} in
   --mend) how=(-i) ;;
   *) echo "usage: tools/check_format.sh [--mend]" >&2; exit 2 ;;
 esac
-git ls-files -z '*.h' '*.cpp' ':!mld/evaluate/networks/unicode_ranges.h' | xargs -0 clang-format-14 "${how[@]}" ||
+git ls-files -z --cached --others --exclude-standard '*.h' '*.cpp' ':!mld/evaluate/networks/unicode_ranges.h' | xargs -0 clang-format-14 "${how[@]}" ||
   { echo "check_format: tools/check_format.sh --mend formats what is named above" >&2; exit 1; }

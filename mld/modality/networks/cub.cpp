@@ -30,8 +30,8 @@ void append_block(Sequential& net, std::int64_t to) {
   const std::int64_t from = net.output()[2], least = std::min(from, to);
   Sequential shortcut(net.output());
   if (from != to) shortcut.append(Conv2d(from, to, 1, 1, 0, {.bias = false}));
-  net.append(Residual(Sequential(net.output(), Activate{kLeaky}, Conv2d(from, least, 3, 1, 1, {.act = kLeaky}),
-                                 Conv2d(least, to, 3, 1, 1)),
+  net.append(Residual(Sequential(net.output(), Activate{kLeaky},
+                                 Conv2d(from, least, 3, 1, 1, {.act = kLeaky}), Conv2d(least, to, 3, 1, 1)),
                       std::move(shortcut), 0.1));
 }
 
@@ -42,11 +42,11 @@ constexpr nn::Size2 kKernel{1, 4}, kStride{1, 2}, kPadding{0, 1};
 template <class Convolution>
 void append_caption_block(Sequential& net, std::int64_t to) {
   const std::int64_t from = net.output()[2];
-  net.append(Residual(Sequential(net.output(), BatchNorm(from, {.act = kRelu}), Convolution(from, from, 1),
-                                 Dropout(0.5), BatchNorm(from, {.act = kRelu}),
-                                 Convolution(from, to, kKernel, kStride, kPadding), Dropout(0.5)),
-                      Sequential(net.output(), Convolution(from, to, kKernel, kStride, kPadding), BatchNorm(to)),
-                      0.3, 2));
+  net.append(Residual(
+      Sequential(net.output(), BatchNorm(from, {.act = kRelu}), Convolution(from, from, 1), Dropout(0.5),
+                 BatchNorm(from, {.act = kRelu}), Convolution(from, to, kKernel, kStride, kPadding),
+                 Dropout(0.5)),
+      Sequential(net.output(), Convolution(from, to, kKernel, kStride, kPadding), BatchNorm(to)), 0.3, 2));
 }
 
 }  // namespace
@@ -76,7 +76,8 @@ Autoencoder cub_image(const Shape& shape, std::int64_t latent, std::int64_t code
 
 Autoencoder cub_caption(const Shape& shape, std::int64_t latent, std::int64_t codes) {
   const std::int64_t positions = shape[0], categories = shape[1];
-  Sequential encoder(shape, Reshape{{1, positions, categories}}, Conv2d(categories, 32, kKernel, kStride, kPadding));
+  Sequential encoder(shape, Reshape{{1, positions, categories}},
+                     Conv2d(categories, 32, kKernel, kStride, kPadding));
   for (const std::int64_t channels : {64, 96, 128, 160}) append_caption_block<Conv2d>(encoder, channels);
   const Shape innermost = encoder.output();
   encoder.append(Activate{kRelu});
@@ -84,7 +85,8 @@ Autoencoder cub_caption(const Shape& shape, std::int64_t latent, std::int64_t co
   encoder.append(Linear(innermost.numel(), codes));
 
   Sequential decoder(Shape{latent}, Linear(latent, innermost.numel()), Reshape{innermost});
-  for (const std::int64_t channels : {128, 96, 64, 32}) append_caption_block<ConvTranspose2d>(decoder, channels);
+  for (const std::int64_t channels : {128, 96, 64, 32})
+    append_caption_block<ConvTranspose2d>(decoder, channels);
   decoder.append(ConvTranspose2d(32, categories, kKernel, kStride, kPadding));
   decoder.append(Reshape{shape});
   decoder.append(Softmax{});

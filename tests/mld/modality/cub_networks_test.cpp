@@ -95,7 +95,8 @@ void check_close(const std::vector<double>& found, const std::vector<double>& ex
   REQUIRE(found.size() == expected.size());
   double largest = 0;
   for (const double v : expected) largest = std::max(largest, std::abs(v));
-  for (std::size_t i = 0; i < found.size(); ++i) CHECK(std::abs(found[i] - expected[i]) < kTolerance * largest);
+  for (std::size_t i = 0; i < found.size(); ++i)
+    CHECK(std::abs(found[i] - expected[i]) < kTolerance * largest);
 }
 
 // loss(output) is what is differentiated; in_file_order gives the output as PyTorch has it.
