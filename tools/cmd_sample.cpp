@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "data/store/store.h"
+#include "data/text/text_lines.h"
 #include "engine/io/atomic_file.h"
 #include "engine/io/file_error.h"
 #include "engine/threads/threads.h"
@@ -105,8 +106,23 @@ class Given {
                  "--given: ", quote(entry), " is not MODALITY=FILE");
     const std::string name = entry.substr(0, equals), file = entry.substr(equals + 1);
     MLD_CHECK_AS(ErrorKind::usage, !rows_.contains(name), "--given: modality '", name, "' is given twice");
-    rows_[name] = open_samples(info(name), file, o_.read);
+    rows_[name] = is_text(name, file) ? from_text(name, file) : open_samples(info(name), file, o_.read);
     record_[name] = file;
+  }
+
+  // Of tokens with words: a caption itself, or a file of captions, one a line.
+  bool is_text(const std::string& name, const std::string& file) const {
+    const auto type = std::filesystem::path(file).extension();
+    return !model_.vocabulary(model_.modality(name)).empty() && type != ".npy" && type != ".gz";
+  }
+  SampleRows from_text(const std::string& name, const std::string& text) const {
+    const bool file = std::filesystem::path(text).extension() == ".txt";
+    const std::vector<std::string> texts =
+        file ? data::text_lines(read_file(text, ErrorKind::data), text) : std::vector<std::string>{text};
+    MLD_CHECK_AS(ErrorKind::data, !texts.empty(), text, ": holds no text");
+    SampleRows rows = texts_as_samples(info(name), texts, model_.vocabulary(model_.modality(name)));
+    for (const std::string& said : rows.done) note(cat("--given ", name, ": ", said));
+    return rows;
   }
 
   void from_store() {
@@ -147,7 +163,7 @@ std::vector<SampleSet> sets_of(const Model& model, const Given& given, const std
     const data::Modality& info = model.info(i);
     const bool known = given.readers().contains(info.name);
     if (known || want.empty() || std::find(want.begin(), want.end(), info.name) != want.end())
-      sets.push_back({info, known});
+      sets.push_back({info, known, model.vocabulary(i)});
   }
   return sets;
 }
@@ -156,6 +172,7 @@ SampleFolder::Names names_of(const std::vector<SampleSet>& sets) {
   SampleFolder::Names names{{"sample.json", "grid.png"}, {}};
   for (const SampleSet& set : sets) {
     names.files.push_back(set.info.name + ".npy");
+    if (!set.words.empty()) names.files.push_back(set.info.name + ".txt");
     names.folders.push_back(set.info.name);
   }
   return names;
@@ -206,9 +223,10 @@ void add_sample_command(CLI::App& app) {
   CLI::App* c = app.add_subcommand("sample", "Generate modalities, jointly or given others");
   c->add_option("RUN", o->run, "Run directory or exported file")->type_name("")->required();
   c->add_option("-n", o->n, "Samples")->type_name("N")->capture_default_str()->check(between(1, kMaxSamples));
-  c->add_option(
-       "--given", o->given,
-       "Condition on a PNG, JPEG, WAV or npy file: one for all samples, or n in an npy; may be repeated")
+  c->add_option("--given", o->given,
+                "Condition on a PNG, JPEG, WAV or npy file, or a text: one for all samples, or n in an npy "
+                "or the lines of a "
+                ".txt; may be repeated")
       ->type_name("MODALITY=FILE")
       ->allow_extra_args(false);
   c->add_option("--from", o->from, "Condition on samples of this store ...")->type_name("STORE");

@@ -53,4 +53,17 @@ std::vector<std::int32_t> Vocabulary::encode(std::span<const std::string> words,
   return ids;
 }
 
+std::string text_of(std::span<const std::int32_t> ids, std::span<const std::string> strings) {
+  std::string text;
+  for (const std::int32_t id : ids) {
+    MLD_CHECK_AS(ErrorKind::data, id >= 0 && static_cast<std::size_t>(id) < strings.size(), "a text: token ",
+                 id, " of a vocabulary of ", strings.size());
+    const std::string& word = strings[static_cast<std::size_t>(id)];
+    if (word == "<eos>") break;
+    if (word == "<pad>" || word == "<exc>" || word == "<unk>") continue;
+    text += (text.empty() ? "" : " ") + word;
+  }
+  return text;
+}
+
 }  // namespace mld::data

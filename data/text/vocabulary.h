@@ -6,6 +6,7 @@
 #include <map>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace mld::data {
@@ -22,6 +23,7 @@ class Vocabulary {
   // twice has its first id.
   static Vocabulary from(std::vector<std::string> strings);
 
+  bool knows(std::string_view word) const { return ids_.contains(word); }
   // [length] ids: the first length - 1 words, the mark of the end, padding. Words that are not known are
   // kUnknownWord; they are appended to `unknown` if it is given.
   std::vector<std::int32_t> encode(std::span<const std::string> words, std::int64_t length,
@@ -36,5 +38,9 @@ class Vocabulary {
   std::vector<std::string> strings_;
   std::map<std::string, std::int32_t, std::less<>> ids_;
 };
+
+// A text of its ids, as strings by id say: what stands in front of the first "<eos>", words joined with blanks, without the
+// marks "<pad>", "<exc>" and "<unk>". An id that is none is an ErrorKind::data error.
+std::string text_of(std::span<const std::int32_t> ids, std::span<const std::string> strings);
 
 }  // namespace mld::data

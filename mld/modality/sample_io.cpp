@@ -9,6 +9,9 @@
 #include "data/formats/image_io.h"
 #include "data/formats/npy.h"
 #include "data/store/modality_check.h"
+#include "data/text/treebank.h"
+#include "data/text/vocabulary.h"
+#include "engine/base/names.h"
 
 namespace mld {
 namespace {
@@ -184,6 +187,32 @@ SampleRows open_samples(const data::Modality& info, const data::Store& store, co
                       },
                   .done = {}};
   check_values(info, rows, cat(place, ": split '", split.name(), "', modality '", info.name, "'"));
+  return rows;
+}
+
+SampleRows texts_as_samples(const data::Modality& info, std::span<const std::string> texts,
+                            std::vector<std::string> words) {
+  const data::Vocabulary vocabulary = data::Vocabulary::from(std::move(words));
+  const std::int64_t length = info.shape.numel();
+  std::vector<float> values;
+  std::vector<std::string> unknown;
+  for (const std::string& text : texts) {
+    std::vector<std::string> of_text = data::treebank_words(text);
+    for (std::string& word : of_text)
+      if (!vocabulary.knows(word) && vocabulary.knows(lower(word))) word = lower(word);
+    const std::vector<std::int32_t> ids = vocabulary.encode(of_text, length, &unknown);
+    values.insert(values.end(), ids.begin(), ids.end());
+  }
+  std::ranges::sort(unknown);
+  unknown.erase(std::ranges::unique(unknown).begin(), unknown.end());
+  SampleRows rows{.count = std::ssize(texts),
+                  .read =
+                      [values = std::move(values), length](std::int64_t first, std::int64_t n) {
+                        return std::vector<float>(values.begin() + first * length,
+                                                  values.begin() + (first + n) * length);
+                      },
+                  .done = {}};
+  if (!unknown.empty()) rows.done.push_back("words that are not known: " + join(unknown));
   return rows;
 }
 

@@ -36,6 +36,11 @@ SampleRows open_samples(const data::Modality& info, const std::filesystem::path&
 // the modality, or another modality of that name (data::check_same_modality).
 SampleRows open_samples(const data::Modality& info, const data::Store& store, const data::Split& split,
                         std::int64_t first, std::int64_t last);
+// Texts, a sample each, as tokens of the words by number (data/text/vocabulary.h). A word that is none of them may be one
+// in lower case; those that are none either are named in `done`. ErrorKind::data for a vocabulary that does not begin with
+// the marks.
+SampleRows texts_as_samples(const data::Modality& info, std::span<const std::string> texts,
+                            std::vector<std::string> words);
 // All of a file, [n, size].
 std::vector<float> read_samples(const data::Modality& info, const std::filesystem::path& file,
                                 const ReadSampleOptions& options);

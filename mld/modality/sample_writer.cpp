@@ -8,6 +8,7 @@
 #include "data/audio/wav.h"
 #include "data/formats/image_io.h"
 #include "data/formats/npy.h"
+#include "data/text/vocabulary.h"
 #include "engine/io/files.h"
 #include "mld/modality/sample_io.h"
 
@@ -49,6 +50,7 @@ SampleWriter::SampleWriter(fs::path folder, std::vector<SampleSet> sets, std::in
     const data::Modality& info = output.set.info;
     output.array = std::make_unique<AtomicFile>(folder_ / (info.name + ".npy"));
     output.array->write(array_header(info, n));
+    if (!output.set.words.empty()) output.text = std::make_unique<AtomicFile>(folder_ / (info.name + ".txt"));
     output.drawable = is_drawable(info);
     grid_ = grid_ || output.drawable;
     if (output.drawable && !output.set.given && options.singles > 0) make_folder(folder_ / info.name);
@@ -92,6 +94,10 @@ void SampleWriter::write_values(Output& output, const std::vector<float>& values
   if (!data::is_discrete(output.set.info.kind)) return output.array->write(std::as_bytes(std::span(values)));
   const std::vector<std::int32_t> tokens(values.begin(), values.end());
   output.array->write(std::as_bytes(std::span(tokens)));
+  if (!output.text) return;
+  const auto size = static_cast<std::size_t>(output.set.info.shape.numel());
+  for (std::size_t first = 0; first < tokens.size(); first += size)
+    output.text->write(data::text_of(std::span(tokens).subspan(first, size), output.set.words) + "\n");
 }
 
 void SampleWriter::write_single(Output& output, std::int64_t number, std::span<const float> units) {
@@ -138,6 +144,10 @@ std::vector<std::string> SampleWriter::finish() {
   for (Output& output : outputs_) {
     output.array->commit();
     files.push_back(output.set.info.name + ".npy");
+    if (output.text) {
+      output.text->commit();
+      files.push_back(output.set.info.name + ".txt");
+    }
     files.insert(files.end(), output.singles.begin(), output.singles.end());
   }
   if (grid_) {

@@ -18,6 +18,8 @@ namespace mld {
 struct SampleSet {
   data::Modality info;
   bool given = false;  // a condition, not generated
+  // The words of its tokens by number, if any.
+  std::vector<std::string> words = {};
 };
 
 struct WriteSampleOptions {
@@ -25,8 +27,9 @@ struct WriteSampleOptions {
   std::uint64_t seed = 0;     // of the phases of sounds
 };
 
-// Writes NAME.npy for every set (float32, int32 for tokens and categories; [n, shape...]), grid.png (a column
-// per sample, a row per modality) and NAME/0000.png, .wav. Errors are ErrorKind::io.
+// Writes NAME.npy for every set (float32, int32 for tokens and categories; [n, shape...]), NAME.txt where tokens have
+// words (a line per sample), grid.png (a column per sample, a row per modality) and NAME/0000.png, .wav. Errors are
+// ErrorKind::io.
 class SampleWriter {
  public:
   // Into `folder`, which is there.
@@ -47,7 +50,7 @@ class SampleWriter {
   struct Output {
     SampleSet set;
     bool drawable = false;  // samples are pictures of something
-    std::unique_ptr<AtomicFile> array;
+    std::unique_ptr<AtomicFile> array, text;
     std::vector<float> shown;          // unit values of the samples in the grid
     std::vector<std::string> singles;  // names of files
   };

@@ -5,6 +5,7 @@
 #include "data/audio/audio.h"
 #include "data/formats/encode.h"
 #include "data/pictures/sample_grid.h"
+#include "data/text/vocabulary.h"
 #include "engine/base/error.h"
 #include "mld/modality/sample_io.h"
 #include "mld/report/html.h"
@@ -46,12 +47,13 @@ std::string Gallery::words(const Strip& s, std::int64_t first, std::int64_t show
   const std::vector<std::string>& vocabulary = vocabularies_[m];
   std::string items;
   for (std::int64_t k = first; k < first + shown; ++k) {
-    std::string text;
+    std::vector<std::int32_t> ids;
+    std::string numbers;
     for (const float value : sample(s, k)) {
-      const auto token = static_cast<std::size_t>(std::max(0.0F, value));
-      text += cat(text.empty() ? "" : " ", token < vocabulary.size() ? vocabulary[token] : cat(token));
+      ids.push_back(static_cast<std::int32_t>(std::max(0.0F, value)));
+      numbers += cat(numbers.empty() ? "" : " ", ids.back());
     }
-    items += cat("<li>", escape(text), "</li>");
+    items += cat("<li>", escape(vocabulary.empty() ? numbers : data::text_of(ids, vocabulary)), "</li>");
   }
   return cat("<ol start=\"", first + 1, "\">", items, "</ol>");
 }

@@ -80,7 +80,7 @@ Gallery gallery_of(const Model& model, const RealSamples& real) {
   std::vector<std::vector<std::string>> words;
   for (int i = 0; i < model.modalities(); ++i) {
     infos.push_back(model.info(i));
-    words.push_back(real.vocabulary(i));
+    words.push_back(model.vocabulary(i).empty() ? real.vocabulary(i) : model.vocabulary(i));
   }
   return {std::move(infos), std::move(words)};
 }

@@ -41,6 +41,7 @@ Model::Model(Config config, data::Description dataset, Device device, const Meth
   method_ = method(config_, dataset_, device);
   layout_ = method_->codes();
   classifiers_.resize(infos_.size());
+  vocabularies_.resize(infos_.size());
 }
 
 void Model::judge_by(Model other, const std::string& where) {

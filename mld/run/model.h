@@ -42,6 +42,10 @@ class Model {
   const ModalityConfig& modality(int i) const { return config_.modalities[static_cast<std::size_t>(i)]; }
   const data::Modality& info(int i) const { return infos_[static_cast<std::size_t>(i)]; }
   int modality(const std::string& name) const;  // ErrorKind::usage lists the known ones
+  // The words of its tokens by number; empty where the data have none, or an older version trained the model.
+  const std::vector<std::string>& vocabulary(int i) const {
+    return vocabularies_[static_cast<std::size_t>(i)];
+  }
   std::vector<std::string> names() const;
   const Method& method() const { return *method_; }
   Device device() const { return device_; }
@@ -89,12 +93,14 @@ class Model {
   // Its networks with the names of their stages: of each modality in turn, then what generates.
   std::vector<std::pair<StageId, nn::ParameterStore*>> parts() const;
   void note_unchecked(const std::filesystem::path& path);
+  void set_vocabulary(int i, std::vector<std::string> words, const std::string& place);
   const LoadedClassifier& classifier(int i) const;
 
   Config config_;
   data::Description dataset_;
   Device device_;
   std::vector<data::Modality> infos_;
+  std::vector<std::vector<std::string>> vocabularies_;
   std::unique_ptr<Method> method_;
   LatentLayout layout_;
   std::vector<std::unique_ptr<LoadedClassifier>> classifiers_;

@@ -1,6 +1,7 @@
 // Opening and saving of a Model.
 #include <algorithm>
 
+#include "data/formats/mmap_file.h"
 #include "engine/io/files.h"
 #include "engine/io/safetensors.h"
 #include "mld/run/budget.h"
@@ -11,7 +12,8 @@
 namespace mld {
 namespace {
 
-constexpr const char* kRemarks = "remarks";  // of an exported file: a list
+constexpr const char* kRemarks = "remarks";         // of an exported file: a list
+constexpr const char* kVocabulary = "vocabulary/";  // and a modality's name: its words, one a line
 
 // The budgets that the parts were trained with; what the configuration says otherwise is put right, and told.
 std::vector<std::string> correct_budgets(Config& config, const std::vector<RunPart>& parts,
@@ -49,6 +51,13 @@ void Model::note_unchecked(const std::filesystem::path& path) {
                              "same data was not checked"));
 }
 
+void Model::set_vocabulary(int i, std::vector<std::string> words, const std::string& place) {
+  MLD_CHECK_AS(ErrorKind::model, std::ssize(words) == info(i).categories, place, ": ", words.size(),
+               " words, the model has ", info(i).categories, " of '", modality(i).name,
+               "'; put the file of the data set there that it was trained on");
+  vocabularies_[static_cast<std::size_t>(i)] = std::move(words);
+}
+
 nn::ParameterStore& Model::build(const StageId& stage) {
   if (stage.kind != StageKind::classifier) return method_->build(stage);
   const int i = modality(stage.modality);
@@ -72,6 +81,10 @@ Model Model::open_run(const std::filesystem::path& folder, Device device, const 
     part.load(model.build(part.id));
     if (part.id.generates()) model.generator_record_ = part.record;
   }
+  for (int i = 0; i < model.modalities(); ++i) {
+    const std::filesystem::path words = files.vocabulary(model.modality(i).name);
+    if (path_exists(words)) model.set_vocabulary(i, data::split_lines(read_text(words)), words.string());
+  }
   model.note_unchecked(folder);
   return model;
 }
@@ -93,6 +106,10 @@ Model Model::open_file(const std::filesystem::path& path, Device device, const M
   for (std::size_t i = 0; i < parts.size(); ++i)
     check_part(model.generator_record_, parts[i].prefix.substr(0, parts[i].prefix.size() - 1),
                notes.content[i], path);
+  for (int i = 0; i < model.modalities(); ++i) {
+    const auto words = notes.extra.find(kVocabulary + model.modality(i).name);
+    if (words != notes.extra.end()) model.set_vocabulary(i, data::split_lines(words->second), path.string());
+  }
   if (const auto list = notes.extra.find(kRemarks); list != notes.extra.end())
     model.remarks_ = remarks_of_text(list->second);
   model.note_unchecked(path);
@@ -105,6 +122,11 @@ void Model::save(const std::filesystem::path& file) const {
   MLD_CHECK_AS(ErrorKind::model, !stored.empty(), "export: nothing has been trained yet");
   Metadata extra = generator_record_.entries();
   extra["dataset"] = data::to_json(dataset_);
+  for (int i = 0; i < modalities(); ++i) {
+    if (vocabulary(i).empty()) continue;
+    std::string& text = extra[kVocabulary + modality(i).name];
+    for (const std::string& word : vocabulary(i)) text += word + "\n";
+  }
   if (!remarks_.empty()) extra[kRemarks] = remarks_text(remarks_);
   nn::save_weights(file, stored, {.config = to_json(config_), .training = {}, .extra = extra});
 }

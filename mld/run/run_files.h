@@ -1,6 +1,7 @@
 // What lies where in a run directory:
 //   config.json                      the resolved configuration, every value
 //   dataset.json                     description of the data set trained on (modalities, ranges, classes)
+//   vocabulary.NAME.txt              the words of its tokens, where the data have them: one a line, by number
 //   autoencoder.NAME.safetensors     one per modality: checkpoint while training, model afterwards
 //   classifier.NAME.safetensors      one per modality that has a classifier
 //   score.safetensors                score network with the latent statistics as buffers
@@ -29,6 +30,9 @@ struct RunFiles {
 
   std::filesystem::path config() const { return folder / "config.json"; }
   std::filesystem::path dataset() const { return folder / "dataset.json"; }
+  std::filesystem::path vocabulary(const std::string& modality) const {
+    return folder / ("vocabulary." + modality + ".txt");
+  }
   std::filesystem::path checkpoint(const StageId& stage) const {
     return folder / (stage.part() + ".safetensors");
   }

@@ -207,6 +207,13 @@ void RunSetup::write_start(RunFolder& folder) {
   if (fresh || read_text(files.config()) != config_text) folder.write(files.config(), config_text);
   if (data_change_ || !fs::exists(files.dataset()))
     folder.write(files.dataset(), to_json(store.description()));
+  for (const ModalityConfig& m : config.modalities) {
+    const std::vector<std::string> words = store.vocabulary(store.description().modality(m.name));
+    if (words.empty() || (!data_change_ && fs::exists(files.vocabulary(m.name)))) continue;
+    std::string text;
+    for (const std::string& word : words) text += word + "\n";
+    folder.write(files.vocabulary(m.name), text);
+  }
   for (const ReusedFile* f : missing) folder.write(f->target, [&] { take_over(*f, fingerprint); });
 }
 

@@ -82,6 +82,16 @@ TEST_CASE("vocabulary: words that occur more than three times, as they come up; 
   check_error(ErrorKind::data, {"token 2 is missing"}, [] { Vocabulary::from({"<exc>", "<pad>"}); });
 }
 
+TEST_CASE("vocabulary: a text is cut after the first end and loses the marks") {
+  const Words words{"<exc>", "<pad>", "<eos>", "<unk>", "a", "bird", "flies"};
+  CHECK(text_of(Ints{4, 5, 6, 2, 5, 5, 1}, words) == "a bird flies");
+  CHECK(text_of(Ints{4, 3, 5, 1, 6}, words) == "a bird flies");
+  CHECK(text_of(Ints{2, 5}, words).empty());
+  CHECK(text_of(Ints{1, 0, 1}, Words{"red", "blue"}) == "blue red blue");  // no marks
+  check_error(ErrorKind::data, {"token 7 of a vocabulary of 7"}, [&] { text_of(Ints{4, 7}, words); });
+  check_error(ErrorKind::data, {"token -1"}, [&] { text_of(Ints{-1}, words); });
+}
+
 TEST_CASE("treebank: the real captions of CUB have as many words as an independent count") {
   const char* file = std::getenv("MLDTEST_CAPTIONS");
   if (file == nullptr) {

@@ -48,6 +48,39 @@ cp -r in in-classes
 values 32 '\x05' | npy in-classes/train/labels.npy '|u1' 32
 other classes "has 6 classes, the model was trained on"
 
+# --- texts ------------------------------------------------------------------------------------------------------
+
+# Rows "red bird <eos> <pad>" and "blue bird <eos> <pad>", and a number that says which.
+mkdir -p in-text/train
+token() { printf '\\x0%d\\x00\\x00\\x00' "$1"; }
+values 64 $(token 3) $(token 5) $(token 2) $(token 1) $(token 4) $(token 5) $(token 2) $(token 1) | npy in-text/train/caption.npy '<i4' 16,4
+values 16 $zero $one | npy in-text/train/number.npy '<f4' 16,1
+printf '<exc>\n<pad>\n<eos>\nred\nblue\nbird\n' >in-text/words.txt
+echo '{"modalities": [{"name": "number"}, {"name": "caption", "kind": "tokens", "categories": 6, "vocabulary": "words.txt"}]}' \
+  >in-text/modalities.json
+works data import npy in-text --out store-text
+works train --data store-text --out text --threads 1 --set score.width=16 --set score.steps=1 \
+  --set modalities.caption.stage1.steps=1 --set modalities.number.stage1.steps=1
+works sample text -n 3 --out texts
+check "samples of tokens are not written as text" [ "$(wc -l <texts/caption.txt)" = 3 ]
+works export text text.safetensors
+mv store-text elsewhere
+works sample text.safetensors -n 3 --out texts-of-file
+check "the exported file has other words" cmp -s texts/caption.txt texts-of-file/caption.txt
+works sample text -n 2 --given caption="Red owl bird" --out of-text
+check "an unknown word is not named" grep -q 'given caption: words that are not known: owl$' err
+check "a given text is not what was given" [ "$(sort -u of-text/caption.txt)" = "red bird" ]
+printf 'red\nblue bird\n' >two.txt
+works sample text -n 2 --given caption=two.txt --out of-text
+check "the lines of a file are not the texts" cmp -s two.txt of-text/caption.txt
+refuses 2 "2 conditions of 'caption' for 3 samples" sample text -n 3 --given caption=two.txt --out refused
+refuses 3 "none.txt: no such file" sample text -n 3 --given caption=none.txt --out refused
+rm text/vocabulary.caption.txt
+refuses 2 "Red bird: unknown kind of file" sample text -n 3 --given caption="Red bird" --out refused
+printf 'red\n' >text/vocabulary.caption.txt
+refuses 4 "vocabulary.caption.txt: 1 words, the model has 6 of 'caption'" sample text -n 3 --out refused
+mv elsewhere store-text
+
 # --- options ----------------------------------------------------------------------------------------------------
 
 from=(sample run --from store --given-mods left --out refused)

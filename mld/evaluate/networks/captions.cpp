@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "data/text/vocabulary.h"
 #include "mld/evaluate/networks/extractors.h"
 #include "mld/evaluate/networks/weights.h"
 
@@ -29,8 +30,6 @@ std::optional<Captions> Captions::find(const Model& model, const data::Store& st
   const int column = store.description().modality(model.modality(found.caption_).name);
   const auto words = store.vocabulary(column);
   found.words_.assign(words.begin(), words.end());
-  const auto eos = std::find(found.words_.begin(), found.words_.end(), "<eos>");
-  if (eos != found.words_.end()) found.eos_ = static_cast<std::int32_t>(eos - found.words_.begin());
   found.clip_ = std::make_shared<const Clip>(*network, *merges, model.device());
   return found;
 }
@@ -52,7 +51,7 @@ void Captions::add(const Tensor& images, const Tensor& captions, const std::vect
         const float* row = captions.data<float>() + (keep[k] * positions + p) * words;
         ids.push_back(static_cast<std::int32_t>(std::max_element(row, row + words) - row));
       }
-      texts.push_back(caption_text(ids, words_, eos_));
+      texts.push_back(data::text_of(ids, words_));
     }
     score.add(clip_->image_features(to_unit(batch, range_)), clip_->text_features(texts));
   }

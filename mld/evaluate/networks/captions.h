@@ -34,7 +34,6 @@ class Captions {
   int image_ = 0, caption_ = 0;
   data::ValueRange range_;
   std::vector<std::string> words_;
-  std::int32_t eos_ = 2;
   std::shared_ptr<const Clip> clip_;
 };
 

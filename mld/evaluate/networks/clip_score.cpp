@@ -4,34 +4,13 @@
 #include <cmath>
 #include <limits>
 #include <numeric>
-#include <string_view>
 
 namespace mld {
 namespace {
 
 constexpr double kScale = 2.5;
-constexpr std::string_view kSpecialWords[] = {"<eos>", "<pad>", "<unk>", "<exc>"};
 
 }  // namespace
-
-std::string without_special_words(std::string text) {
-  for (const std::string_view word : kSpecialWords)
-    for (std::size_t at = text.find(word); at != text.npos; at = text.find(word, at))
-      text.erase(at, word.size());
-  return text;
-}
-
-std::string caption_text(std::span<const std::int32_t> ids, std::span<const std::string> words,
-                         std::int32_t eos) {
-  std::string text;
-  for (const std::int32_t id : ids) {
-    if (id == eos) break;
-    MLD_CHECK_AS(ErrorKind::data, id >= 0 && static_cast<std::size_t>(id) < words.size(), "caption: token ",
-                 id, " of a vocabulary of ", words.size(), " words");
-    text += (text.empty() ? "" : " ") + words[static_cast<std::size_t>(id)];
-  }
-  return without_special_words(std::move(text));
-}
 
 void ClipScore::add(const Tensor& images, const Tensor& texts) {
   MLD_CHECK(images.shape().rank() == 2 && images.shape() == texts.shape(), "clip score: features of shape ",

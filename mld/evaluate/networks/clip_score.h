@@ -3,19 +3,10 @@
 #pragma once
 
 #include <cstdint>
-#include <span>
-#include <string>
 
 #include "engine/core/tensor.h"
 
 namespace mld {
-
-// A caption from per-position token ids: what stands in front of the first `eos`, words joined with blanks,
-// without the strings <eos>, <pad>, <unk> and <exc>. An id that is no word is an ErrorKind::data error.
-std::string caption_text(std::span<const std::int32_t> ids, std::span<const std::string> words,
-                         std::int32_t eos = 2);
-// Only the last step, for captions that are texts already.
-std::string without_special_words(std::string text);
 
 class ClipScore {
  public:

@@ -426,15 +426,4 @@ TEST_CASE("clip score: mean and standard error, whatever the chunks") {
   test::error_of(ErrorKind::internal, [&] { opposite.add(a, b.rows(0, 3)); });
 }
 
-TEST_CASE("clip score: captions are cut after the first end and lose the special words") {
-  const std::vector<std::string> words{"<exc>", "<pad>", "<eos>", "<unk>", "a", "bird", "flies"};
-  CHECK(caption_text(std::vector<std::int32_t>{4, 5, 6, 2, 5, 5, 1}, words) == "a bird flies");
-  CHECK(caption_text(std::vector<std::int32_t>{4, 3, 5, 1, 6}, words) == "a  bird  flies");
-  CHECK(caption_text(std::vector<std::int32_t>{2, 5}, words).empty());
-  CHECK(caption_text(std::vector<std::int32_t>{4, 5, 4}, words, 5) == "a");
-  CHECK(without_special_words("a<eos> <pad>bird<unk><exc>") == "a bird");
-  const std::vector<std::int32_t> unknown{4, 7};
-  CHECK(test::contains(test::error_of(ErrorKind::data, [&] { caption_text(unknown, words); }), "token 7"));
-}
-
 }  // namespace mld

@@ -101,6 +101,36 @@ TEST_CASE("a picture of values in [-1, 1] is the picture of the same values in [
   CHECK(test::read_bytes(folder / "unit/grid.png") == test::read_bytes(folder / "signed/grid.png"));
 }
 
+TEST_CASE("texts are samples of tokens, and samples of tokens with words are texts") {
+  const test::TempFolder folder;
+  data::Modality info;
+  info.name = "caption";
+  info.kind = data::ModalityKind::tokens;
+  info.shape = {4};
+  info.dtype = DType::i32;
+  info.categories = 6;
+  const std::vector<std::string> words{"<exc>", "<pad>", "<eos>", "red", "bird", "Owl"};
+  const SampleRows rows =
+      texts_as_samples(info, std::vector<std::string>{"A Red bird, ?", "red", "Owl owl Red bird"}, words);
+  REQUIRE(rows.count == 3);
+  CHECK(rows.read(0, 3) == std::vector<float>{0, 3, 4, 2, 3, 2, 1, 1, 5, 0, 3, 2});
+  CHECK(rows.read(1, 1) == std::vector<float>{3, 2, 1, 1});
+  REQUIRE(rows.done.size() == 1);
+  CHECK(rows.done[0] == "words that are not known: A, owl");  // the comma and what follows were cut off
+  CHECK(texts_as_samples(info, std::vector<std::string>{"bird"}, words).done.empty());
+  CHECK(test::contains(test::error_of(ErrorKind::data,
+                                      [&] {
+                                        texts_as_samples(info, std::vector<std::string>{"a"}, {"a", "b"});
+                                      }),
+                       "token 0 is 'a', expected '<exc>'"));
+
+  SampleWriter writer(folder.path(), {{info, false, words}}, 3, {});
+  writer.add(0, 1, {{"caption", {0, 3, 4, 2}}});
+  writer.add(1, 2, {{"caption", {3, 2, 4, 4, 1, 1, 1, 1}}});
+  CHECK(writer.finish() == std::vector<std::string>{"caption.npy", "caption.txt"});
+  CHECK(test::read_bytes(folder / "caption.txt") == "red bird\nred\n\n");
+}
+
 TEST_CASE("a sound of values in [-1, 1] is heard, and read back, as that of the same values in [0, 1]") {
   if (!data::have_sndfile()) return;
   const test::TempFolder folder;
