@@ -106,7 +106,8 @@ class Given {
                  "--given: ", quote(entry), " is not MODALITY=FILE");
     const std::string name = entry.substr(0, equals), file = entry.substr(equals + 1);
     MLD_CHECK_AS(ErrorKind::usage, !rows_.contains(name), "--given: modality '", name, "' is given twice");
-    rows_[name] = is_text(name, file) ? from_text(name, file) : open_samples(info(name), file, o_.read);
+    const data::Modality& of_name = info(name);
+    rows_[name] = is_text(name, file) ? from_text(name, file) : open_samples(of_name, file, o_.read);
     record_[name] = file;
   }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "data/pictures/dot_font.h"
 #include "data/pictures/render.h"
 #include "engine/base/error.h"
 
@@ -33,6 +34,8 @@ class Cell {
         return series(tile);
       case TileKind::spectrogram:
         return spectrogram(tile);
+      case TileKind::text:
+        return text(tile);
       case TileKind::empty:
         std::fill(rgb_.begin(), rgb_.end(), kBackground);
     }
@@ -111,13 +114,36 @@ class Cell {
     }
   }
 
+  void text(const Tile& tile) {
+    constexpr std::int64_t kMargin = 2, kAcross = kGlyphWidth + 1, kDown = kGlyphHeight + 1;
+    constexpr float kPaper = 0.97F, kInk = 0.1F;
+    std::fill(rgb_.begin(), rgb_.end(), kPaper);
+    const auto fits = [](std::int64_t length, std::int64_t step) {
+      return static_cast<std::size_t>(std::max<std::int64_t>(length - 2 * kMargin + 1, 0) / step);
+    };
+    std::int64_t top = kMargin;
+    for (const std::string& line : wrap_text(tile.text, fits(width_, kAcross), fits(height_, kDown))) {
+      std::int64_t left = kMargin;
+      for (const char c : line) {
+        for (std::int64_t row = 0; row < kGlyphHeight; ++row)
+          for (std::int64_t col = 0; col < kGlyphWidth; ++col)
+            if (glyph_dot(c, row, col))
+              std::fill_n(rgb_.begin() + static_cast<std::ptrdiff_t>(index(top + row, left + col, 0)), 3,
+                          kInk);
+        left += kAcross;
+      }
+      top += kDown;
+    }
+  }
+
   std::int64_t height_, width_;
   std::vector<float> rgb_;
 };
 
 void check_tile(const Tile& tile, std::size_t number) {
   const PictureSize& size = tile.size;
-  const std::int64_t per_pixel = tile.kind == TileKind::trajectory ? 2 : tile.kind == TileKind::empty ? 0 : 1;
+  const bool blank = tile.kind == TileKind::empty || tile.kind == TileKind::text;
+  const std::int64_t per_pixel = tile.kind == TileKind::trajectory ? 2 : blank ? 0 : 1;
   const bool grey = size.channels == 1, flat = tile.kind != TileKind::trajectory || size.height == 1;
   const bool fits =
       per_pixel == 0 || (size.height >= 1 && size.width >= 1 && size.height <= kMaxPixels / size.width &&

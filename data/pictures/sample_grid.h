@@ -1,12 +1,14 @@
 // Contact sheets: samples of several modalities side by side in one picture.
 //
 // Every tile fills a cell of the same size: images by nearest neighbour, trajectories as anti-aliased pen
-// paths, series as a line for each of their channels, spectrograms as colours (time to the right, pitch upwards).
+// paths, series as a line for each of their channels, spectrograms as colours (time to the right, pitch upwards), texts
+// in small letters, cut where the cell is full.
 #pragma once
 
 #include <array>
 #include <cstdint>
 #include <span>
+#include <string_view>
 #include <vector>
 
 #include "data/formats/image_io.h"
@@ -18,13 +20,15 @@ enum class TileKind : std::uint8_t {
   trajectory,   // values [2 * width]: all x, then all y, in [0, 1] of the cell (y down); height 1, channels 1
   series,       // values [height = length, width = channels] in [0, 1]; channels 1
   spectrogram,  // values [height = frames, width = bands] in [0, 1]; channels 1
-  empty         // no values
+  text,         // no values
+  empty         // neither
 };
 
 struct Tile {
   TileKind kind = TileKind::empty;
   std::span<const float> values;
   PictureSize size;
+  std::string_view text = {};
 };
 
 struct GridStyle {

@@ -52,7 +52,7 @@ SampleWriter::SampleWriter(fs::path folder, std::vector<SampleSet> sets, std::in
     output.array->write(array_header(info, n));
     if (!output.set.words.empty()) output.text = std::make_unique<AtomicFile>(folder_ / (info.name + ".txt"));
     output.drawable = is_drawable(info);
-    grid_ = grid_ || output.drawable;
+    grid_ = grid_ || output.drawable;  // texts alone need no picture
     if (output.drawable && !output.set.given && options.singles > 0) make_folder(folder_ / info.name);
   }
 }
@@ -96,8 +96,11 @@ void SampleWriter::write_values(Output& output, const std::vector<float>& values
   output.array->write(std::as_bytes(std::span(tokens)));
   if (!output.text) return;
   const auto size = static_cast<std::size_t>(output.set.info.shape.numel());
-  for (std::size_t first = 0; first < tokens.size(); first += size)
-    output.text->write(data::text_of(std::span(tokens).subspan(first, size), output.set.words) + "\n");
+  for (std::size_t first = 0; first < tokens.size(); first += size) {
+    const std::string text = data::text_of(std::span(tokens).subspan(first, size), output.set.words);
+    output.text->write(text + "\n");
+    if (std::ssize(output.texts) < kGridSamples) output.texts.push_back(text);
+  }
 }
 
 void SampleWriter::write_single(Output& output, std::int64_t number, std::span<const float> units) {
@@ -124,16 +127,21 @@ void SampleWriter::write_grid() {
   std::vector<const Output*> rows;  // conditions on top
   for (const bool given : {true, false})
     for (const Output& output : outputs_)
-      if (output.set.given == given && output.drawable) rows.push_back(&output);
+      if (output.set.given == given && (output.drawable || output.text)) rows.push_back(&output);
   const std::int64_t shown = std::min(n_, kGridSamples), columns = std::min(shown, kColumns);
   std::vector<data::Tile> tiles;
   std::int64_t lines = 0;
   for (std::int64_t first = 0; first < shown; first += columns)
     for (const Output* output : rows) {
       ++lines;
-      for (std::int64_t k = first; k < first + columns; ++k)
-        tiles.push_back(k < shown ? sample_tile(output->set.info, one(output->set.info, output->shown, k))
-                                  : data::Tile{});
+      for (std::int64_t k = first; k < first + columns; ++k) {
+        if (k >= shown)
+          tiles.emplace_back();
+        else if (output->text)
+          tiles.push_back({data::TileKind::text, {}, {}, output->texts[static_cast<std::size_t>(k)]});
+        else
+          tiles.push_back(sample_tile(output->set.info, one(output->set.info, output->shown, k)));
+      }
     }
   data::write_png(folder_ / "grid.png", data::compose_grid(tiles, lines, columns));
 }

@@ -52,6 +52,7 @@ class SampleWriter {
     bool drawable = false;  // samples are pictures of something
     std::unique_ptr<AtomicFile> array, text;
     std::vector<float> shown;          // unit values of the samples in the grid
+    std::vector<std::string> texts;    // of tokens with words, in their place
     std::vector<std::string> singles;  // names of files
   };
   void write_values(Output& output, const std::vector<float>& values);

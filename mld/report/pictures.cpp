@@ -53,7 +53,8 @@ std::string Gallery::words(const Strip& s, std::int64_t first, std::int64_t show
       ids.push_back(static_cast<std::int32_t>(std::max(0.0F, value)));
       numbers += cat(numbers.empty() ? "" : " ", ids.back());
     }
-    items += cat("<li>", escape(vocabulary.empty() ? numbers : data::text_of(ids, vocabulary)), "</li>");
+    const bool has_words = std::ranges::max(ids) < std::ssize(vocabulary);
+    items += cat("<li>", escape(has_words ? data::text_of(ids, vocabulary) : numbers), "</li>");
   }
   return cat("<ol start=\"", first + 1, "\">", items, "</ol>");
 }

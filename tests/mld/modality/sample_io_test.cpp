@@ -129,6 +129,17 @@ TEST_CASE("texts are samples of tokens, and samples of tokens with words are tex
   writer.add(1, 2, {{"caption", {3, 2, 4, 4, 1, 1, 1, 1}}});
   CHECK(writer.finish() == std::vector<std::string>{"caption.npy", "caption.txt"});
   CHECK(test::read_bytes(folder / "caption.txt") == "red bird\nred\n\n");
+
+  // Beside pictures they stand in the grid.
+  if (!data::have_png()) return;
+  SampleWriter both(folder.path(), {{picture("image", kUnit)}, {info, false, words}}, 1, {.singles = 0});
+  both.add(0, 1, {{"image", std::vector<float>(20, 0.5F)}, {"caption", {4, 2, 1, 1}}});
+  CHECK(both.finish() == std::vector<std::string>{"image.npy", "caption.npy", "caption.txt", "grid.png"});
+  const data::Picture grid = data::read_picture(folder / "grid.png");
+  const data::Tile text{data::TileKind::text, {}, {}, "bird"};
+  const std::vector<float> grey(20, 0.5F);
+  CHECK(grid.bytes ==
+        data::compose_grid(std::array{sample_tile(picture("image", kUnit), grey), text}, 2, 1).bytes);
 }
 
 TEST_CASE("a sound of values in [-1, 1] is heard, and read back, as that of the same values in [0, 1]") {
