@@ -6,14 +6,6 @@
 namespace mld {
 namespace {
 
-// One part for all VAEs, and those for one of them.
-std::vector<Preset::OfKind> of_vaes(std::string_view json, std::vector<Preset::OfKind> more = {}) {
-  for (const ModelKind kind :
-       {ModelKind::mvae, ModelKind::mmvae, ModelKind::mopoe, ModelKind::nexus, ModelKind::mvtcae})
-    more.push_back({kind, json});
-  return more;
-}
-
 // Numbers: docs/method.md section 16.4.
 const std::array kPresets = {
     Preset{"digits",
@@ -140,9 +132,9 @@ const std::array kPresets = {
           "hidden": [512, 512]},
   "sampler": {"method": "em", "steps": 250, "jump": 10, "resample": 10}
 })"},
-    Preset{
-        "polymnist-fast", "PolyMNIST, a digit in five styles, a recipe for minutes on a CPU",
-        R"({
+    Preset{"polymnist-fast",
+           "PolyMNIST, a digit in five styles, a recipe for minutes on a CPU",
+           R"({
   "stage1": {"steps": 6000, "batch": 64, "lr": 2e-3, "schedule": "cosine", "final_lr": 1e-5, "warmup": 200},
   "classifier_training": {"steps": 3000, "batch": 128, "lr": 1e-3, "schedule": "cosine", "final_lr": 1e-5},
   "modalities": [
@@ -160,13 +152,8 @@ const std::array kPresets = {
   "vae": {"latent": 64, "beta": 2.5, "batch": 64, "steps": 3000, "warmup": 500, "nexus_latent": 64, "message": 512, "hidden": [512, 512]},
   "sampler": {"steps": 20, "churn": 6}
 })",
-        // As in the paper: beta is meant for the laplace likelihood, beside which that of squares counts a quarter.
-        of_vaes(R"({"modalities": [
-             {"name": "m0", "likelihood": "laplace"}, {"name": "m1", "likelihood": "laplace"},
-             {"name": "m2", "likelihood": "laplace"}, {"name": "m3", "likelihood": "laplace"},
-             {"name": "m4", "likelihood": "laplace"}]})",
-                // A divergence from a narrow expert has no bound: one batch in thousands undoes the training.
-                {{ModelKind::mvtcae, R"({"vae": {"clip": 1000}})"}})},
+           {// Whose divergence from a narrow expert has no bound: one batch in thousands undoes the training.
+            {ModelKind::mvtcae, R"({"vae": {"clip": 1000}})"}}},
     Preset{"cub",
            "CUB's birds with captions, the paper's recipe",
            R"({

@@ -117,17 +117,6 @@ TEST_CASE("config: what a preset has for one kind of model is of that kind alone
   CHECK(vae({"model.kind=mmvae"}).latent == 64);
   CHECK(vae({"vae.beta=3", "model.kind=mmvae"}).beta == 3);
   CHECK(vae({"model.kind=mmvae", "model.kind=mopoe"}).beta == 9);  // the last one counts
-  // Parts for several kinds and for one come together; what is there stays.
-  const Config poly = with({"model.kind=mvtcae"}, "polymnist-fast"), same = with({}, "polymnist-fast");
-  REQUIRE(poly.modalities.size() == 5);
-  for (std::size_t m = 0; m < 5; ++m) {
-    CHECK(poly.modalities[m].likelihood == mld::Likelihood::laplace);
-    CHECK(same.modalities[m].likelihood == mld::Likelihood::normal);
-    CHECK(poly.modalities[m].autoencoder == same.modalities[m].autoencoder);
-    CHECK(poly.modalities[m].stage1.steps == 6000);
-  }
-  CHECK(poly.vae.clip == 1000);
-  CHECK(poly.vae.steps == 3000);
   const mld::test::TempFolder folder;
   ConfigSources sources;
   sources.preset = "cub";

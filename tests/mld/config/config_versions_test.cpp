@@ -202,9 +202,6 @@ TEST_CASE("config: what a run was trained with beyond its preset") {
     return mld::settings_beyond_preset(with(settings, "polymnist-fast"), {});
   };
   CHECK(of_kind({"model.kind=mvtcae"}) == std::map<std::string, std::string>{{"model.kind", "\"mvtcae\""}});
-  CHECK(of_kind({"model.kind=mopoe", "modalities.m1.likelihood=normal"}) ==
-        std::map<std::string, std::string>{{"model.kind", "\"mopoe\""},
-                                           {"modalities.m1.likelihood", "\"normal\""}});
   CHECK(of_kind({"model.kind=mvtcae", "vae.clip=0"}) ==
         std::map<std::string, std::string>{{"model.kind", "\"mvtcae\""}, {"vae.clip", "0.0"}});
 

@@ -90,8 +90,8 @@ TEST_CASE("results: fingerprints of what was recorded are today what they were t
       ++files;
     }
   }
-  CHECK(files == 102);
-  CHECK(recipes == 61);
+  CHECK(files == 122);
+  CHECK(recipes == 81);
 }
 
 TEST_CASE("results: compare has a row for each configuration of those that say which data they are of") {
