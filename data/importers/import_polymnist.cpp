@@ -92,9 +92,7 @@ std::vector<Folder> list_split(const fs::path& split, std::vector<std::string>& 
 }
 
 Picture read_item(const fs::path& path) {
-  Picture picture = read_picture(path);
-  if (picture.size.channels == 1) picture.done.emplace_back("grey repeated as red, green and blue");
-  picture = as_rgb(std::move(picture));
+  Picture picture = as_rgb(read_picture(path));
   MLD_CHECK_AS(ErrorKind::data, picture.size == kSize, path.string(), ": ", picture.size.height, " x ",
                picture.size.width, " pixels, expected ", kDigitSide, " x ", kDigitSide);
   return picture;

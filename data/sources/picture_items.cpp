@@ -17,6 +17,7 @@ Picture as_rgb(Picture picture) {
   if (picture.size.channels == 3) return picture;
   Picture rgb{{picture.size.height, picture.size.width, 3}, {}, std::move(picture.done)};
   for (const std::uint8_t v : picture.bytes) rgb.bytes.insert(rgb.bytes.end(), 3, v);
+  rgb.done.emplace_back("grey repeated as red, green and blue");
   return rgb;
 }
 

@@ -17,7 +17,7 @@
 
 namespace mld::data {
 
-// Grey as three equal channels.
+// Grey as three equal channels, which Picture::done then says.
 Picture as_rgb(Picture picture);
 
 class PictureItems {

@@ -174,6 +174,7 @@ TEST_CASE("import cub: ten captions a picture, in the order of folders and names
   if (!have_png()) return;
   const Birds birds;
   const auto notes = birds.import();
+  CHECK(mentions(notes, "1 pictures grey repeated as red, green and blue; the first: "));
   CHECK(mentions(notes, "test: 20 of 50 words are not among the 8 of the vocabulary"));  // owl, and numbers
   const Store store = Store::open(birds.out);
   store.validate();
