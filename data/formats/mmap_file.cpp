@@ -54,6 +54,12 @@ std::vector<std::string> split_lines(std::string_view text) {
   return lines;
 }
 
+std::string join_lines(std::span<const std::string> lines) {
+  std::string text;
+  for (const std::string& line : lines) text += line + '\n';
+  return text;
+}
+
 std::vector<std::string> read_lines(const std::filesystem::path& path) {
   return split_lines(MmapFile(path).text());
 }

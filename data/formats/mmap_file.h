@@ -39,6 +39,7 @@ void read_ahead(std::span<const std::uint8_t> mapped);
 
 // The lines of a text, without their line breaks (LF); the last one may lack it.
 std::vector<std::string> split_lines(std::string_view text);
+std::string join_lines(std::span<const std::string> lines);  // what split_lines() gives them back from
 std::vector<std::string> read_lines(const std::filesystem::path& path);
 
 }  // namespace mld::data

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "data/formats/mmap_file.h"
 #include "data/formats/npy.h"
 #include "data/store/store.h"
 #include "engine/base/error.h"
@@ -131,12 +132,10 @@ void StoreWriter::set_vocabulary(int m, std::span<const std::string> tokens) {
   MLD_CHECK(!mod.vocabulary.empty() && static_cast<std::int64_t>(tokens.size()) == mod.categories,
             "data set ", description_.name, ": ", tokens.size(), " tokens for modality ", mod.name, " with ",
             mod.categories, " categories");
-  std::string text;
-  for (const std::string& token : tokens) {
+  for (const std::string& token : tokens)
     MLD_CHECK_AS(ErrorKind::data, token.find('\n') == std::string::npos, "data set ", description_.name,
                  ": a token of ", mod.name, " holds a line break");
-    text += token + '\n';
-  }
+  const std::string text = join_lines(tokens);
   write_file_atomically(folder_.path() / mod.vocabulary, text);
   ChecksumStream sum;
   sum.add(std::as_bytes(std::span(text)));

@@ -20,19 +20,24 @@ bool one_of(char c, Text set) { return set.find(c) != Text::npos; }
 constexpr std::array<Text, 4> kOpening{"«", "“", "‘", "„"}, kDashes{"‒", "–", "—", "―"};
 constexpr std::array<Text, 3> kClosing{"»", "”", "’"};
 
+// Whether one of those that are no letters though beyond ASCII stands where `here` looks.
+template <class Here>
+bool is_mark(Here here) {
+  return std::ranges::any_of(kOpening, here) || std::ranges::any_of(kClosing, here) ||
+         std::ranges::any_of(kDashes, here);
+}
+
 bool is_word(char c) {
   return is_letter(c) || is_digit(c) || c == '_' || static_cast<unsigned char>(c) >= 0x80;
 }
 // Whether a character of a word stands at `i`, or ends there.
 bool word_at(Text text, std::size_t i) {
-  const auto here = [&](Text what) { return text.substr(i).starts_with(what); };
-  return i < text.size() && is_word(text[i]) && std::ranges::none_of(kOpening, here) &&
-         std::ranges::none_of(kClosing, here) && std::ranges::none_of(kDashes, here);
+  return i < text.size() && is_word(text[i]) &&
+         !is_mark([&](Text mark) { return text.substr(i).starts_with(mark); });
 }
 bool word_before(Text text, std::size_t i) {
-  const auto here = [&](Text what) { return text.substr(0, i).ends_with(what); };
-  return i > 0 && is_word(text[i - 1]) && std::ranges::none_of(kOpening, here) &&
-         std::ranges::none_of(kClosing, here) && std::ranges::none_of(kDashes, here);
+  return i > 0 && is_word(text[i - 1]) &&
+         !is_mark([&](Text mark) { return text.substr(0, i).ends_with(mark); });
 }
 // Whether `what` (lower case) stands at `i`, in whatever case.
 bool stands_at(Text text, std::size_t i, Text what) {

@@ -122,11 +122,8 @@ void Model::save(const std::filesystem::path& file) const {
   MLD_CHECK_AS(ErrorKind::model, !stored.empty(), "export: nothing has been trained yet");
   Metadata extra = generator_record_.entries();
   extra["dataset"] = data::to_json(dataset_);
-  for (int i = 0; i < modalities(); ++i) {
-    if (vocabulary(i).empty()) continue;
-    std::string& text = extra[kVocabulary + modality(i).name];
-    for (const std::string& word : vocabulary(i)) text += word + "\n";
-  }
+  for (int i = 0; i < modalities(); ++i)
+    if (!vocabulary(i).empty()) extra[kVocabulary + modality(i).name] = data::join_lines(vocabulary(i));
   if (!remarks_.empty()) extra[kRemarks] = remarks_text(remarks_);
   nn::save_weights(file, stored, {.config = to_json(config_), .training = {}, .extra = extra});
 }

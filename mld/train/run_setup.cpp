@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 
+#include "data/formats/mmap_file.h"
 #include "engine/io/file_error.h"
 #include "mld/methods/item_training.h"
 #include "mld/run/model.h"
@@ -210,9 +211,7 @@ void RunSetup::write_start(RunFolder& folder) {
   for (const ModalityConfig& m : config.modalities) {
     const std::vector<std::string> words = store.vocabulary(store.description().modality(m.name));
     if (words.empty() || (!data_change_ && fs::exists(files.vocabulary(m.name)))) continue;
-    std::string text;
-    for (const std::string& word : words) text += word + "\n";
-    folder.write(files.vocabulary(m.name), text);
+    folder.write(files.vocabulary(m.name), data::join_lines(words));
   }
   for (const ReusedFile* f : missing) folder.write(f->target, [&] { take_over(*f, fingerprint); });
 }

@@ -6,7 +6,7 @@
 
 # --- help and version -------------------------------------------------------------------------------------------
 
-for command in "" data "data make" "data make digits" "data import" "data import npy" "data import mnist-svhn" \
+for command in "" data "data make" "data make digits" "data import" "data import npy" "data import mnist-svhn" "data import cub" "data import captions" \
   "data info" train ablate experiment sample eval bench-samplers compare report export inspect doctor version; do
   works $command --help
   check "$said: stderr is not empty" [ ! -s err ]
@@ -81,6 +81,14 @@ echo "no array" >bad/train/left.npy
 refuses 3 "bad/train/left.npy: " data import npy bad --out x
 check "a failed import left something behind" [ ! -e x ]
 check "a failed import left a partial folder behind" [ -z "$(ls -A | grep partial)" ]
+
+printf 'a red bird\na blue bird\na red owl\nan owl\n' >birds.txt
+works data import captions birds.txt --out captions --together 2 --test-fraction 0.5 --length 4
+check "what is not in a vocabulary is not said" grep -q '^test: .* words are not among the' err
+check "captions are not [2,4] in each split" [ "$(head -c 128 captions/train/caption.npy | grep -ac "(2, 4)")" = 1 ]
+refuses 3 "birds.txt: 4 captions, which is no multiple of 3" data import captions birds.txt --out x --together 3
+refuses 3 "in/text_trainvalclasses.txt: no such file" data import cub in --out x
+refuses 2 "--on-bad: other not in {fail,skip,missing}" data import cub in --out x --on-bad other
 
 cp -r in mixed
 echo x | tee mixed/README mixed/train/._left.npy mixed/train/.DS_Store >mixed/train/old.txt

@@ -197,6 +197,15 @@ TEST_CASE("config: what a run was trained with beyond its preset") {
   CHECK(beyond({"score.d=0.25", "model.kind=uni", "modalities.svhn.latent=32"}) ==
         std::map<std::string, std::string>{
             {"score.d", "0.25"}, {"model.kind", "\"uni\""}, {"modalities.svhn.latent", "32"}});
+  // Of any preset and kind of model the kind is all.
+  for (const mld::Preset& preset : mld::presets())
+    for (const std::string_view kind : mld::kNames<mld::ModelKind>) {
+      CAPTURE(preset.name);
+      CAPTURE(kind);
+      const auto settings = mld::settings_beyond_preset(
+          with({"model.kind=" + std::string(kind)}, std::string(preset.name)), {});
+      CHECK(settings.size() == (kind == "mld" ? 0 : 1));
+    }
   // What the preset has for a kind of model is no setting, to do without it is one.
   const auto of_kind = [](const std::vector<std::string>& settings) {
     return mld::settings_beyond_preset(with(settings, "polymnist-fast"), {});
