@@ -17,6 +17,8 @@ inline constexpr std::uint32_t kVoiceSite = kFirstReservedSite + 0x101;
 inline constexpr std::uint32_t kPhaseSite = kFirstReservedSite + 0x102;
 inline constexpr std::uint32_t kSpokenSite = kFirstReservedSite + 0x103;
 inline constexpr std::uint32_t kTextureSite = kFirstReservedSite + 0x104;
+inline constexpr std::uint32_t kBirdSite = kFirstReservedSite + 0x105;
+inline constexpr std::uint32_t kBirdCaptionSite = kFirstReservedSite + 0x106;
 inline constexpr std::uint32_t kCropSite =
     kFirstReservedSite + 0x110;  // and one more for each modality, at most 64
 

@@ -1,5 +1,6 @@
 #include <map>
 
+#include "data/birds/birds.h"
 #include "data/digits/digits.h"
 #include "data/importers/import.h"
 #include "data/store/store.h"
@@ -64,6 +65,25 @@ void add_make_digits(CLI::App& make) {
   c->callback([o] {
     data::write_digits(o->digits, o->out);
     done(o->out);
+  });
+}
+
+void add_make_birds(CLI::App& make) {
+  struct Options {
+    data::BirdsConfig birds;
+    std::string out;
+  };
+  auto o = std::make_shared<Options>();
+  CLI::App* c =
+      make.add_subcommand("birds", "The embedded data set with words: drawn birds and ten captions each");
+  add_out(*c, o->out);
+  c->add_option("--train", o->birds.train, "Training pictures")->type_name("N")->capture_default_str();
+  c->add_option("--test", o->birds.test, "Test pictures")->type_name("N")->capture_default_str();
+  add_seed(*c, o->birds.seed, "Seed")->capture_default_str();
+  c->callback([o] {
+    show_import(o->out, [&](const data::ImportProgress& progress) {
+      return data::write_birds(o->birds, o->out, progress);
+    });
   });
 }
 
@@ -284,6 +304,7 @@ void add_data_commands(CLI::App& app) {
       app.add_subcommand("data", "Make, import and inspect data sets")->require_subcommand(1);
   CLI::App* make = data_app->add_subcommand("make", "Data sets that are made")->require_subcommand(1);
   add_make_digits(*make);
+  add_make_birds(*make);
   add_make_polymnist(*make);
   CLI::App* import = data_app->add_subcommand("import", "Turn files into a store")->require_subcommand(1);
   add_import_mnist_svhn(*import);

@@ -3,7 +3,7 @@
 set -euo pipefail
 
 mld_packages=(g++ cmake ninja-build libeigen3-dev nlohmann-json3-dev doctest-dev libcli11-dev libpng-dev
-  libjpeg-dev libsndfile1-dev libzip-dev zlib1g-dev)
+  libjpeg-dev libwebp-dev libtiff-dev libsndfile1-dev libzip-dev zlib1g-dev)
 
 install_packages() {
   local missing=() package

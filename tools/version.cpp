@@ -17,6 +17,8 @@ Facts version_facts() {
           {"threads", describe_threads()},
           {"png", feature(data::have_png())},
           {"jpeg", feature(data::have_jpeg())},
+          {"webp", feature(data::have_webp())},
+          {"tiff", feature(data::have_tiff())},
           {"sndfile", feature(data::have_sndfile())},
           {"zip", feature(data::have_zip())},
           {"cuda", feature(kCudaBuilt)}};

@@ -1,5 +1,6 @@
-// Pictures in and out: PNG and JPEG files as bytes or floats, channels last. Reading PNG needs libpng, JPEG
-// libjpeg; built without one of them, its format fails with an ErrorKind::usage error that names the library.
+// Pictures in and out: PNG, JPEG, WebP and TIFF files as bytes or floats, channels last. Reading them needs libpng,
+// libjpeg, libwebp and libtiff; built without one of them, its format fails with an ErrorKind::usage error that names
+// the library.
 #pragma once
 
 #include <cstdint>
@@ -12,6 +13,11 @@ namespace mld::data {
 
 bool have_png();  // to read; writing needs no library
 bool have_jpeg();
+bool have_webp();
+bool have_tiff();
+
+// Whether the ending of the name, in either case, is that of a format above.
+bool is_picture_name(const std::filesystem::path& path);
 
 struct PictureSize {
   std::int64_t height = 0, width = 0, channels = 0;
@@ -25,14 +31,15 @@ struct Picture {
   std::vector<std::string> done = {};  // by reading, beyond decoding, in words for records
 };
 
-// Reads a PNG or JPEG, told by its first bytes, as a viewer shows it: grey files give 1 channel, all others
-// 3, in sRGB values of 8 bits.
+// Reads a picture, its format told by its first bytes, as a viewer shows it: grey files give 1 channel, all others
+// 3, in sRGB values of 8 bits. Of a TIFF with several pages the first is read.
 //  - Transparent places are blended in the encoded values, as browsers do: alpha c + (1 - alpha) ground. The
 //    ground is black, or white where what is visible is darker than the middle, so that ink stands out.
-//  - The orientation of EXIF data is applied; the size is that of the upright picture.
+//  - The orientation of EXIF data, and a TIFF's own, is applied; the size is that of the upright picture.
 //  - CMYK becomes RGB without a colour profile, as (1 - ink)(1 - black); another gamma of a PNG is converted
-//    to sRGB's; 16 bits are rounded to 8.
-// Errors (data): missing, neither PNG nor JPEG, truncated or corrupt, larger than 100 million pixels.
+//    to sRGB's; 16 bits are rounded to 8, those of a grey TIFF cut.
+// Errors (data): missing, of another format (GIF and BMP are named), truncated or corrupt, an animation, a TIFF of samples
+// other than 1 to 16 bits, larger than 100 million pixels.
 Picture read_picture(const std::filesystem::path& path);
 
 enum class Fit : std::uint8_t {

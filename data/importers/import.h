@@ -16,6 +16,7 @@
 
 namespace mld::data {
 
+struct BirdsConfig;
 struct Digits;
 struct DigitsConfig;
 
@@ -158,5 +159,10 @@ std::vector<std::string> import_npy(const std::filesystem::path& folder, const s
 void write_digits(const Digits& digits, const std::filesystem::path& out, std::uint64_t seed);
 // Makes and writes them; an `out` that cannot be written is noticed first.
 void write_digits(const DigitsConfig& config, const std::filesystem::path& out);
+
+// The drawn birds with ten captions each (data/birds/birds.h): modalities image [64,64,3], bytes, and caption as that of
+// import_cub, sample c is caption c and picture c / 10. Attributes are described, classes are their combinations.
+std::vector<std::string> write_birds(const BirdsConfig& config, const std::filesystem::path& out,
+                                     const ImportProgress& progress = {});
 
 }  // namespace mld::data

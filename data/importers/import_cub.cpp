@@ -8,7 +8,6 @@
 #include "data/sources/input_folder.h"
 #include "data/sources/picture_items.h"
 #include "engine/base/error.h"
-#include "engine/base/names.h"
 #include "engine/io/files.h"
 
 namespace mld::data {
@@ -39,11 +38,6 @@ fs::path find_captions(const fs::path& folder, const std::string& name) {
        ": no such file; expected ten captions a picture, one a line");
 }
 
-bool is_picture(const fs::path& path) {
-  const std::string ending = lower(path.extension().string());
-  return ending == ".jpg" || ending == ".jpeg" || ending == ".png";
-}
-
 void list_pictures(const fs::path& split, Part& part, std::vector<std::string>& notes) {
   MLD_CHECK_AS(ErrorKind::data, is_folder(split), split.string(),
                ": no such folder; expected a folder of pictures for each class of birds in it");
@@ -58,7 +52,7 @@ void list_pictures(const fs::path& split, Part& part, std::vector<std::string>& 
     std::vector<std::string> unread;
     for (const fs::path& file : list_folder(of_class)) {
       if (file.filename().string().starts_with('.')) continue;
-      if (!is_picture(file)) {
+      if (!is_picture_name(file)) {
         unread.push_back(file.filename().string());
         continue;
       }

@@ -184,6 +184,7 @@ Description describe(const NpySpec& spec, const InputFolder& input, const std::v
   d.name =
       !spec.name.empty() ? spec.name : (path.has_filename() ? path : path.parent_path()).filename().string();
   d.classes = spec.classes >= 0 ? spec.classes : count_classes(parts);
+  d.attributes = spec.attributes;
   for (const WantedModality& wanted : spec.modalities) d.modalities.push_back(wanted.modality);
   d.provenance = {"npy", seed, {}};
   for (const NpyPart& part : parts)

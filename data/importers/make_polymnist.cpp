@@ -13,7 +13,6 @@
 #include "data/store/pairing.h"
 #include "data/store/store_writer.h"
 #include "engine/base/error.h"
-#include "engine/base/names.h"
 #include "engine/io/files.h"
 #include "engine/threads/threads.h"
 
@@ -58,10 +57,9 @@ std::vector<Picture> read_backgrounds(const fs::path& folder, const PolyMnistMak
   std::vector<Picture> pictures;
   std::vector<std::string> unread;
   for (const fs::path& path : list_folder(folder)) {
-    const std::string name = path.filename().string(), ending = lower(path.extension().string());
+    const std::string name = path.filename().string();
     if (name.starts_with('.')) continue;
-    const bool picture = ending == ".jpg" || ending == ".jpeg" || ending == ".png";
-    if (!picture || std::ssize(pictures) == options.modalities) {
+    if (!is_picture_name(path) || std::ssize(pictures) == options.modalities) {
       unread.push_back(name);
       continue;
     }

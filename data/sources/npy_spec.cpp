@@ -19,6 +19,7 @@ NpySpec read_spec(const fs::path& path) {
   NpySpec spec;
   if (f.has("name")) spec.name = f.string("name");
   if (f.has("classes")) spec.classes = f.integer("classes", 0, Description::kMaxClasses);
+  spec.attributes = parse_attributes(f);
   for (JsonFields& entry : f.objects("modalities")) {
     WantedModality wanted;
     wanted.modality.name = entry.string("name");

@@ -25,6 +25,7 @@ struct WantedModality {
 struct NpySpec {
   std::string name;
   std::int64_t classes = -1;  // -1: from the labels
+  std::vector<Attribute> attributes;
   std::vector<WantedModality> modalities;
 };
 

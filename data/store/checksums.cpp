@@ -111,6 +111,7 @@ std::string fingerprint(const Description& d, std::span<const FileChecksums> che
     m.vocabulary.clear();  // named by its content below
     content["modalities"].push_back(modality_json(m));
   }
+  if (!d.attributes.empty()) content["attributes"] = attributes_json(d);
   std::uint64_t hash = fnv1a(content.dump());
   for (const FileChecksums& sums : checksums) {
     const auto owner = std::find_if(d.modalities.begin(), d.modalities.end(),

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <set>
 
 #include "data/formats/mmap_file.h"
 #include "data/store/json_fields.h"
@@ -65,6 +66,60 @@ Provenance parse_provenance(JsonFields f) {
   return provenance;
 }
 
+void check_plain_name(std::string_view name, const std::string& place) {
+  const bool letters = std::all_of(name.begin(), name.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
+  });
+  MLD_CHECK_AS(ErrorKind::data, letters && !name.empty() && name.size() <= 64, place, ": name ", quote(name),
+               ", expected 1 to 64 letters, digits, '_' or '-'");
+}
+
+// Words in lower case with a blank between two of them.
+bool is_phrase(const std::string& text) {
+  const bool lower = std::ranges::none_of(text, [](char c) { return c >= 'A' && c <= 'Z'; });
+  const bool plain = std::ranges::none_of(text, [](unsigned char c) { return c < 0x20 || c == 0x7f; });
+  return lower && plain && !text.empty() && !text.starts_with(' ') && !text.ends_with(' ') &&
+         text.find("  ") == std::string::npos;
+}
+
+void check_values(const Attribute& attribute, const std::string& place, std::set<std::string>& phrases) {
+  std::set<std::string_view> names;
+  for (std::size_t v = 0; v < attribute.values.size(); ++v) {
+    const Attribute::Value& value = attribute.values[v];
+    const std::string here = cat(place, ".values[", v, "]");
+    check_plain_name(value.name, here);
+    MLD_CHECK_AS(ErrorKind::data, names.insert(value.name).second, here, ": the name ", quote(value.name),
+                 " occurs twice");
+    for (const std::string& phrase : value.phrases) {
+      MLD_CHECK_AS(ErrorKind::data, is_phrase(phrase), here, ".phrases: ", quote(phrase),
+                   ", expected words in lower case with single blanks between them");
+      MLD_CHECK_AS(ErrorKind::data, phrases.insert(phrase).second, here, ".phrases: ", quote(phrase),
+                   " occurs twice; a text with it would name either");
+    }
+  }
+}
+
+void check_attributes(const Description& d, const std::string& place) {
+  std::set<std::string> phrases;
+  std::set<std::string_view> names;
+  std::int64_t combinations = 1;
+  for (std::size_t a = 0; a < d.attributes.size(); ++a) {
+    const Attribute& attribute = d.attributes[a];
+    const std::string here = cat(place, ": attributes[", a, "]");
+    check_plain_name(attribute.name, here);
+    MLD_CHECK_AS(ErrorKind::data, names.insert(attribute.name).second, here, ": the name ",
+                 quote(attribute.name), " occurs twice");
+    MLD_CHECK_AS(ErrorKind::data, !attribute.values.empty(), here, ": no values");
+    check_values(attribute, here, phrases);
+    MLD_CHECK_AS(ErrorKind::data,
+                 !__builtin_mul_overflow(combinations, std::ssize(attribute.values), &combinations), here,
+                 ": too many combinations");
+  }
+  MLD_CHECK_AS(ErrorKind::data, d.attributes.empty() || combinations == d.classes, place,
+               ": attributes: ", combinations, " combinations of their values, but ", d.classes,
+               " classes; expected as many");
+}
+
 bool is_fingerprint(const std::string& text) {
   return text.size() == kFingerprint && text.find_first_not_of("0123456789abcdef") == std::string::npos;
 }
@@ -105,6 +160,17 @@ Json modality_json(const Modality& m) {
   return j;
 }
 
+Json attributes_json(const Description& d) {
+  Json attributes = Json::array();
+  for (const Attribute& attribute : d.attributes) {
+    Json values = Json::array();
+    for (const Attribute::Value& value : attribute.values)
+      values.push_back({{"name", value.name}, {"phrases", value.phrases}});
+    attributes.push_back({{"name", attribute.name}, {"values", std::move(values)}});
+  }
+  return attributes;
+}
+
 Json splits_json(const Description& d) {
   Json splits = Json::object();
   for (const SplitSize& split : d.splits) {
@@ -113,6 +179,20 @@ Json splits_json(const Description& d) {
     splits[split.name] = std::move(s);
   }
   return splits;
+}
+
+std::vector<Attribute> parse_attributes(JsonFields& f) {
+  std::vector<Attribute> attributes;
+  if (!f.has("attributes")) return attributes;
+  for (JsonFields& attribute : f.objects("attributes")) {
+    Attribute& a = attributes.emplace_back(Attribute{attribute.string("name"), {}});
+    for (JsonFields& value : attribute.objects("values")) {
+      a.values.push_back({value.string("name"), value.strings("phrases")});
+      value.finish();
+    }
+    attribute.finish();
+  }
+  return attributes;
 }
 
 ModalityKind parse_kind(JsonFields& f) { return static_cast<ModalityKind>(f.choice("kind", kKindNames)); }
@@ -148,11 +228,7 @@ int Description::modality(std::string_view wanted) const {
 }
 
 void check_name(std::string_view name, const std::string& place) {
-  const bool letters = std::all_of(name.begin(), name.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
-  });
-  MLD_CHECK_AS(ErrorKind::data, letters && !name.empty() && name.size() <= 64, place, ": name ", quote(name),
-               ", expected 1 to 64 letters, digits, '_' or '-'");
+  check_plain_name(name, place);
   MLD_CHECK_AS(ErrorKind::data, name != "samples" && name != "labels", place, ": the name ", quote(name),
                " is taken by another file of the store");
 }
@@ -191,6 +267,7 @@ void check(const Description& d, const std::string& place) {
                ": modalities: ", d.modalities.size(), ", expected 1 to ", kMaxModalities);
   MLD_CHECK_AS(ErrorKind::data, d.classes >= 0 && d.classes <= Description::kMaxClasses, place,
                ": classes: ", d.classes);
+  check_attributes(d, place);
   for (std::size_t i = 0; i < d.modalities.size(); ++i) {
     const std::string here = cat(place, ": modalities[", i, "]");
     check(d.modalities[i], here);
@@ -220,6 +297,7 @@ Description parse_description(std::string_view text, const std::string& file) {
   }
   d.name = f.string("name");
   d.classes = f.integer("classes", 0, Description::kMaxClasses);
+  d.attributes = parse_attributes(f);
   for (JsonFields& modality : f.objects("modalities")) d.modalities.push_back(parse_modality(modality));
   check(d, file);  // the splits name the modalities, so these come first
   JsonFields splits = f.object("splits");
@@ -238,6 +316,7 @@ std::string to_json(const Description& d) {
          {"version", checked ? kVersion : kUncheckedVersion},
          {"name", d.name},
          {"classes", d.classes}};
+  if (!d.attributes.empty()) j["attributes"] = attributes_json(d);
   j["modalities"] = Json::array();
   for (const Modality& m : d.modalities) j["modalities"].push_back(modality_json(m));
   j["splits"] = splits_json(d);

@@ -46,6 +46,20 @@ struct Modality {
   bool operator==(const Modality&) const = default;
 };
 
+// What a class says about a sample, where classes are combinations: class = ((v0 n1 + v1) n2 + v2) ... of the numbers v
+// of the attributes' values and n of how many there are. Phrases are lower-case words with blanks between, by which a
+// text says that the value holds (data/text/attributes.h).
+struct Attribute {
+  struct Value {
+    std::string name;
+    std::vector<std::string> phrases;
+    bool operator==(const Value&) const = default;
+  };
+  std::string name;
+  std::vector<Value> values;
+  bool operator==(const Attribute&) const = default;
+};
+
 struct SplitSize {
   std::string name;
   std::int64_t samples = 0;
@@ -71,11 +85,12 @@ struct Provenance {
 struct Description {
   static constexpr std::int64_t kMaxClasses = std::int64_t{1} << 20;
   std::string name;
-  std::int64_t classes = 0;  // labels are -1 (unknown) or 0 .. classes-1
+  std::int64_t classes = 0;           // labels are -1 (unknown) or 0 .. classes-1
+  std::vector<Attribute> attributes;  // that classes are combinations of; empty: they are not
   std::vector<Modality> modalities;
   std::vector<SplitSize> splits;
   Provenance provenance;
-  // Of classes, modalities, splits and all arrays, 16 hexadecimal digits: equal for equal data, whatever they
+  // Of classes, attributes, modalities, splits and all arrays, 16 hexadecimal digits: equal for equal data, whatever they
   // are called and wherever they come from. Empty for a store of version 1, whose content is not known.
   std::string fingerprint;
   bool operator==(const Description&) const = default;

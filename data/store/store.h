@@ -20,6 +20,11 @@
 //   version      2; or 1, which lacks fingerprint, crc32 and checksums.json, so that damage is not noticed
 //   name         of the data set, free text
 //   classes      K: labels are 0 .. K-1 or -1; 0 if the data have no labels
+//   attributes   optional, list: what a class says where classes are combinations, class = ((v0 n1 + v1) n2 + v2) ... of the
+//                numbers v of the values and n of how many there are; each:
+//     name         1 to 64 letters, digits, '_', '-'
+//     values       list of {name, phrases}: phrases are words in lower case with single blanks between them, by which a text
+//                  says that the value holds; none occurs twice in the file. The product of all n is K
 //   modalities   list, in the order that defines columns of the index and the concatenation of latents; each:
 //     name         1 to 64 letters, digits, '_', '-'; not "samples" or "labels"
 //     kind         "image" | "vector" | "series" | "spectrogram" | "tokens" | "categorical"
@@ -44,7 +49,7 @@
 //     items        object: number of items N of each modality, by name. 0 is possible outside "train"
 //   provenance   {importer, seed, sources: [{file, bytes, crc32}]}: who made the store from what. No dates,
 //                so that the same import gives the same bytes
-//   fingerprint  16 hexadecimal digits: FNV-1a of classes, modalities, splits and the checksums of all data.
+//   fingerprint  16 hexadecimal digits: FNV-1a of classes, attributes, modalities, splits and the checksums of all data.
 //                Stores of equal data have the same one, whatever they are called and wherever they lie
 //   crc32        last: the CRC-32 of this file's text, with zeros in place of its eight digits
 //

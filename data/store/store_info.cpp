@@ -116,6 +116,10 @@ std::string to_text(const StoreInfo& info) {
   out << d.name << ": " << d.modalities.size() << " modalities, " << d.classes << " classes, imported by "
       << d.provenance.importer << " with seed " << d.provenance.seed;
   out << (d.fingerprint.empty() ? "" : ", fingerprint ") << d.fingerprint << '\n';
+  for (std::size_t a = 0; a < d.attributes.size(); ++a)
+    out << (a == 0 ? "classes are combinations of " : ", ") << d.attributes[a].name << " ("
+        << d.attributes[a].values.size() << ')';
+  if (!d.attributes.empty()) out << '\n';
   for (const Modality& m : d.modalities) write_modality(out, m);
   for (const SplitInfo& split : info.splits) {
     out << split.name << ": " << split.samples << " samples";

@@ -153,8 +153,13 @@ TEST_CASE("damaged pictures are refused with the file's name and the remedy") {
             replaced(good, std::string("\xFF\xC0\x00\x11\x08", 5), std::string("\xFF\xC0\x00\x11\x09", 5)));
   }
   write_bytes(folder / "text.png", "just text");
-  check_error(ErrorKind::data, {"text.png", "neither a PNG nor a JPEG"},
+  check_error(ErrorKind::data, {"text.png", "neither a PNG nor a JPEG, WebP or TIFF"},
               [&] { read_picture(folder / "text.png"); });
+  for (const auto& [name, bytes] : {std::pair{"a.gif", "GIF89a"}, std::pair{"a.bmp", "BM\x01"}}) {
+    write_bytes(folder / name, std::string(bytes));
+    check_error(ErrorKind::data, {name, "files are not read", "convert it to PNG"},
+                [&] { read_picture(folder / name); });
+  }
   write_bytes(folder / "empty.png", "");
   check_error(ErrorKind::data, {"empty.png"}, [&] { read_picture(folder / "empty.png"); });
   check_error(ErrorKind::data, {"absent.png", "no such file"}, [&] { read_picture(folder / "absent.png"); });
@@ -169,6 +174,13 @@ TEST_CASE("a picture that promises too many pixels is refused before memory is a
               replaced(good, std::string("\x08\x00\x08\x00\x10", 5), "\x08\xFF\xDC\xFF\xDC"));
   check_error(ErrorKind::data, {"huge.jpg", "65500 x 65500", "100 million"},
               [&] { read_picture(folder / "huge.jpg"); });
+}
+
+TEST_CASE("endings of pictures") {
+  for (const char* name : {"a.png", "b/c.JPG", "d.jpeg", "e.WebP", "f.tif", "g.TIFF"})
+    CHECK(is_picture_name(name));
+  for (const char* name : {"png", "a.gif", ".png", "a.png.gz", "a.bmp", "tif/a", ""})
+    CHECK_FALSE(is_picture_name(name));
 }
 
 TEST_CASE("the size must fit or be asked to be made to fit") {

@@ -6,7 +6,7 @@
 
 # --- help and version -------------------------------------------------------------------------------------------
 
-for command in "" data "data make" "data make digits" "data import" "data import npy" "data import mnist-svhn" "data import cub" "data import captions" \
+for command in "" data "data make" "data make digits" "data make birds" "data import" "data import npy" "data import mnist-svhn" "data import cub" "data import captions" \
   "data info" train ablate experiment sample eval bench-samplers compare report export inspect doctor version; do
   works $command --help
   check "$said: stderr is not empty" [ ! -s err ]
@@ -48,6 +48,7 @@ refuses 2 "precision: 'fp8' is none of fp32, tf32, bf16" sample run --out x --pr
 refuses 2 "--photos requires --valid" data import mnist-svhn --mnist in --svhn in --out x --photos p.npy
 refuses 2 "--valid: expected 1 to 2147483647, found 0" data import mnist-svhn --mnist in --svhn in --out x --valid 0
 refuses 2 "digits: 0 training" data make digits --out x --train 0
+refuses 2 "birds: 0 training" data make birds --out x --train 0
 
 # --- stores -----------------------------------------------------------------------------------------------------
 
@@ -55,6 +56,12 @@ works data make digits --out digits --train 3 --test 2
 check "data make: stdout is not empty" [ ! -s out ]
 works data info digits --validate
 check "data info" grep -q 'trajectory: 3 items' out
+works data make birds --out birds --train 40 --test 2
+check "data make birds: the end is told" grep -q 'wrote birds' err
+works data info birds --validate
+check "data info: attributes" grep -qx 'classes are combinations of colour (8), size (2), beak (3), bars (2), pose (3)' out
+check "data info: captions" grep -q 'caption: 400 items' out
+refuses 8 "not empty; nothing is overwritten" data make birds --out birds
 refuses 8 "not empty; nothing is overwritten" data make digits --out digits --train 3
 refuses 7 "cannot make the folder" data make digits --out /dev/null/digits --train 1 --test 0
 
