@@ -72,7 +72,7 @@ Generator::Values Generator::decode(const std::string& modality, const Values& l
   MLD_CHECK_AS(ErrorKind::usage, !latents.empty() && static_cast<std::int64_t>(latents.size()) % dim == 0,
                "decode: ", latents.size(), " values are not latents of size ", dim);
   const Tensor z = Tensor::from(latents, {static_cast<std::int64_t>(latents.size()) / dim, dim});
-  return from_network(impl_->model.info(i), impl_->model.decode_latent(i, z));
+  return from_network(impl_->model.decode_latent(i, z));
 }
 
 }  // namespace mld

@@ -1,5 +1,10 @@
 #include "nn/layers.h"
 
+#include <functional>
+#include <numeric>
+#include <span>
+#include <utility>
+
 #include "engine/ops/layout.h"
 #include "engine/ops/linear.h"
 #include "engine/ops/norm.h"
@@ -240,8 +245,38 @@ void LayerNorm::visit(Visitor& v) {
 }
 
 Embedding::Embedding(std::int64_t entries, std::int64_t channels) : weight({entries, channels}, normal(1)) {}
-Var Embedding::operator()(const Tensor& index) const { return gather_rows(weight.var(), index); }
+Var Embedding::operator()(const Var& index, const Context&) const {
+  return gather_rows(weight.var(), index.value);
+}
+Shape Embedding::output_shape(const Shape& in) const {
+  Shape out = in;
+  out.push_back(weight.shape()[1]);
+  return out;
+}
 void Embedding::visit(Visitor& v) { v("weight", weight); }
+
+Combinations::Combinations(std::vector<std::int64_t> counts) : sizes(std::move(counts)) {
+  MLD_CHECK(!sizes.empty(), "Combinations: of no attributes");
+}
+
+Var Combinations::operator()(const Var& x, const Context&) const {
+  const std::int64_t rows = x.shape()[0];
+  Var all = slice(x, 1, 0, sizes[0]);
+  std::int64_t first = sizes[0];
+  for (const std::int64_t n : std::span(sizes).subspan(1)) {
+    const std::int64_t before = all.shape()[1];
+    all = reshape(add(reshape(all, {rows, before, 1}), reshape(slice(x, 1, first, n), {rows, 1, n})),
+                  {rows, before * n});
+    first += n;
+  }
+  return all;
+}
+
+Shape Combinations::output_shape(const Shape& in) const {
+  const std::int64_t scores = std::accumulate(sizes.begin(), sizes.end(), std::int64_t{0});
+  MLD_CHECK(in == Shape({scores}), "Combinations: of ", scores, " scores, gets ", in);
+  return {std::accumulate(sizes.begin(), sizes.end(), std::int64_t{1}, std::multiplies<>())};
+}
 
 Var Dropout::operator()(const Var& x, const Context& context) const {
   if (!context.training || p == 0) return x;

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 #include "engine/kernels/activation.h"
 #include "engine/ops/conv.h"
@@ -140,10 +141,22 @@ struct LayerNorm {
 // Rows of a table [V,C], started from N(0,1): indices i32 [...] -> [...,C].
 struct Embedding {
   Embedding(std::int64_t entries, std::int64_t channels);
-  Var operator()(const Tensor& index) const;
+  Var operator()(const Var& index, const Context& = {}) const;
+  Shape output_shape(const Shape& in) const;
   void visit(Visitor& v);
 
   Parameter weight;
+};
+
+// Scores of combinations of values: the sum over the attributes of the scores of their values, [B, n0 + n1 + ..] to
+// [B, n0 n1 ..], the last attribute changing fastest. A softmax over them is the product of the attributes' own.
+struct Combinations {
+  explicit Combinations(std::vector<std::int64_t> sizes);
+  Var operator()(const Var& x, const Context& = {}) const;
+  Shape output_shape(const Shape& in) const;
+  void visit(Visitor&) {}
+
+  std::vector<std::int64_t> sizes;
 };
 
 // Active in training only; `channels` drops whole channels of a sample.

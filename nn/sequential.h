@@ -29,12 +29,13 @@ struct Residual {
   double main_scale, shortcut_scale;
 };
 
-using Layer = std::variant<Linear, Conv2d, ConvTranspose2d, BatchNorm, GroupNorm, LayerNorm, Dropout,
-                           Activate, Softmax, MaxPool2d, AvgPool2d, Upsample, Flatten, Reshape, Residual>;
+using Layer =
+    std::variant<Linear, Conv2d, ConvTranspose2d, BatchNorm, GroupNorm, LayerNorm, Embedding, Combinations,
+                 Dropout, Activate, Softmax, MaxPool2d, AvgPool2d, Upsample, Flatten, Reshape, Residual>;
 
 class Sequential {
  public:
-  // `input`: shape of one sample, {H,W,C} or {C}. Parameters are named "0.weight", "1.bias", ...
+  // `input`: shape of one sample, {H,W,C} or {C}, or {n} numbers for an Embedding. Parameters are named "0.weight", "1.bias", ...
   template <class... Layers>
   explicit Sequential(Shape input, Layers&&... layers) : input_(input), output_(std::move(input)) {
     (append(Layer(std::forward<Layers>(layers))), ...);

@@ -19,6 +19,13 @@ Var mean(const Var& x);  // everything, shape [1]
 Var softmax(const Var& x, const Tensor& mask = {});
 Var log_softmax(const Var& x, const Tensor& mask = {});
 
+// The place of the largest value over the last axis, i32 [...]: the first of several, -1 in a row with a NaN. No gradient.
+Tensor argmax(const Tensor& x);
+
+// f32 [..., K] with a 1 where the number i32 [...] points and zeros elsewhere; a number outside 0..K-1 has none. No
+// gradient.
+Tensor one_hot(const Tensor& index, std::int64_t categories);
+
 // Mean over rows of -log softmax(logits)[label]; logits [B,K], labels i32 [B]; a label outside 0..K-1 (such
 // as -1, "unknown") leaves its row out of the mean. Shape [1].
 Var cross_entropy(const Var& logits, const Tensor& labels);

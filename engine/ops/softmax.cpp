@@ -1,4 +1,5 @@
-// Softmax, its logarithm and the cross-entropy of labels: row kernels, each row shifted by its maximum.
+// Softmax, its logarithm and the cross-entropy of labels: row kernels, each row shifted by its maximum; and numbers of
+// categories as rows, and back.
 #include <cstdint>
 #include <limits>
 
@@ -34,6 +35,47 @@ struct Row {
   MLD_HD T sum_exp(T max, const Team& team) const {
     return team.fold(
         k, T(0), [row = *this, max](std::int64_t j) { return row.shifted_exp(j, max); }, Plus{});
+  }
+};
+
+struct OneHot {
+  const std::int32_t* index;
+  float* y;
+  std::int64_t categories;
+  MLD_HD void operator()(std::int64_t i) const {
+    y[i] = index[i / categories] == i % categories ? 1.0f : 0.0f;
+  }
+};
+
+template <class T>
+struct Candidate {
+  T value;
+  std::int32_t at;
+};
+
+struct Better {
+  template <class T>
+  MLD_HD Candidate<T> operator()(Candidate<T> a, Candidate<T> b) const {
+    if (a.value != a.value) return a;
+    if (b.value != b.value || b.value > a.value) return b;
+    return b.value == a.value && b.at < a.at ? b : a;
+  }
+};
+
+template <class T>
+struct ArgmaxRow {
+  const T* x;
+  std::int32_t* y;
+  std::int64_t k;
+  template <class Team>
+  MLD_HD void operator()(std::int64_t index, const Team& team) const {
+    const Candidate<T> best = team.fold(
+        k, Candidate<T>{minus_inf<T>(), std::numeric_limits<std::int32_t>::max()},
+        [row = x + index * k](std::int64_t j) {
+          return Candidate<T>{row[j], static_cast<std::int32_t>(j)};
+        },
+        Better{});
+    team.once([=, to = y + index] { *to = best.value != best.value ? -1 : best.at; });
   }
 };
 
@@ -237,6 +279,29 @@ Var cross_entropy(const Var& logits, const Tensor& labels) {
     });
   };
   return {y, Tape::current()->record(Op::cross_entropy, pull)};
+}
+
+Tensor argmax(const Tensor& x) {
+  MLD_CHECK(x.shape().rank() > 0 && x.shape()[-1] > 0, "argmax: ", x.shape(),
+            " has no last axis to choose from");
+  Shape shape;
+  for (int axis = 0; axis + 1 < x.shape().rank(); ++axis) shape.push_back(x.shape()[axis]);
+  const std::int64_t k = x.shape()[-1];
+  const Tensor y = Tensor::empty(shape, DType::i32, x.device());
+  dispatch_float(x.dtype(), "argmax", [&]<class T>() {
+    for_each_row(x.device(), y.numel(), k, ArgmaxRow<T>{x.ptr<T>(), y.ptr<std::int32_t>(), k});
+  });
+  return y;
+}
+
+Tensor one_hot(const Tensor& index, std::int64_t categories) {
+  MLD_CHECK(index.defined() && index.dtype() == DType::i32 && categories >= 1, "one_hot: index ",
+            index.defined() ? index.shape() : Shape{}, " of ", categories, " categories; needs i32 numbers");
+  Shape shape = index.shape();
+  shape.push_back(categories);
+  const Tensor y = Tensor::empty(shape, DType::f32, index.device());
+  for_each(y.device(), y.numel(), OneHot{index.ptr<std::int32_t>(), y.ptr<float>(), categories});
+  return y;
 }
 
 }  // namespace mld

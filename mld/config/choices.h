@@ -26,7 +26,7 @@ enum class ModelKind : std::uint8_t { mld, inpaint, uni, mvae, mmvae, mopoe, mvt
 constexpr bool is_vae(ModelKind kind) { return kind >= ModelKind::mvae; }
 
 // The networks are those of the paper's benchmarks; `mlp` fits any sample, `conv` pictures and spectrograms,
-// `series` series and vectors, and of the classifiers `residual` pictures and spectrograms.
+// `series` series and vectors, `tokens` discrete data, and of the classifiers `residual` pictures and spectrograms.
 enum class AutoencoderKind : std::uint8_t {
   mlp,
   conv,
@@ -38,10 +38,12 @@ enum class AutoencoderKind : std::uint8_t {
   polymnist,
   series,
   cub_image,
-  cub_caption
+  cub_caption,
+  tokens
 };
 
-// `none`: the modality is left out of coherence and of the Frechet distances between features.
+// `none`: the modality is left out of coherence and of the Frechet distances between features. `phrases`: the words of a
+// text say its class (data/text/attributes.h); no network is trained, and there are no features.
 enum class ClassifierKind : std::uint8_t {
   none,
   mlp,
@@ -53,8 +55,12 @@ enum class ClassifierKind : std::uint8_t {
   mhd_sound,
   mhd_trajectory,
   polymnist,
-  series
+  series,
+  phrases
 };
+constexpr bool is_trained(ClassifierKind kind) {
+  return kind != ClassifierKind::none && kind != ClassifierKind::phrases;
+}
 
 // The units in which the networks of a modality work; data go in and come out in their own.
 //   declared  as the store yields the values
@@ -121,13 +127,13 @@ template <>
 inline constexpr std::array<std::string_view, 8> kNames<ModelKind>{"mld",   "inpaint", "uni",    "mvae",
                                                                    "mmvae", "mopoe",   "mvtcae", "nexus"};
 template <>
-inline constexpr std::array<std::string_view, 11> kNames<AutoencoderKind>{
-    "mlp",       "conv",   "mnist_mlp", "svhn_conv",  "mhd_image", "mhd_sound", "mhd_trajectory",
-    "polymnist", "series", "cub_image", "cub_caption"};
+inline constexpr std::array<std::string_view, 12> kNames<AutoencoderKind>{
+    "mlp",       "conv",   "mnist_mlp", "svhn_conv",   "mhd_image", "mhd_sound", "mhd_trajectory",
+    "polymnist", "series", "cub_image", "cub_caption", "tokens"};
 template <>
-inline constexpr std::array<std::string_view, 11> kNames<ClassifierKind>{
-    "none",      "mlp",       "conv",           "residual",  "mnist", "svhn",
-    "mhd_image", "mhd_sound", "mhd_trajectory", "polymnist", "series"};
+inline constexpr std::array<std::string_view, 12> kNames<ClassifierKind>{
+    "none",      "mlp",       "conv",           "residual",  "mnist",  "svhn",
+    "mhd_image", "mhd_sound", "mhd_trajectory", "polymnist", "series", "phrases"};
 template <>
 inline constexpr std::array<std::string_view, 3> kNames<Units>{"declared", "standard", "unit"};
 template <>

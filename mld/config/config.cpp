@@ -41,7 +41,7 @@ void check_modalities(const Config& config, Problems& problems) {
     }
     if (!names.insert(modality.name).second) problems.push_back(key + ": is there twice");
     check_training(modality.stage1, key + ".stage1", problems);
-    if (modality.classifier != ClassifierKind::none)
+    if (is_trained(modality.classifier))
       check_training(modality.classifier_training, key + ".classifier_training", problems);
   }
 }

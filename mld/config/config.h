@@ -57,8 +57,9 @@ struct TrainConfig {
 struct StageConfig : TrainConfig {
   StageSampling sampling = StageSampling::items;
   WeightInit init = WeightInit::fan_in;
-  std::int64_t shift = 0;       // of pictures and spectrograms, as augmentation (mld/modality/augment.h)
-  double gain = 0, offset = 0;  // likewise
+  std::int64_t shift = 0;        // of pictures and spectrograms, as augmentation (mld/modality/augment.h)
+  double gain = 0, offset = 0;   // likewise
+  bool trivial_augment = false;  // of colour pictures (mld/modality/trivial_augment.h)
   bool operator==(const StageConfig&) const = default;
 };
 

@@ -50,6 +50,8 @@ struct Fields<StageConfig> {
     v("gain", c.gain, Limits{0, 1}.added(0), "augmentation: their contrast is multiplied by 1 +- up to this");
     v("offset", c.offset, Limits{0, 1}.added(0),
       "augmentation: their range is moved by +- up to this share of it");
+    v("trivial_augment", c.trivial_augment, kAny.added(false),
+      "augmentation: one operation of TrivialAugmentWide (Mueller and Hutter 2021) on every colour picture");
   }
 };
 

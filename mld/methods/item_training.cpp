@@ -48,7 +48,7 @@ class ItemTraining : public Training {
     return reconstruction_loss(config_, net, batches_.items(), feed_.rows().total, context);
   }
   Var loss_of(const Classifier& net, const nn::Context& context) const {
-    const Var mean = cross_entropy(net(batches_.items().x, context), batches_.labels());
+    const Var mean = cross_entropy(net(batches_.items(), context), batches_.labels());
     const data::BatchRows& rows = feed_.rows();
     if (rows.count == rows.total) return mean;
     return affine(mean, static_cast<double>(rows.count) / static_cast<double>(rows.total), 0);
@@ -78,7 +78,7 @@ std::unique_ptr<Training> classifier_training(const TrainingData& data, std::siz
   const ModalityConfig& m = data.config.modalities[modality];
   return std::make_unique<ItemTraining<Classifier>>(
       data, modality, m.classifier_training,
-      make_classifier(m, data.info(modality), data.store.description().classes), true, batch, seed);
+      make_classifier(m, data.info(modality), data.store.description()), true, batch, seed);
 }
 
 std::int64_t item_steps_per_epoch(const TrainingData& data, std::size_t modality, const StageConfig& stage,

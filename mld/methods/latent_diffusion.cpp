@@ -119,8 +119,7 @@ Tensor LatentDiffusion::decode(int i, const Tensor& draws) const {
   destandardise_rows(raw, score().stats().to(kCpu), layout_, i);
   const Tensor x = map_on_device(raw, device_, [&](const Tensor& part) { return net.decode(part).value; });
   MLD_CHECK_AS(
-      ErrorKind::diverged, data::first_non_finite(x.span<float>()) < 0, "modality '",
-      infos_[static_cast<std::size_t>(i)].name,
+      ErrorKind::diverged, all_finite(x), "modality '", infos_[static_cast<std::size_t>(i)].name,
       "': a generated value is not finite: it lies beyond what a float32 holds, or the score network "
       "has diverged; import the data in larger units, or train with a smaller learning rate");
   return x;

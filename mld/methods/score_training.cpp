@@ -187,7 +187,7 @@ void check_rows(const TrainingData& data) {
   MLD_CHECK_AS(
       ErrorKind::usage, augmented, "score.encodings ", score.encodings,
       ": encodes items as augmented, and none of its modalities is augmented; set their stage1.shift, "
-      "gain or offset, or leave it at 1");
+      "gain, offset or trivial_augment, or leave it at 1");
 }
 
 void check_statistics(const TrainingData& data) {

@@ -108,8 +108,7 @@ Tensor VaeMethod::decode(int i, const Tensor& draws) const {
   const Tensor x = map_on_device(
       draws, device_, [&](const Tensor& part) { return net.decode(i, net.latent(i, part)).value; });
   MLD_CHECK_AS(
-      ErrorKind::diverged, data::first_non_finite(x.span<float>()) < 0, "modality '",
-      infos_[static_cast<std::size_t>(i)].name,
+      ErrorKind::diverged, all_finite(x), "modality '", infos_[static_cast<std::size_t>(i)].name,
       "': a generated value is not finite: the VAE has diverged; train with a smaller learning rate");
   return x;
 }

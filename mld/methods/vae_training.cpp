@@ -124,15 +124,15 @@ vae::Encoded encoded(const Config& config, const vae::VaeModel& model, VaeBatch 
   vae::Encoded out;
   out.total = batch.rows.total;
   out.present = batch.present;
-  std::vector<Var> inputs;
+  std::vector<Tensor> inputs;
   for (std::size_t i = 0; i < batch.items.size(); ++i) {
     const Autoencoder& view = model.views[i];
     const ModalityConfig& m = config.modalities[i];
-    inputs.push_back(scaled(view.scaling, batch.items[i].x));
-    out.experts.push_back(vae::from_heads(view.encoder(inputs.back(), within)));
+    inputs.push_back(scaled(view.scaling, batch.items[i]).value);
+    out.experts.push_back(vae::from_heads(view.encode_scaled(inputs.back(), within)));
     out.weights.push_back(model.upper ? m.nexus_weight : m.vae_weight);
   }
-  const Device device = batch.items[0].x.device();
+  const Device device = batch.items[0].device();
   const StepState* state = within.key.state;
   out.noise = [=, rows = batch.rows](std::uint32_t number, std::int64_t size) {
     return vae::noise(state, rows, size, number, device);
@@ -141,11 +141,10 @@ vae::Encoded encoded(const Config& config, const vae::VaeModel& model, VaeBatch 
                         present = batch.present](std::int64_t) {
     return vae::component_rows(mixture, sets, present, rows, state);
   };
-  out.reconstruction = [&config, &model, items = std::move(batch.items), inputs = std::move(inputs),
-                        total = batch.rows.total, within](int i, const Var& z, const Tensor& rows) {
+  out.reconstruction = [&config, &model, inputs = std::move(inputs), total = batch.rows.total, within](
+                           int i, const Var& z, const Tensor& rows) {
     const auto k = static_cast<std::size_t>(i);
-    return decoded_loss(config.modalities[k], model.views[k].decoder(z, within), inputs[k], items[k].tokens,
-                        total, rows);
+    return decoded_loss(config.modalities[k], model.views[k].decoder(z, within), inputs[k], total, rows);
   };
   return out;
 }

@@ -14,7 +14,7 @@ vae::Objective vae_objective(const Config& config);
 
 // A batch as the data have it.
 struct VaeBatch {
-  std::vector<ItemBatch> items;  // of each modality
+  std::vector<Tensor> items;  // of each modality
   data::BatchRows rows;
   Tensor mixed;         // i32 [K]: vae::mixed_sets, on the device; not of nexus
   Tensor present = {};  // as vae::Encoded has it

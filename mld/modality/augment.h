@@ -11,13 +11,15 @@ namespace mld {
 
 struct Augmentation {
   std::int64_t shift = 0;  // pixels, at most, each way
-  double gain = 0,
-         offset =
-             0;  // contrast is multiplied by 1 +- gain, the value range is moved by +- offset of its width
-  bool changes() const { return shift > 0 || gain > 0 || offset > 0; }
+  // Contrast is multiplied by 1 +- gain, the value range is moved by +- offset of its width.
+  double gain = 0, offset = 0;
+  bool trivial = false;  // an operation of TrivialAugmentWide first (trivial_augment.h)
+
+  bool moves() const { return shift > 0 || gain > 0 || offset > 0; }
+  bool changes() const { return trivial || moves(); }
 };
 
-// What a stage asks for; ErrorKind::usage if the modality is neither.
+// What a stage asks for; ErrorKind::usage if the modality is not of a kind that can be changed so.
 Augmentation augmentation(const ModalityConfig& modality, const StageConfig& stage,
                           const data::Modality& info);
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include "engine/ops/ops.h"
 #include "mld/config/config_fields.h"
@@ -50,16 +51,21 @@ Autoencoder make_autoencoder(const ModalityConfig& config, const data::Modality&
                                       config.layers, heads);
 }
 
-Classifier make_classifier(const ModalityConfig& config, const data::Modality& info, std::int64_t classes) {
+Classifier make_classifier(const ModalityConfig& config, const data::Modality& info,
+                           const data::Description& labels) {
+  std::vector<std::int64_t> sizes;
+  for (const data::Attribute& attribute : labels.attributes) sizes.push_back(std::ssize(attribute.values));
+  if (sizes.empty()) sizes.push_back(labels.classes);
+  const std::int64_t scores = std::accumulate(sizes.begin(), sizes.end(), std::int64_t{0});
+  const bool discrete = data::is_discrete(info.kind);
+  MLD_CHECK_AS(ErrorKind::usage, !discrete || config.classifier == ClassifierKind::mlp, "modality '",
+               config.name, "': discrete data take the classifier 'mlp'");
   std::optional<Scaling> scaling = make_scaling(config, info);
-  if (!data::is_discrete(info.kind)) {
-    Classifier net = make_classifier(config.classifier, sample_shape(info), classes);
-    net.scaling = std::move(scaling);
-    return net;
-  }
-  MLD_CHECK_AS(ErrorKind::usage, config.classifier == ClassifierKind::mlp, "modality '", config.name,
-               "': discrete data take the classifier 'mlp'");
-  return make_categorical_classifier(info.shape.numel(), info.categories, classes);
+  Classifier net = discrete ? make_categorical_classifier(info.shape.numel(), info.categories, scores)
+                            : make_classifier(config.classifier, sample_shape(info), scores);
+  net.scaling = std::move(scaling);
+  if (sizes.size() > 1) net.head.append(nn::Combinations(std::move(sizes)));
+  return net;
 }
 
 void apply_init(WeightInit init, const nn::Visitor& walked) {
@@ -68,8 +74,8 @@ void apply_init(WeightInit init, const nn::Visitor& walked) {
     if (parameter.data->shape.rank() >= 2) parameter.data->init.spread *= std::sqrt(6.0);
 }
 
-Var decoded_loss(const ModalityConfig& config, const Var& output, const Var& x, const Tensor& tokens,
-                 std::int64_t total, const Tensor& rows) {
+Var decoded_loss(const ModalityConfig& config, const Var& output, const Tensor& x, std::int64_t total,
+                 const Tensor& rows) {
   const double mean = 1.0 / static_cast<double>(total);
   Tensor weight;
   if (rows.defined()) {
@@ -79,19 +85,19 @@ Var decoded_loss(const ModalityConfig& config, const Var& output, const Var& x, 
   }
   switch (config.likelihood) {
     case Likelihood::laplace:
-      return l1(output, x.value, mean / config.scale, weight);
+      return l1(output, x, mean / config.scale, weight);
     case Likelihood::normal:
-      return squared_error(output, x.value, mean, weight);
+      return squared_error(output, x, mean, weight);
     case Likelihood::categorical:
-      return categorical_nll(output, tokens, mean, weight);
+      return categorical_nll(output, x, mean, weight);
   }
   fail(ErrorKind::internal, "stage 1: unknown likelihood");
 }
 
-Var reconstruction_loss(const ModalityConfig& config, const Autoencoder& net, const ItemBatch& batch,
+Var reconstruction_loss(const ModalityConfig& config, const Autoencoder& net, const Tensor& x,
                         std::int64_t total, const nn::Context& context) {
-  const Var x = scaled(net.scaling, batch.x);
-  return decoded_loss(config, net.decoder(net.encoder(x, context), context), x, batch.tokens, total);
+  const Var u = scaled(net.scaling, x);
+  return decoded_loss(config, net.decoder(net.encode_scaled(u, context), context), u.value, total);
 }
 
 Tensor encode_items(const Autoencoder& net, const data::Split& split, int modality,
@@ -113,13 +119,14 @@ Tensor encode_augmented(const Autoencoder& net, const data::Split& split, int mo
 }
 
 std::vector<std::int32_t> most_likely(const Tensor& scores) {
-  const std::int64_t classes = scores.shape()[1];
-  std::vector<std::int32_t> labels;
-  for (std::int64_t row = 0; row < scores.shape()[0]; ++row) {
-    const float* s = scores.data<float>() + row * classes;
-    labels.push_back(static_cast<std::int32_t>(std::max_element(s, s + classes) - s));
-  }
-  return labels;
+  const Tensor best = argmax(scores);
+  const auto labels = best.span<std::int32_t>();
+  return {labels.begin(), labels.end()};
+}
+
+bool all_finite(const Tensor& decoded) {
+  if (decoded.dtype() == DType::f32) return data::first_non_finite(decoded.span<float>()) < 0;
+  return std::ranges::all_of(decoded.span<std::int32_t>(), [](std::int32_t v) { return v >= 0; });
 }
 
 Tensor map_on_device(const Tensor& x, Device device, const std::function<Tensor(const Tensor&)>& f) {

@@ -20,7 +20,7 @@ class Batches {
   Batches& operator=(const Batches&) = delete;
 
   // At the same place in every step.
-  const ItemBatch& items() const { return items_; }
+  const Tensor& items() const { return items_; }
   const Tensor& labels() const { return labels_; }
 
   void before(std::int64_t step);             // of the host, before the step
@@ -30,7 +30,7 @@ class Batches {
   const ItemFeed& feed_;
   Augmentation by_;
   data::ValueRange range_;
-  ItemBatch fed_, items_;  // as the data have them, and as the network gets them
+  Tensor fed_, items_;  // as the data have them, and as the network gets them
   Tensor labels_;
   std::optional<ResidentItems> resident_;
   std::optional<Prefetch> prefetch_;

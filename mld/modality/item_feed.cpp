@@ -11,15 +11,6 @@
 namespace mld {
 namespace {
 
-struct OneHot {
-  float* y;
-  const std::int32_t* token;
-  std::int64_t categories;
-  MLD_HD void operator()(std::int64_t i) const {
-    y[i] = token[i / categories] == i % categories ? 1.0f : 0.0f;
-  }
-};
-
 // Row b: an item, and its label if there are any.
 struct DrawItem {
   const StepState* state;
@@ -50,40 +41,31 @@ struct CopyItem {
 }  // namespace
 
 Shape sample_shape(const data::Modality& modality) {
-  if (data::is_discrete(modality.kind)) return {modality.shape.numel(), modality.categories};
+  if (data::is_discrete(modality.kind)) return {modality.shape.numel()};
   const Shape& s = modality.shape;
   if (modality.kind == data::ModalityKind::spectrogram) return {s[0], s[1], 1};
   if (modality.kind == data::ModalityKind::series) return {1, s[0], s[1]};
   return s;
 }
 
-ItemBatch make_item_batch(const data::Modality& modality, std::int64_t batch) {
-  ItemBatch out{Tensor::empty(batch_shape(batch, sample_shape(modality))), {}};
-  if (data::is_discrete(modality.kind))
-    out.tokens = Tensor::empty({batch, modality.shape.numel()}, DType::i32);
-  return out;
-}
-
-void one_hot(const Tensor& tokens, const Tensor& out) {
-  const std::int64_t categories = out.shape()[-1];
-  for_each(out.device(), out.numel(), OneHot{out.ptr<float>(), tokens.ptr<std::int32_t>(), categories});
+Tensor make_items(const data::Modality& modality, std::int64_t batch) {
+  return Tensor::empty(batch_shape(batch, sample_shape(modality)),
+                       data::is_discrete(modality.kind) ? DType::i32 : DType::f32);
 }
 
 void fill_items(const data::Split& split, int modality, const data::Modality& info,
-                std::span<const std::int32_t> items, const ItemBatch& out) {
-  if (data::is_discrete(info.kind)) {
-    split.gather_tokens(modality, items, out.tokens.span<std::int32_t>());
-    one_hot(out.tokens, out.x);
-  } else {
-    split.gather(modality, items, out.x.span<float>());
-  }
+                std::span<const std::int32_t> items, const Tensor& out) {
+  if (data::is_discrete(info.kind))
+    split.gather_tokens(modality, items, out.span<std::int32_t>());
+  else
+    split.gather(modality, items, out.span<float>());
 }
 
 Tensor gather_items(const data::Split& split, int modality, const data::Modality& info,
                     std::span<const std::int32_t> items) {
-  const ItemBatch batch = make_item_batch(info, std::ssize(items));
-  fill_items(split, modality, info, items, batch);
-  return batch.x;
+  const Tensor x = make_items(info, std::ssize(items));
+  fill_items(split, modality, info, items, x);
+  return x;
 }
 
 Tensor map_items(const data::Split& split, int modality, const data::Modality& info, std::int64_t chunk,
@@ -137,7 +119,7 @@ std::vector<std::int32_t> ItemFeed::items(std::int64_t step) const {
   return items;
 }
 
-void ItemFeed::fill(std::int64_t step, const ItemBatch& out, const Tensor& labels) const {
+void ItemFeed::fill(std::int64_t step, const Tensor& out, const Tensor& labels) const {
   const std::vector<std::int32_t> items = this->items(step);
   fill_items(split_, modality_, info_, items, out);
   split_.read_ahead(modality_, this->items(step + 1));
@@ -160,25 +142,22 @@ ResidentItems::ResidentItems(const ItemFeed& feed, Device device)
       rows_(feed.rows_),
       pool_(Tensor::from(feed.pool_, {static_cast<std::int64_t>(feed.pool_.size())}, device)) {
   constexpr std::int64_t kChunk = 1024;
-  const bool discrete = data::is_discrete(feed.info_.kind);
   const std::int64_t items = feed.split_.num_items(feed.modality_), size = feed.info_.shape.numel();
-  values_ = Tensor::empty({items, size}, discrete ? DType::i32 : DType::f32, device);
+  values_ =
+      Tensor::empty({items, size}, data::is_discrete(feed.info_.kind) ? DType::i32 : DType::f32, device);
   for (std::int64_t first = 0; first < items; first += kChunk) {
     std::vector<std::int32_t> chunk(static_cast<std::size_t>(std::min(kChunk, items - first)));
     std::iota(chunk.begin(), chunk.end(), static_cast<std::int32_t>(first));
     const auto count = static_cast<std::int64_t>(chunk.size());
     const Tensor host = Tensor::empty({count, size}, values_.dtype());
-    if (discrete)
-      feed.split_.gather_tokens(feed.modality_, chunk, host.span<std::int32_t>());
-    else
-      feed.split_.gather(feed.modality_, chunk, host.span<float>());
+    fill_items(feed.split_, feed.modality_, feed.info_, chunk, host);
     values_.rows(first, count).upload(host.raw());
   }
   const auto labels = feed.split_.item_labels(feed.modality_);
   labels_ = Tensor::from(std::vector<std::int32_t>(labels.begin(), labels.end()), {items}, device);
 }
 
-void ResidentItems::gather(const StepState* state, const ItemBatch& out, const Tensor& labels) const {
+void ResidentItems::gather(const StepState* state, const Tensor& out, const Tensor& labels) const {
   const std::int64_t batch = rows_.count, size = values_.shape()[1];
   const Device device = values_.device();
   const Tensor item = Tensor::empty({batch}, DType::i32, device);
@@ -186,13 +165,13 @@ void ResidentItems::gather(const StepState* state, const ItemBatch& out, const T
   for_each(device, batch,
            DrawItem{state, order_, rows_.first, pool_.ptr<std::int32_t>(), labels_.ptr<std::int32_t>(),
                     item.ptr<std::int32_t>(), labels.defined() ? labels.ptr<std::int32_t>() : nullptr});
-  if (!out.tokens.defined())
-    return for_each_row(device, batch, size,
-                        CopyItem<float>{values_.ptr<float>(), drawn, out.x.ptr<float>(), size});
-  for_each_row(
-      device, batch, size,
-      CopyItem<std::int32_t>{values_.ptr<std::int32_t>(), drawn, out.tokens.ptr<std::int32_t>(), size});
-  one_hot(out.tokens, out.x);
+  const auto copy = [&]<class T>() {
+    for_each_row(device, batch, size, CopyItem<T>{values_.ptr<T>(), drawn, out.ptr<T>(), size});
+  };
+  if (out.dtype() == DType::i32)
+    copy.template operator()<std::int32_t>();
+  else
+    copy.template operator()<float>();
 }
 
 }  // namespace mld

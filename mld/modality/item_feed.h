@@ -1,5 +1,5 @@
 // Batches of one modality's items for stage 1 and for encoding: values as networks take them
-// (channels last, discrete data one-hot), in an order that is a function of (seed, step) alone, so
+// (channels last, discrete data as numbers i32), in an order that is a function of (seed, step) alone, so
 // that any step can be resumed.
 #pragma once
 
@@ -17,17 +17,13 @@
 
 namespace mld {
 
-// Shape of one sample as the networks take it: [H,W,C], [frames,mel,1], [1,length,C], [n], or one-hot [n, categories].
+// Shape of one sample as the networks take it: [H,W,C], [frames,mel,1], [1,length,C], [n].
 Shape sample_shape(const data::Modality& modality);
 
-// Items of a modality as a network input [B, sample_shape...]; for discrete data also the tokens i32 [B,n].
-struct ItemBatch {
-  Tensor x;
-  Tensor tokens;  // undefined for real-valued data
-};
-ItemBatch make_item_batch(const data::Modality& modality, std::int64_t batch);
+// Room for items of a modality as networks take them, [B, sample_shape...]: f32, of discrete data i32.
+Tensor make_items(const data::Modality& modality, std::int64_t batch);
 void fill_items(const data::Split& split, int modality, const data::Modality& info,
-                std::span<const std::int32_t> items, const ItemBatch& out);
+                std::span<const std::int32_t> items, const Tensor& out);
 // Items of a split as networks take them, [B, sample_shape...].
 Tensor gather_items(const data::Split& split, int modality, const data::Modality& info,
                     std::span<const std::int32_t> items);
@@ -35,9 +31,6 @@ Tensor gather_items(const data::Split& split, int modality, const data::Modality
 // results one below the other, [items, D].
 Tensor map_items(const data::Split& split, int modality, const data::Modality& info, std::int64_t chunk,
                  std::int64_t dim, const std::function<Tensor(std::int64_t first, const Tensor& x)>& f);
-// One-hot values [B,n,K] of tokens i32 [B,n]; a hole (-1) is all zeros.
-void one_hot(const Tensor& tokens, const Tensor& out);
-
 // Items that a stage draws from, each as often as it is drawn in an epoch; items without a label are left out
 // if `labelled`. Empty if there is none.
 std::vector<std::int32_t> items_to_draw(const data::Split& split, int modality, StageSampling sampling,
@@ -59,7 +52,7 @@ class ItemFeed {
   const data::BatchRows& rows() const { return rows_; }
   std::int64_t steps_per_epoch() const { return order_->steps_per_epoch(); }
   // Fills the rows [B = rows().count] of a step; labels i32 [B] may be undefined.
-  void fill(std::int64_t step, const ItemBatch& out, const Tensor& labels) const;
+  void fill(std::int64_t step, const Tensor& out, const Tensor& labels) const;
 
  private:
   friend class ResidentItems;
@@ -81,7 +74,7 @@ class ResidentItems {
   static bool fits(const ItemFeed& feed, Device device);
   ResidentItems(const ItemFeed& feed, Device device);
   // The batch of step state->step, the same as ItemFeed::fill's; labels i32 [B] may be undefined.
-  void gather(const StepState* state, const ItemBatch& out, const Tensor& labels) const;
+  void gather(const StepState* state, const Tensor& out, const Tensor& labels) const;
 
  private:
   data::BatchOrder order_;

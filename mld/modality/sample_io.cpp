@@ -155,12 +155,13 @@ SampleRows open_samples(const data::Modality& info, const fs::path& file, const 
   SampleRows rows;
   if (kind == ".npy" || kind == ".gz")
     rows = from_npy(info, file);
-  else if (kind == ".png" || kind == ".jpg" || kind == ".jpeg")
+  else if (data::is_picture_name(file))
     rows = from_picture(info, file, options.resize);
   else if (kind == ".wav")
     rows = from_wave(info, file, options.resample_audio);
   else
-    fail(ErrorKind::usage, file.string(), ": unknown kind of file; give .npy, .png, .jpg or .wav");
+    fail(ErrorKind::usage, file.string(),
+         ": unknown kind of file; give .npy, .png, .jpg, .webp, .tif or .wav");
   check_values(info, rows, file.string());
   return rows;
 }

@@ -1,4 +1,4 @@
-// Samples as a user has them (PNG, JPEG, npy, WAV, rows of a store) turned into a modality's values, and
+// Samples as a user has them (pictures, npy, WAV, rows of a store) turned into a modality's values, and
 // values into what a person can look at and listen to.
 #pragma once
 

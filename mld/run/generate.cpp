@@ -45,26 +45,20 @@ Tensor to_network(const data::Modality& info, std::int64_t n, std::span<const fl
                info.name, "': ", values.size(), " values for ", n, " samples of ", size);
   const std::string problem = data::value_problem(info, values, kOvershoot);
   MLD_CHECK_AS(ErrorKind::usage, problem.empty(), "modality '", info.name, "': ", problem);
-  const ItemBatch batch = make_item_batch(info, n);
-  if (data::is_discrete(info.kind)) {
-    std::transform(values.begin(), values.end(), batch.tokens.data<std::int32_t>(),
+  const Tensor x = make_items(info, n);
+  if (data::is_discrete(info.kind))
+    std::transform(values.begin(), values.end(), x.data<std::int32_t>(),
                    [](float v) { return static_cast<std::int32_t>(v); });
-    one_hot(batch.tokens, batch.x);
-  } else {
-    std::copy(values.begin(), values.end(), batch.x.data<float>());
-  }
-  return batch.x;
+  else
+    std::copy(values.begin(), values.end(), x.data<float>());
+  return x;
 }
 
-Values from_network(const data::Modality& info, const Tensor& x) {
-  const auto values = x.span<float>();
-  if (!data::is_discrete(info.kind)) return {values.begin(), values.end()};
-  Values out;
-  const auto categories = static_cast<std::size_t>(info.categories);
-  for (std::size_t first = 0; first < values.size(); first += categories) {
-    const auto row = values.subspan(first, categories);
-    out.push_back(static_cast<float>(std::max_element(row.begin(), row.end()) - row.begin()));
-  }
+Values from_network(const Tensor& x) {
+  if (x.dtype() == DType::f32) return {x.span<float>().begin(), x.span<float>().end()};
+  const auto numbers = x.span<std::int32_t>();
+  Values out(numbers.size());
+  std::ranges::transform(numbers, out.begin(), [](std::int32_t v) { return static_cast<float>(v); });
   return out;
 }
 
@@ -103,8 +97,7 @@ void generate_each(const Model& model, std::int64_t n, const Conditions& given,
                                         return !progress || progress(b * calls + done, batches * calls);
                                       });
     for (int i = 0; i < model.modalities(); ++i)
-      if (contains(decoded, i))
-        samples[model.info(i).name] = from_network(model.info(i), model.decode(i, draws));
+      if (contains(decoded, i)) samples[model.info(i).name] = from_network(model.decode(i, draws));
     sink(first, count, samples);
   }
 }

@@ -19,7 +19,7 @@ using Samples = std::map<std::string, Values>;  // by modality
 // are none of the modality (data::value_problem; generated values, which overshoot a range a little, are).
 Tensor to_network(const data::Modality& info, std::int64_t n, std::span<const float> values);
 // The inverse; probabilities become the most probable category.
-Values from_network(const data::Modality& info, const Tensor& x);
+Values from_network(const Tensor& x);
 
 // Values [n, size] of samples first .. first + n - 1 of a condition.
 using SampleReader = std::function<Values(std::int64_t first, std::int64_t n)>;

@@ -41,6 +41,7 @@ Model::Model(Config config, data::Description dataset, Device device, const Meth
   method_ = method(config_, dataset_, device);
   layout_ = method_->codes();
   classifiers_.resize(infos_.size());
+  phrases_.resize(infos_.size());
   vocabularies_.resize(infos_.size());
 }
 
@@ -130,7 +131,25 @@ Tensor Model::decode_latent(int i, const Tensor& z) const {
   return decode(i, all);
 }
 
+std::vector<std::int32_t> Model::read_attributes(int i, const Tensor& x) const {
+  if (const auto& phrases = phrases_[static_cast<std::size_t>(i)]) return phrases->values(x);
+  std::vector<std::int32_t> all;
+  for (const std::int32_t label : classify(i, x)) {
+    const std::vector<std::int32_t> values = data::values_of_class(label, dataset_.attributes);
+    all.insert(all.end(), values.begin(), values.end());
+  }
+  return all;
+}
+
 std::vector<std::int32_t> Model::classify(int i, const Tensor& x) const {
+  if (const auto& phrases = phrases_[static_cast<std::size_t>(i)]) {
+    const std::vector<std::int32_t> values = phrases->values(x);
+    const std::size_t each = dataset_.attributes.size();
+    std::vector<std::int32_t> classes;
+    for (std::size_t first = 0; first < values.size(); first += each)
+      classes.push_back(data::class_of(std::span(values).subspan(first, each), dataset_.attributes));
+    return classes;
+  }
   const Classifier& net = classifier(i).model;
   return most_likely(map_on_device(x, device_, [&](const Tensor& part) { return net(part).value; }));
 }
@@ -144,7 +163,10 @@ Tensor Model::features(int i, const Tensor& x) const {
 
 std::int64_t Model::feature_size(int i) const { return classifier(i).model.features.output().numel(); }
 
-std::string Model::classifier_hash(int i) const { return crc_text(content(classifier(i).store, 0)); }
+std::string Model::classifier_hash(int i) const {
+  if (const auto& phrases = phrases_[static_cast<std::size_t>(i)]) return phrases->hash();
+  return crc_text(content(classifier(i).store, 0));
+}
 
 Tensor Model::sample(Subset given, const Tensor& z, std::span<const std::int32_t> ids,
                      const SampleSettings& settings, const SamplerProgress& progress) const {

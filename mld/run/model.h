@@ -5,6 +5,7 @@
 
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -13,6 +14,7 @@
 #include "mld/diffusion/subsets.h"
 #include "mld/methods/method.h"
 #include "mld/modality/autoencoders.h"
+#include "mld/modality/phrase_classifier.h"
 #include "mld/run/stage_record.h"
 
 namespace mld {
@@ -55,19 +57,24 @@ class Model {
   bool reconstructs(int i) const { return missing(Subset{1} << i, false).empty(); }
   bool generates() const { return missing(0, true).empty(); }
   bool has_classifier(int i) const { return classifiers_[static_cast<std::size_t>(i)] != nullptr; }
+  // Whether classes are read off it: by its classifier, or by phrases (phrase_classifier.h).
+  bool reads(int i) const { return has_classifier(i) || phrases_[static_cast<std::size_t>(i)].has_value(); }
   // What is not trained yet of what generating takes, when the modalities of `used` are given or decoded: "the
   // autoencoder of 'image'"; empty: nothing is missing.
   std::string missing(Subset used, bool generating = true) const;
   std::int64_t parameters() const;
 
-  // x [N, sample...] as networks take it (one-hot for discrete data), codes and draws as the method has them
+  // x [N, sample...] as networks take it (numbers i32 for discrete data), codes and draws as the method has them
   // (method.h). reconstruct needs no more than the networks of its modality.
   Tensor encode(int i, const Tensor& x) const { return method_->encode(i, x); }
   Tensor decode(int i, const Tensor& draws) const { return method_->decode(i, draws); }
   Tensor reconstruct(int i, const Tensor& x) const { return method_->reconstruct(i, x); }
   // Of models with latents: z [N,D_i], as encode() yields them.
   Tensor decode_latent(int i, const Tensor& z) const;
-  std::vector<std::int32_t> classify(int i, const Tensor& x) const;  // class with the highest score
+  // Of x [N, sample...] the class with the highest score, or -1 where no class is said; and the values of the data
+  // set's attributes, [N, attributes].
+  std::vector<std::int32_t> classify(int i, const Tensor& x) const;
+  std::vector<std::int32_t> read_attributes(int i, const Tensor& x) const;
   // The classifier's inner layer that distances are measured on, [N, feature_size(i)].
   Tensor features(int i, const Tensor& x) const;
   std::int64_t feature_size(int i) const;
@@ -104,6 +111,7 @@ class Model {
   std::unique_ptr<Method> method_;
   LatentLayout layout_;
   std::vector<std::unique_ptr<LoadedClassifier>> classifiers_;
+  std::vector<std::optional<PhraseClassifier>> phrases_;
   StageRecord generator_record_;
   std::vector<std::string> remarks_, unchecked_;
 };

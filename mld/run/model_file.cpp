@@ -55,6 +55,8 @@ void Model::set_vocabulary(int i, std::vector<std::string> words, const std::str
   MLD_CHECK_AS(ErrorKind::model, std::ssize(words) == info(i).categories, place, ": ", words.size(),
                " words, the model has ", info(i).categories, " of '", modality(i).name,
                "'; put the file of the data set there that it was trained on");
+  if (modality(i).classifier == ClassifierKind::phrases)
+    phrases_[static_cast<std::size_t>(i)].emplace(dataset_, words);
   vocabularies_[static_cast<std::size_t>(i)] = std::move(words);
 }
 
@@ -62,7 +64,7 @@ nn::ParameterStore& Model::build(const StageId& stage) {
   if (stage.kind != StageKind::classifier) return method_->build(stage);
   const int i = modality(stage.modality);
   auto& net = classifiers_[static_cast<std::size_t>(i)];
-  net = std::make_unique<LoadedClassifier>(make_classifier(modality(i), info(i), dataset_.classes), device_);
+  net = std::make_unique<LoadedClassifier>(make_classifier(modality(i), info(i), dataset_), device_);
   return net->store;
 }
 

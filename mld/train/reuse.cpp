@@ -58,10 +58,10 @@ std::vector<ReusedFile> reusable_files(const fs::path& from, const RunFiles& int
     for (const StageId& id : stages)
       if (id.modality == m.name)
         add(id, stage1_hash(m), [&](const RunPart& part) { part.load(networks.build(id)); });
-    if (m.classifier != ClassifierKind::none)
+    if (is_trained(m.classifier))
       add({StageKind::classifier, m.name}, classifier_hash(m), [&](const RunPart& part) {
         const data::Modality& info = store.modality(store.description().modality(m.name));
-        Classifier net = make_classifier(m, info, store.description().classes);
+        Classifier net = make_classifier(m, info, store.description());
         nn::ParameterStore parameters(net, {.training = false});
         part.load(parameters);
       });

@@ -105,7 +105,7 @@ void RunSetup::list_stages() {
 
 void RunSetup::list_classifier(const StageId& id) {
   const auto found = std::ranges::find(config.modalities, id.modality, &ModalityConfig::name);
-  if (found->classifier == ClassifierKind::none) {  // nor may one lie there, of another configuration
+  if (!is_trained(found->classifier)) {  // nor may one lie there, of another configuration
     stages.push_back({.id = id, .chosen = false});
     return;
   }

@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <functional>
+#include <limits>
 #include <vector>
 
 #include "engine/loops/team.h"
@@ -142,6 +143,39 @@ TEST_CASE("softmax, its logarithm and the cross-entropy against values computed 
     CHECK(masked.data<double>()[1] == -std::numeric_limits<double>::infinity());
     CHECK(masked.data<double>()[2] == doctest::Approx(std::log(0.9525741268224334)));
   }
+}
+
+TEST_CASE("argmax finds the first of the largest, and one_hot is its inverse") {
+  constexpr float kNan = std::numeric_limits<float>::quiet_NaN(),
+                  kInf = std::numeric_limits<float>::infinity();
+  for (const Device device : test::test_devices()) {
+    const auto numbers = [](const Tensor& t) {
+      const Tensor host = t.to(kCpu);
+      const auto all = host.span<std::int32_t>();
+      return std::vector<std::int32_t>(all.begin(), all.end());
+    };
+    const Tensor x = Tensor::from(
+        std::vector<float>{1, 5, 5, -2, -3, -2, -kInf, -kInf, -kInf, 1, kNan, 9, kNan, 1, 2, 0, 1, kInf},
+        {2, 3, 3}, device);
+    const Tensor best = argmax(x);
+    CHECK(best.shape() == Shape({2, 3}));
+    CHECK(numbers(best) == std::vector<std::int32_t>{1, 0, 0, -1, -1, 2});
+    // Longer than the lanes a row is worked on in.
+    std::vector<float> row(1000);
+    for (std::size_t k = 0; k < row.size(); ++k) row[k] = std::sin(static_cast<float>(k * k));
+    row[777] = row[333] = 2;
+    CHECK(numbers(argmax(Tensor::from(row, {1, 1000}, device))) == std::vector<std::int32_t>{333});
+
+    const Tensor index = Tensor::from(std::vector<std::int32_t>{2, 0, -1, 3}, {2, 2}, device);
+    const Tensor hot = one_hot(index, 3);
+    CHECK(hot.shape() == Shape({2, 2, 3}));
+    const Tensor host = hot.to(kCpu);
+    const auto values = host.span<float>();
+    CHECK(std::vector<float>(values.begin(), values.end()) ==
+          std::vector<float>{0, 0, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0});
+  }
+  CHECK(contains(error_of(ErrorKind::internal, [] { argmax(Tensor::zeros({3, 0})); }), "argmax"));
+  CHECK(contains(error_of(ErrorKind::internal, [] { one_hot(Tensor::zeros({3}), 2); }), "i32"));
 }
 
 TEST_CASE("softmax is not upset by large logits") {

@@ -7,6 +7,7 @@
 #include <functional>
 #include <set>
 
+#include "engine/ops/layout.h"
 #include "engine/ops/pointwise.h"
 #include "engine/ops/reduction.h"
 #include "nn/sequential.h"
@@ -115,6 +116,24 @@ TEST_CASE("layers without parameters") {
   check_layer(Upsample{2}, {2, 3, 2});
   check_layer(Flatten{}, {2, 3, 4});
   check_layer(Reshape{{3, 2, 4}}, {24});
+  check_layer(Combinations({2, 3, 2}), {7});
+  check_layer(Combinations({4}), {4});
+}
+
+TEST_CASE(
+    "combinations: scores of values add up, and a softmax over them is the product of the values' own") {
+  const Combinations layer({2, 3});
+  const Var scores(test::random({1, 5}, 3));
+  const std::vector<double> s = test::host(scores.value), all = test::host(layer(scores).value);
+  REQUIRE(all.size() == 6);
+  for (std::size_t a = 0; a < 2; ++a)
+    for (std::size_t b = 0; b < 3; ++b) CHECK(all[3 * a + b] == doctest::Approx(s[a] + s[2 + b]));
+  const auto loss = [](const Var& logits, std::int32_t label) {
+    return test::host(cross_entropy(logits, Tensor::from(std::vector<std::int32_t>{label}, {1})).value)[0];
+  };
+  CHECK(loss(layer(scores), 5) ==
+        doctest::Approx(loss(slice(scores, 1, 0, 2), 1) + loss(slice(scores, 1, 2, 3), 2)));
+  CHECK_THROWS_AS(Sequential({4}, Combinations({2, 3})), Error);
 }
 
 TEST_CASE("embedding") {

@@ -4,6 +4,8 @@
 #include <cmath>
 #include <limits>
 #include <numbers>
+#include <numeric>
+#include <span>
 
 #include "engine/base/error.h"
 
@@ -27,29 +29,29 @@ double log_normal(double apart, double log_var) {
   return -0.5 * (apart * apart * std::exp(-log_var) + log_var + std::log(2 * std::numbers::pi));
 }
 
-// Over one-hot x, positions of K categories each: log of the true one's share, held as the loss holds it. A position
-// without a category counts nothing.
+// Over probabilities [N,...,K] of positions: log of the true number's share, held as the loss holds it. A position
+// without a number (-1) counts nothing.
 std::vector<double> log_mass(const Tensor& output, const Tensor& x) {
   constexpr double kLeast = std::numeric_limits<float>::epsilon();
-  const std::int64_t categories = x.shape()[x.shape().rank() - 1], rows = x.shape()[0];
-  const float *p = output.data<float>(), *t = x.data<float>();
-  return sums(rows, x.numel() / rows / categories, [&](std::int64_t position) {
-    double all = 0, own = 0, there = 0;
-    for (std::int64_t k = position * categories; k < (position + 1) * categories; ++k) {
-      const double share = static_cast<double>(p[k]), truth = static_cast<double>(t[k]);
-      all += share;
-      own += truth * share;
-      there += truth;
-    }
-    return there > 0 ? std::log(std::clamp(own / all, kLeast, 1 - kLeast)) : 0.0;
+  const std::int64_t rows = x.shape()[0], categories = output.numel() / x.numel();
+  const float* p = output.data<float>();
+  const auto* truth = x.data<std::int32_t>();
+  return sums(rows, x.numel() / rows, [&](std::int64_t position) {
+    if (truth[position] < 0) return 0.0;
+    const std::span<const float> shares(p + position * categories, static_cast<std::size_t>(categories));
+    const double all = std::accumulate(shares.begin(), shares.end(), 0.0);
+    const double own = static_cast<double>(shares[static_cast<std::size_t>(truth[position])]);
+    return std::log(std::clamp(own / all, kLeast, 1 - kLeast));
   });
 }
 
 }  // namespace
 
 std::vector<double> log_density(const ModalityConfig& config, const Tensor& output, const Tensor& x) {
-  MLD_CHECK(output.numel() == x.numel() && x.shape()[0] > 0, "likelihood: ", output.shape().str(),
-            " of data ", x.shape().str());
+  const bool discrete = config.likelihood == Likelihood::categorical;
+  MLD_CHECK(x.numel() > 0 && (discrete ? output.numel() % x.numel() == 0 : output.numel() == x.numel()),
+            "likelihood: ", output.shape().str(), " of data ", x.shape().str());
+  if (discrete) return log_mass(output, x);
   const float *y = output.data<float>(), *values = x.data<float>();
   const auto apart = [&](std::int64_t k) {
     return static_cast<double>(values[k]) - static_cast<double>(y[k]);
@@ -63,7 +65,7 @@ std::vector<double> log_density(const ModalityConfig& config, const Tensor& outp
     case Likelihood::normal:
       return sums(rows, size, [&](std::int64_t k) { return log_normal(apart(k), -std::numbers::ln2); });
     case Likelihood::categorical:
-      return log_mass(output, x);
+      break;
   }
   fail(ErrorKind::internal, "likelihood: unknown");
 }

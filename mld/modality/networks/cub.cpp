@@ -18,7 +18,6 @@ using nn::Linear;
 using nn::Reshape;
 using nn::Residual;
 using nn::Sequential;
-using nn::Softmax;
 using nn::Upsample;
 
 namespace {
@@ -89,7 +88,6 @@ Autoencoder cub_caption(const Shape& shape, std::int64_t latent, std::int64_t co
     append_caption_block<ConvTranspose2d>(decoder, channels);
   decoder.append(ConvTranspose2d(32, categories, kKernel, kStride, kPadding));
   decoder.append(Reshape{shape});
-  decoder.append(Softmax{});
   return {std::move(encoder), std::move(decoder)};
 }
 

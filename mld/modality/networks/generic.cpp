@@ -21,7 +21,7 @@ using nn::Sequential;
 
 namespace {
 
-constexpr std::int64_t kMlpWidth = 512, kChannels = 32, kMostDoublings = 3, kHidden = 256;
+constexpr std::int64_t kMlpWidth = 512, kChannels = 32, kMostDoublings = 3, kHidden = 256, kEmbedded = 64;
 
 // What halves a map, and what keeps its sides; series are maps of height 1.
 struct Kernels {
@@ -90,20 +90,36 @@ Sequential as_series(const Shape& shape) {
   return net;
 }
 
-}  // namespace
-
-Autoencoder mlp(const Shape& shape, std::int64_t latent, std::int64_t codes, const LayersConfig& layers) {
+// Layers of one width behind those of `encoder`, which end in a vector, and from latents to a sample of this shape.
+Autoencoder dense(Sequential encoder, const Shape& sample, std::int64_t latent, std::int64_t codes,
+                  const LayersConfig& layers) {
   const std::int64_t width = layers.width > 0 ? layers.width : kMlpWidth;
   const auto append_hidden = [&](Sequential& net) {
     for (std::int64_t layer = 0; layer < layers.depth; ++layer)
       net.append(Linear(net.output().numel(), width, {.act = kSilu}));
   };
-  Autoencoder net{Sequential(shape, Flatten{}), Sequential(Shape{latent})};
+  Autoencoder net{std::move(encoder), Sequential(Shape{latent})};
   append_hidden(net.encoder);
   net.encoder.append(Linear(width, codes));
   append_hidden(net.decoder);
-  net.decoder.append(Linear(width, shape.numel()));
-  net.decoder.append(Reshape{shape});
+  net.decoder.append(Linear(width, sample.numel()));
+  net.decoder.append(Reshape{sample});
+  return net;
+}
+
+}  // namespace
+
+Autoencoder mlp(const Shape& shape, std::int64_t latent, std::int64_t codes, const LayersConfig& layers) {
+  return dense(Sequential(shape, Flatten{}), shape, latent, codes, layers);
+}
+
+// One table of vectors and one last layer for all positions: they do not grow with the length.
+Autoencoder tokens(const Shape& one_hot, std::int64_t latent, std::int64_t codes,
+                   const LayersConfig& layers) {
+  const std::int64_t positions = one_hot[0], categories = one_hot[1];
+  Autoencoder net = dense(Sequential(Shape{positions}, nn::Embedding(categories, kEmbedded), Flatten{}),
+                          Shape{positions, kEmbedded}, latent, codes, layers);
+  net.decoder.append(Linear(kEmbedded, categories));
   return net;
 }
 

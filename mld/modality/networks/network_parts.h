@@ -6,9 +6,11 @@
 
 namespace mld::networks {
 
-// generic.cpp. Autoencoders expect values in [0,1] or standardised; their outputs are unbounded.
+// generic.cpp. Autoencoders expect values in [0,1] or standardised; their outputs are unbounded. Of discrete data, whose
+// shape is given as [positions, categories], the last layer, Softmax, is left out; tokens takes numbers [positions].
 Autoencoder mlp(const Shape& shape, std::int64_t latent, std::int64_t codes, const LayersConfig& layers);
 Autoencoder conv(const Shape& shape, std::int64_t latent, std::int64_t codes, const LayersConfig& layers);
+Autoencoder tokens(const Shape& one_hot, std::int64_t latent, std::int64_t codes, const LayersConfig& layers);
 Autoencoder series(const Shape& shape, std::int64_t latent, std::int64_t codes, const LayersConfig& layers);
 Classifier mlp_classifier(const Shape& shape, std::int64_t classes);
 Classifier conv_classifier(const Shape& shape, std::int64_t classes);
@@ -30,7 +32,7 @@ Classifier mhd_image_classifier(const Shape& shape, std::int64_t classes);
 Classifier mhd_trajectory_classifier(const Shape& shape, std::int64_t classes);
 Classifier mhd_sound_classifier(const Shape& shape, std::int64_t classes);
 
-// cub.cpp. Captions are one-hot [positions, categories]; probabilities come out.
+// cub.cpp. Captions are one-hot [positions, categories]; the last layer, Softmax, is left out.
 Autoencoder cub_image(const Shape& shape, std::int64_t latent, std::int64_t codes);
 Autoencoder cub_caption(const Shape& shape, std::int64_t latent, std::int64_t codes);
 

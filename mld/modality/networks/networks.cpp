@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "engine/ops/ops.h"
 #include "mld/modality/networks/network_parts.h"
 
 namespace mld {
@@ -36,15 +37,15 @@ constexpr const char* kLessDeep = "set modalities.NAME.layers.depth to less, or 
 
 void check_no_blocks(const LayersConfig& layers) {
   MLD_CHECK_AS(ErrorKind::usage, layers.blocks == 0,
-               "network 'mlp' has no residual blocks; set modalities.NAME.layers.blocks=0");
+               "networks of dense layers have no residual blocks; set modalities.NAME.layers.blocks=0");
 }
 
 void check_layers(AutoencoderKind kind, const LayersConfig& layers) {
-  const bool has_layers =
-      kind == AutoencoderKind::mlp || kind == AutoencoderKind::conv || kind == AutoencoderKind::series;
+  const bool has_layers = kind == AutoencoderKind::mlp || kind == AutoencoderKind::conv ||
+                          kind == AutoencoderKind::series || kind == AutoencoderKind::tokens;
   MLD_CHECK_AS(ErrorKind::usage, has_layers || layers == LayersConfig{}, "network '", name_of(kind),
                "' has the layers of its paper; leave modalities.NAME.layers.* as they are or choose 'mlp', "
-               "'conv' or 'series'");
+               "'conv', 'series' or 'tokens'");
 }
 
 }  // namespace
@@ -52,23 +53,43 @@ void check_layers(AutoencoderKind kind, const LayersConfig& layers) {
 Autoencoder make_categorical_autoencoder(AutoencoderKind kind, std::int64_t positions,
                                          std::int64_t categories, std::int64_t latent,
                                          const LayersConfig& layers, int heads) {
-  MLD_CHECK_AS(ErrorKind::usage, kind == AutoencoderKind::mlp || kind == AutoencoderKind::cub_caption,
-               "network '", name_of(kind), "' takes no discrete data; choose 'mlp' or 'cub_caption'");
   check_layers(kind, layers);
-  if (kind == AutoencoderKind::cub_caption) {
-    MLD_CHECK_AS(ErrorKind::usage, positions == kCaption, "network 'cub_caption' takes texts of ", kCaption,
-                 " tokens, not ", positions, "; choose 'mlp'");
-    return networks::cub_caption(Shape{positions, categories}, latent, heads * latent);
-  }
+  const Shape one_hot{positions, categories};
+  const std::int64_t codes = heads * latent;
+  const auto make = [&] {
+    switch (kind) {
+      case AutoencoderKind::mlp:
+        return networks::mlp(one_hot, latent, codes, layers);
+      case AutoencoderKind::tokens:
+        return networks::tokens(one_hot, latent, codes, layers);
+      case AutoencoderKind::cub_caption:
+        MLD_CHECK_AS(ErrorKind::usage, positions == kCaption, "network 'cub_caption' takes texts of ",
+                     kCaption, " tokens, not ", positions, "; choose 'tokens'");
+        return networks::cub_caption(one_hot, latent, codes);
+      default:
+        fail(ErrorKind::usage, "network '", name_of(kind),
+             "' takes no discrete data; choose 'tokens', 'mlp' or 'cub_caption'");
+    }
+  };
   check_no_blocks(layers);
-  Autoencoder net = networks::mlp(Shape{positions, categories}, latent, heads * latent, layers);
+  Autoencoder net = make();
   net.decoder.append(nn::Softmax{});
+  net.discrete = true;
   return net;
 }
 
-Classifier make_categorical_classifier(std::int64_t positions, std::int64_t categories,
-                                       std::int64_t classes) {
-  return networks::mlp_classifier(Shape{positions, categories}, classes);
+Var network_input(const nn::Sequential& network, const Var& x) {
+  const Shape& in = network.input();
+  return x.dtype() == DType::i32 && in.rank() == 2 ? Var(one_hot(x.value, in[1])) : x;
+}
+
+Var Autoencoder::decode(const Var& z) const {
+  const Var u = decoder(z);
+  return discrete ? Var(argmax(u.value)) : unscaled(scaling, u);
+}
+
+Classifier make_categorical_classifier(std::int64_t positions, std::int64_t categories, std::int64_t scores) {
+  return networks::mlp_classifier(Shape{positions, categories}, scores);
 }
 
 Autoencoder make_autoencoder(AutoencoderKind kind, const Shape& shape, std::int64_t latent,
@@ -109,46 +130,48 @@ Autoencoder make_autoencoder(AutoencoderKind kind, const Shape& shape, std::int6
       check_shape("cub_image", shape, kCub);
       return networks::cub_image(shape, latent, codes);
     case AutoencoderKind::cub_caption:
-      fail(ErrorKind::usage, "network 'cub_caption' takes tokens, not samples of shape ", shape,
+    case AutoencoderKind::tokens:
+      fail(ErrorKind::usage, "network '", name_of(kind), "' takes tokens, not samples of shape ", shape,
            "; choose 'mlp'");
   }
   fail(ErrorKind::internal, "networks: unknown autoencoder");
 }
 
-Classifier make_classifier(ClassifierKind kind, const Shape& shape, std::int64_t classes) {
+Classifier make_classifier(ClassifierKind kind, const Shape& shape, std::int64_t scores) {
   switch (kind) {
     case ClassifierKind::none:
+    case ClassifierKind::phrases:
       break;
     case ClassifierKind::mlp:
-      return networks::mlp_classifier(shape, classes);
+      return networks::mlp_classifier(shape, scores);
     case ClassifierKind::conv:
       check_map("conv", shape);
       check_halvings(std::min(shape[0], shape[1]), 2, shape, "choose 'residual' or 'mlp'");
-      return networks::conv_classifier(shape, classes);
+      return networks::conv_classifier(shape, scores);
     case ClassifierKind::residual:
       check_map("residual", shape);
-      return networks::residual_classifier(shape, classes);
+      return networks::residual_classifier(shape, scores);
     case ClassifierKind::series:
       check_series(shape);
-      return networks::series_classifier(shape, classes);
+      return networks::series_classifier(shape, scores);
     case ClassifierKind::mnist:
       check_shape("mnist", shape, kMnist);
-      return networks::digit_classifier(shape, classes);
+      return networks::digit_classifier(shape, scores);
     case ClassifierKind::svhn:
       check_shape("svhn", shape, kSvhn);
-      return networks::digit_classifier(shape, classes);
+      return networks::digit_classifier(shape, scores);
     case ClassifierKind::mhd_image:
       check_shape("mhd_image", shape, kMnist);
-      return networks::mhd_image_classifier(shape, classes);
+      return networks::mhd_image_classifier(shape, scores);
     case ClassifierKind::mhd_sound:
       check_shape("mhd_sound", shape, kSound);
-      return networks::mhd_sound_classifier(shape, classes);
+      return networks::mhd_sound_classifier(shape, scores);
     case ClassifierKind::mhd_trajectory:
       check_shape("mhd_trajectory", shape, kTrajectory);
-      return networks::mhd_trajectory_classifier(shape, classes);
+      return networks::mhd_trajectory_classifier(shape, scores);
     case ClassifierKind::polymnist:
       check_shape("polymnist", shape, kPolyMnist);
-      return networks::polymnist_classifier(shape, classes);
+      return networks::polymnist_classifier(shape, scores);
   }
   fail(ErrorKind::internal, "networks: no such classifier");
 }

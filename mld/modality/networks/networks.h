@@ -12,18 +12,22 @@
 
 namespace mld {
 
+// As a network takes a batch: numbers i32 [B,n] one-hot where its input is [n,K], all else as it is.
+Var network_input(const nn::Sequential& network, const Var& x);
+
 // Encoder x -> z [B,latent] and decoder z -> x^ of one modality (docs/method.md section 2). Both work in the
-// units of `scaling`, absent where these are the data's; encode and decode take and give the data's.
+// units of `scaling`, absent where these are the data's; encode and decode take and give the data's. Discrete data are
+// numbers i32 [B,n]; the decoder gives probabilities [B,n,K] of them, decode() the most likely.
 struct Autoencoder {
   nn::Sequential encoder, decoder;
   std::optional<Scaling> scaling = {};
+  bool discrete = false;
 
-  Var encode(const Var& x, const nn::Context& context = {}) const {
-    return encoder(scaled(scaling, x), context);
+  Var encode_scaled(const Var& u, const nn::Context& context = {}) const {
+    return encoder(network_input(encoder, u), context);
   }
-  Var decode(const Var& z, const nn::Context& context = {}) const {
-    return unscaled(scaling, decoder(z, context));
-  }
+  Var encode(const Var& x) const { return encode_scaled(scaled(scaling, x)); }
+  Var decode(const Var& z) const;
   void visit(nn::Visitor& v) {
     v("encoder", encoder);
     v("decoder", decoder);
@@ -38,7 +42,7 @@ struct Classifier {
   std::optional<Scaling> scaling = {};
 
   Var inner(const Var& x, const nn::Context& context = {}) const {
-    return features(scaled(scaling, x), context);
+    return features(network_input(features, scaled(scaling, x)), context);
   }
   Var operator()(const Var& x, const nn::Context& context = {}) const {
     return head(inner(x, context), context);
@@ -56,12 +60,13 @@ struct Classifier {
 // VAE 2, means and log variances.
 Autoencoder make_autoencoder(AutoencoderKind kind, const Shape& shape, std::int64_t latent,
                              const LayersConfig& layers = {}, int heads = 1);
-Classifier make_classifier(ClassifierKind kind, const Shape& shape, std::int64_t classes);  // not for `none`
+// `scores`: how many the last layer has. Not for `none` and `phrases`.
+Classifier make_classifier(ClassifierKind kind, const Shape& shape, std::int64_t scores);
 
-// For discrete data, mlp or cub_caption: one-hot samples [positions, categories] in, probabilities out.
+// For discrete data, mlp, tokens or cub_caption: numbers [positions] in, probabilities [positions, categories] out.
 Autoencoder make_categorical_autoencoder(AutoencoderKind kind, std::int64_t positions,
                                          std::int64_t categories, std::int64_t latent,
                                          const LayersConfig& layers = {}, int heads = 1);
-Classifier make_categorical_classifier(std::int64_t positions, std::int64_t categories, std::int64_t classes);
+Classifier make_categorical_classifier(std::int64_t positions, std::int64_t categories, std::int64_t scores);
 
 }  // namespace mld

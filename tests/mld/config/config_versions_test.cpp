@@ -160,7 +160,7 @@ TEST_CASE("config: without a preset networks and batches follow kind and shape")
         Row{ModalityKind::series, {100, 2}, AutoencoderKind::series, ClassifierKind::series, 2, 128},
         Row{ModalityKind::series, {3, 2}, AutoencoderKind::mlp, ClassifierKind::mlp, 2, 128},
         Row{ModalityKind::series, {16000, 1}, AutoencoderKind::series, ClassifierKind::series, 8, 128},
-        Row{ModalityKind::tokens, {16}, AutoencoderKind::mlp, ClassifierKind::mlp, 2, 128},
+        Row{ModalityKind::tokens, {16}, AutoencoderKind::tokens, ClassifierKind::mlp, 2, 128},
         Row{ModalityKind::categorical, {1}, AutoencoderKind::mlp, ClassifierKind::mlp, 2, 128}}) {
     CAPTURE(r.shape);
     const mld::ModalityConfig m = chosen(r.kind, r.shape);
@@ -387,6 +387,7 @@ TEST_CASE("config: what was done before there was a key") {
                        {"stage1.shift", 0},
                        {"stage1.gain", 0},
                        {"stage1.offset", 0},
+                       {"stage1.trivial_augment", 0},
                        {"stage1.schedule_steps", 0},
                        {"modalities.fresh", 1},
                        {"modalities.vae_weight", 1},

@@ -93,7 +93,7 @@ TEST_CASE("shards: items and labels are the whole batch's, gathered by the host 
     return ItemFeed(store.split("train"), 1, info, StageSampling::items, true, 7, 5, shard);
   };
   const ItemFeed whole = feed({});
-  const ItemBatch all = make_item_batch(info, 7);
+  const Tensor all = make_items(info, 7);
   const Tensor labels = Tensor::empty({7}, DType::i32);
   StepCounter counter(5, {}, 0.9, 0.999, kCpu);
   for (std::int64_t step = 0; step < 5; ++step) {
@@ -102,14 +102,14 @@ TEST_CASE("shards: items and labels are the whole batch's, gathered by the host 
     for (std::int64_t k = 0; k < 3; ++k) {
       const ItemFeed shard = feed({k, 3});
       const data::BatchRows& rows = shard.rows();
-      const ItemBatch own = make_item_batch(info, rows.count), resident = make_item_batch(info, rows.count);
+      const Tensor own = make_items(info, rows.count), resident = make_items(info, rows.count);
       const Tensor of = Tensor::empty({rows.count}, DType::i32),
                    there = Tensor::empty({rows.count}, DType::i32);
       shard.fill(step, own, of);
       ResidentItems(shard, kCpu).gather(counter.ptr(), resident, there);
-      CHECK(same_bits(own.x, part(all.x, rows)));
+      CHECK(same_bits(own, part(all, rows)));
       CHECK(same_bits(of, part(labels, rows)));
-      CHECK(same_bits(resident.x, own.x));
+      CHECK(same_bits(resident, own));
       CHECK(same_bits(there, of));
     }
   }

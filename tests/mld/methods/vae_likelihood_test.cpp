@@ -57,14 +57,12 @@ TEST_CASE("vae likelihood: densities integrate to one, masses sum to one") {
   const Tensor shares = Tensor::from(std::vector<float>{1, 2, 1, 0.5f, 0.25f, 0.25f}, {1, 2, 3});
   double sum = 0;
   for (int a = 0; a < 3; ++a)
-    for (int b = 0; b < 3; ++b) {
-      std::vector<float> truth(6);
-      truth[static_cast<std::size_t>(a)] = truth[static_cast<std::size_t>(3 + b)] = 1;
-      sum += std::exp(
-          vae::log_density(with(Likelihood::categorical), shares, Tensor::from(truth, {1, 2, 3})).at(0));
-    }
+    for (int b = 0; b < 3; ++b)
+      sum += std::exp(vae::log_density(with(Likelihood::categorical), shares,
+                                       Tensor::from(std::vector<std::int32_t>{a, b}, {1, 2}))
+                          .at(0));
   CHECK(sum == doctest::Approx(1));
-  const Tensor hole = Tensor::from(std::vector<float>{0, 1, 0, 0, 0, 0}, {1, 2, 3});
+  const Tensor hole = Tensor::from(std::vector<std::int32_t>{1, -1}, {1, 2});
   CHECK(vae::log_density(with(Likelihood::categorical), shares, hole).at(0) ==
         doctest::Approx(std::log(0.5)));
 }

@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 
 #include <array>
+#include <limits>
 #include <utility>
 
 #include "engine/base/error.h"
@@ -40,6 +41,47 @@ TEST_CASE("networks: parameter counts of the caption autoencoder") {
     CHECK(mld::nn::count_parameters(net.decoder) == decoder);
     CHECK(net.encoder.output() == mld::Shape{latent});
     CHECK(net.decoder.output() == mld::Shape{32, 1590});
+  }
+}
+
+TEST_CASE("networks: tokens has one table and one last layer, however long the texts are") {
+  constexpr std::int64_t kLatent = 8, kVocabulary = 50, kEmbedded = 64, kWidth = 512;
+  std::int64_t ends[2];
+  for (const std::int64_t length : {1, 7}) {
+    mld::Autoencoder net =
+        mld::make_categorical_autoencoder(mld::AutoencoderKind::tokens, length, kVocabulary, kLatent);
+    CHECK(net.encoder.input() == mld::Shape{length});
+    CHECK(net.decoder.output() == mld::Shape({length, kVocabulary}));
+    const std::int64_t inner = (kEmbedded * length + 1) * kWidth + (kWidth + 1) * kWidth +
+                               (kWidth + 1) * kLatent + (kLatent + 1) * kWidth + (kWidth + 1) * kWidth +
+                               (kWidth + 1) * kEmbedded * length;
+    ends[length > 1] =
+        mld::nn::count_parameters(net.encoder) + mld::nn::count_parameters(net.decoder) - inner;
+  }
+  CHECK(ends[0] == kVocabulary * kEmbedded + (kEmbedded + 1) * kVocabulary);
+  CHECK(ends[1] == ends[0]);
+}
+
+TEST_CASE("networks: numbers are decoded as the most likely, and a NaN as none") {
+  for (const auto kind : {mld::AutoencoderKind::tokens, mld::AutoencoderKind::mlp}) {
+    mld::Autoencoder net = mld::make_categorical_autoencoder(kind, 3, 5, 2);
+    mld::nn::ParameterStore store(net, {.training = false});
+    store.initialize(1);
+    const mld::Tensor x = mld::Tensor::from(std::vector<std::int32_t>{0, 4, 2, 1, 1, 3}, {2, 3});
+    const mld::Var z = net.encode(x);
+    CHECK(z.shape() == mld::Shape({2, 2}));
+    const mld::Tensor shares = net.decoder(z).value, made = net.decode(z).value;
+    CHECK(made.shape() == mld::Shape({2, 3}));
+    for (std::int64_t k = 0; k < 6; ++k) {
+      double sum = 0;
+      for (std::int64_t c = 0; c < 5; ++c) {
+        sum += shares.data<float>()[5 * k + c];
+        CHECK(shares.data<float>()[5 * k + c] <= shares.data<float>()[5 * k + made.data<std::int32_t>()[k]]);
+      }
+      CHECK(sum == doctest::Approx(1));
+    }
+    const mld::Tensor nothing = mld::Tensor::full({1, 2}, std::numeric_limits<double>::quiet_NaN());
+    CHECK(net.decode(nothing).value.data<std::int32_t>()[0] == -1);
   }
 }
 

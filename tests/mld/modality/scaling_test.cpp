@@ -383,11 +383,13 @@ TEST_CASE("scaling: units that a kind or a network cannot have are refused") {
     m.classifier = ClassifierKind::mlp;
     return m;
   };
+  data::Description labels;
+  labels.classes = 3;
   const auto refused = [&](const ModalityConfig& m, const data::Modality& info) {
     const std::string message = test::error_of(ErrorKind::usage, [&] { make_autoencoder(m, info); });
     CHECK(test::contains(message, "modality 'x'"));
     CHECK(test::contains(message, "modalities.x.units"));
-    test::error_of(ErrorKind::usage, [&] { make_classifier(m, info, 3); });
+    test::error_of(ErrorKind::usage, [&] { make_classifier(m, info, labels); });
   };
   refused(config(Units::standard, AutoencoderKind::mlp), image);
   refused(config(Units::standard, AutoencoderKind::conv), sound);
@@ -400,7 +402,7 @@ TEST_CASE("scaling: units that a kind or a network cannot have are refused") {
   CHECK(make_autoencoder(config(Units::unit, AutoencoderKind::mnist_mlp), image).scaling);
   CHECK(make_autoencoder(config(Units::unit, AutoencoderKind::conv), sound).scaling);
   CHECK(!make_autoencoder(config(Units::declared, AutoencoderKind::conv), image).scaling);
-  CHECK(!make_classifier(config(Units::declared, AutoencoderKind::conv), image, 3).scaling);
+  CHECK(!make_classifier(config(Units::declared, AutoencoderKind::conv), image, labels).scaling);
 }
 
 }  // namespace mld

@@ -21,9 +21,9 @@ using test::Place;
 Tensor encodings(const Model& model, const data::Split& split, int i) {
   std::vector<std::int32_t> items(static_cast<std::size_t>(split.num_items(i)));
   for (std::size_t k = 0; k < items.size(); ++k) items[k] = static_cast<std::int32_t>(k);
-  const ItemBatch batch = make_item_batch(model.info(i), std::ssize(items));
+  const Tensor batch = make_items(model.info(i), std::ssize(items));
   fill_items(split, i, model.info(i), items, batch);
-  return model.encode(i, batch.x);
+  return model.encode(i, batch);
 }
 
 double distance(const Tensor& a, std::int64_t i, const Tensor& b, std::int64_t k) {
