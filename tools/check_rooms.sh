@@ -8,9 +8,9 @@ rooms=(
   engine/base engine/math engine/random engine/threads engine/cuda engine/memory engine/loops engine/core engine/io
   engine/runtime engine/kernels engine/kernels/cuda engine/ops
   nn
-  data data/formats data/audio data/pictures data/digits data/store data/text data/sources data/importers
+  data data/formats data/audio data/pictures data/digits data/store data/text data/birds data/sources data/importers
   mld/config mld/diffusion/networks mld/diffusion mld/modality/networks mld/modality mld/methods/vae mld/methods mld/run mld/train mld/evaluate/choice mld/evaluate/networks
-  mld/evaluate mld/study/tables mld/study mld/report mld
+  mld/evaluate mld/evaluate/metrics mld/study/tables mld/study mld/report mld
   tools tools/bench
 )
 

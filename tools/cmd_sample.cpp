@@ -225,7 +225,7 @@ void add_sample_command(CLI::App& app) {
   c->add_option("RUN", o->run, "Run directory or exported file")->type_name("")->required();
   c->add_option("-n", o->n, "Samples")->type_name("N")->capture_default_str()->check(between(1, kMaxSamples));
   c->add_option("--given", o->given,
-                "Condition on a PNG, JPEG, WAV or npy file, or a text: one for all samples, or n in an npy "
+                "Condition on a picture, a WAV or npy file, or a text: one for all samples, or n in an npy "
                 "or the lines of a "
                 ".txt; may be repeated")
       ->type_name("MODALITY=FILE")

@@ -41,6 +41,31 @@ std::vector<std::int8_t> agreements(std::span<const std::int32_t> predicted,
   return out;
 }
 
+std::vector<Proportion> attribute_agreement(std::span<const std::int32_t> values,
+                                            std::span<const std::int32_t> truth, std::size_t attributes) {
+  MLD_CHECK(values.size() == truth.size(), "coherence: ", values.size(), " values of attributes for ",
+            truth.size());
+  std::vector<Proportion> of(attributes);
+  for (std::size_t k = 0; k < values.size(); ++k)
+    if (truth[k] >= 0) {
+      ++of[k % attributes].n;
+      of[k % attributes].hits += values[k] == truth[k];
+    }
+  return of;
+}
+
+std::vector<Proportion> attributes_alike(const std::vector<std::vector<std::int32_t>>& values,
+                                         std::size_t attributes) {
+  std::vector<Proportion> of(attributes);
+  for (std::size_t k = 0; k < values.front().size(); ++k) {
+    const std::int32_t first = values.front()[k];
+    ++of[k % attributes].n;
+    of[k % attributes].hits +=
+        first >= 0 && std::ranges::all_of(values, [&](const auto& other) { return other[k] == first; });
+  }
+  return of;
+}
+
 JointCoherence joint_coherence(const std::vector<std::vector<std::int32_t>>& predicted, int classes) {
   MLD_CHECK(!predicted.empty(), "coherence: no modality was classified");
   JointCoherence joint;
@@ -49,13 +74,14 @@ JointCoherence joint_coherence(const std::vector<std::vector<std::int32_t>>& pre
   for (const auto& labels : predicted) {
     MLD_CHECK(labels.size() == predicted.front().size(), "coherence: modalities differ in number of samples");
     for (std::int32_t label : labels) {
+      if (label < 0) continue;
       ++count.at(static_cast<std::size_t>(label));
       ++total;
     }
   }
   for (std::size_t i = 0; i < predicted.front().size(); ++i) {
-    const bool equal = std::all_of(predicted.begin(), predicted.end(),
-                                   [&](const auto& labels) { return labels[i] == predicted.front()[i]; });
+    const bool equal = std::ranges::all_of(
+        predicted, [&](const auto& labels) { return labels[i] >= 0 && labels[i] == predicted.front()[i]; });
     ++joint.all_equal.n;
     joint.all_equal.hits += equal;
     joint.equal.push_back(equal);

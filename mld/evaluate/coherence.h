@@ -23,8 +23,17 @@ Proportion agreement(std::span<const std::int32_t> predicted, std::span<const st
 std::vector<std::int8_t> agreements(std::span<const std::int32_t> predicted,
                                     std::span<const std::int32_t> label);
 
+// Of data whose classes are combinations of attributes: for each attribute the samples whose value, of rows
+// [N, attributes], is the true one; and those for which all modalities' are the same. A value of -1 is read as none and
+// equals nothing; rows without a truth are left out.
+std::vector<Proportion> attribute_agreement(std::span<const std::int32_t> values,
+                                            std::span<const std::int32_t> truth, std::size_t attributes);
+std::vector<Proportion> attributes_alike(const std::vector<std::vector<std::int32_t>>& values,
+                                         std::size_t attributes);
+
 // Unconditional samples: all modalities must be read as the same class. Agreement alone would reward collapse
-// to one class, hence the class shares (over all modalities' predictions) and their entropy in nats.
+// to one class, hence the class shares (over all modalities' predictions) and their entropy in nats. A negative label is no
+// class and equals nothing.
 struct JointCoherence {
   Proportion all_equal;
   std::vector<double> class_share;

@@ -31,7 +31,7 @@ void describe_model(EvaluationContext& c) {
   e.parameters = model.parameters();
   e.weights = (vae ? config.vae.ema : config.score.ema) > 0 ? "ema" : "raw";
   for (int i = 0; i < model.modalities(); ++i)
-    e.classifier_hash.push_back(model.has_classifier(i) ? model.classifier_hash(i) : "");
+    e.classifier_hash.push_back(model.reads(i) ? model.classifier_hash(i) : "");
   e.classifier_recipe = classifiers_hash(config);
   e.weights_hash = model.weights_hash();
 }

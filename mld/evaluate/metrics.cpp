@@ -8,15 +8,15 @@
 
 namespace mld {
 
-extern const Metric kCoherence, kQuality, kRobustness, kDiversity, kMemorisation, kInformation, kProbe,
-    kLikelihood;
+extern const Metric kCoherence, kReconstruction, kQuality, kRobustness, kDiversity, kMemorisation,
+    kInformation, kProbe, kLikelihood;
 
 namespace {
 
-constexpr std::array kMetrics{&kCoherence, &kProbe,        &kQuality,     &kRobustness,
-                              &kDiversity, &kMemorisation, &kInformation, &kLikelihood};
-constexpr std::array kPrinted{&kProbe,        &kCoherence,   &kQuality,    &kDiversity,
-                              &kMemorisation, &kInformation, &kLikelihood, &kRobustness};
+constexpr std::array kMetrics{&kCoherence, &kReconstruction, &kProbe,       &kQuality,   &kRobustness,
+                              &kDiversity, &kMemorisation,   &kInformation, &kLikelihood};
+constexpr std::array kPrinted{&kReconstruction, &kProbe,       &kCoherence,  &kQuality,   &kDiversity,
+                              &kMemorisation,   &kInformation, &kLikelihood, &kRobustness};
 static_assert(kMetrics.size() == kPrinted.size());
 
 }  // namespace

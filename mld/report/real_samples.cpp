@@ -41,8 +41,7 @@ RealSamples::RealSamples(const Model& model, const ReportRequest& request) : mod
   split_ = &store_->split(test ? "test" : "train");
   rows_ = chosen_rows(*split_, -1, request.samples);
   if (rows_.empty()) return;
-  for (int i = 0; i < model.modalities(); ++i)
-    values_[model.info(i).name] = from_network(model.info(i), load(i, rows_));
+  for (int i = 0; i < model.modalities(); ++i) values_[model.info(i).name] = from_network(load(i, rows_));
 }
 
 std::vector<std::string> RealSamples::vocabulary(int i) const {

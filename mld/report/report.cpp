@@ -1,7 +1,7 @@
 #include "mld/report/report.h"
 
 #include <algorithm>
-#include <cmath>
+#include <numeric>
 
 #include "engine/io/atomic_file.h"
 #include "engine/io/files.h"
@@ -11,6 +11,7 @@
 #include "mld/diffusion/sampling_record.h"
 #include "mld/evaluate/choice/given_sets.h"
 #include "mld/evaluate/coherence.h"
+#include "mld/evaluate/reconstruction.h"
 #include "mld/evaluate/record.h"
 #include "mld/report/evaluation_tables.h"
 #include "mld/report/html.h"
@@ -89,19 +90,19 @@ std::string ceiling(const Model& model, const RealSamples& of, int i) {
   std::vector<std::int32_t> labels;
   for (const std::int64_t row : rows) labels.push_back(of.split().labels()[static_cast<std::size_t>(row)]);
   const Tensor real = of.load(i, rows), made = model.reconstruct(i, real);
+  ReconstructionErrors errors(model.info(i), !model.vocabulary(i).empty());
+  std::vector<std::int64_t> every(rows.size());
+  std::iota(every.begin(), every.end(), 0);
+  errors.add(real, made, every);
   std::string text;
-  if (!data::is_discrete(model.info(i).kind)) {
-    double squares = 0;
-    for (std::int64_t k = 0; k < real.numel(); ++k) {
-      const double difference =
-          static_cast<double>(made.data<float>()[k]) - static_cast<double>(real.data<float>()[k]);
-      squares += difference * difference;
-    }
-    text = cat("Root mean square error ", number(std::sqrt(squares / static_cast<double>(real.numel()))),
-               " on values from ", number(model.info(i).range.min), " to ", number(model.info(i).range.max),
-               ". ");
-  }
-  if (model.has_classifier(i)) {
+  if (errors.error())
+    text = cat("Root mean square error ", number(*errors.error()), " on values from ",
+               number(model.info(i).range.min), " to ", number(model.info(i).range.max), ". ");
+  if (errors.right())
+    text = cat(percent(*errors.right()), " of the numbers are right",
+               errors.words() ? cat(", ", percent(*errors.words()), " of the words up to the end") : "", ", ",
+               percent(*errors.whole()), " of the items altogether. ");
+  if (model.reads(i)) {
     const auto share = [](const Proportion& p) {
       return cat(percent(p.value()), " (", percent(p.low()), " … ", percent(p.high()), ")");
     };
@@ -201,7 +202,7 @@ class Reporter {
       if (!model_.reconstructs(i)) continue;
       tell("reconstructions", i, model_.modalities());
       const data::Modality& info = model_.info(i);
-      const Values made = from_network(info, model_.reconstruct(i, real_.load(i, real_.rows())));
+      const Values made = from_network(model_.reconstruct(i, real_.load(i, real_.rows())));
       const Strip strips[] = {{&info, real_.values().at(info.name), "real", "real"},
                               {&info, made, "decode(encode)", "reconstructed by the autoencoder"}};
       out += figure(info.name, gallery_.strips(strips, real_.shown()) +

@@ -23,6 +23,7 @@ constexpr Experiment kExperiments[] = {
     {"table6 table7", "mhd-free", kVariants, kUnguided},
     {"table14 table15 figure18 figure19", "polymnist-fast", kAll, kUnguided},
     {"figure11", "mnist-svhn-fast", "score.d=0.1,0.3,0.5,0.7,0.9", kUnguided},
+    {"table16", "birds", kAll, kUnguided},
     {"models", "", kAll, ""},
 };
 

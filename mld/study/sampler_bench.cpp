@@ -116,7 +116,7 @@ void check_continues(const Model& model, const data::Store& store, const Evaluat
   same("data set", there.dataset, store.description().name);
   const std::map<std::string, std::string> classifiers = there.classifiers();
   for (int i = 0; i < model.modalities(); ++i) {
-    if (!model.has_classifier(i)) continue;
+    if (!model.reads(i)) continue;
     const auto hash = classifiers.find(model.modality(i).name);
     same("classifier", hash != classifiers.end() ? hash->second : std::string("none"),
          model.classifier_hash(i));
@@ -229,7 +229,7 @@ SamplerBench bench_samplers(const Model& model, const data::Store& store, Evalua
   MLD_CHECK_AS(ErrorKind::usage, !is_vae(model.config().model.kind),
                "bench-samplers: a VAE has no sampler to choose");
   int classifiers = 0;
-  for (int i = 0; i < model.modalities(); ++i) classifiers += model.has_classifier(i);
+  for (int i = 0; i < model.modalities(); ++i) classifiers += model.reads(i);
   MLD_CHECK_AS(ErrorKind::usage, classifiers >= 2,
                "bench-samplers: the model needs classifiers of two modalities to measure coherence with");
   SamplerBench bench = before;

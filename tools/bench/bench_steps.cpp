@@ -16,6 +16,7 @@
 //   products-NET          its matrix products alone
 //   train-mnist, -svhn    train steps of the autoencoders of MNIST-SVHN,
 //   train-polymnist       of one of PolyMNIST,
+//   train-cub-image, -cub-caption  of those of CUB,
 //   train-sound           and of MHD's spectrograms
 //   train-mopoe, -mvae    train steps of these VAEs on MNIST-SVHN
 //   sample-[NET-]BATCH    one level of the sampler, linear schedule; NET is 512 if left out

@@ -19,7 +19,10 @@ nn::Context training_context(const StepState* state) {
 // its smaller map.
 using Uses = std::vector<i64>;
 const Uses kMnistUses{1, 1, 1, 1}, kSvhnUses{256, 64, 16, 1, 1, 16, 64, 256},
-    kPolymnistUses{196, 49, 16, 1, 1, 1, 16, 49, 196}, kSoundUses{32, 16, 8, 1, 1, 8, 16, 32};
+    kPolymnistUses{196, 49, 16, 1, 1, 1, 16, 49, 196}, kSoundUses{32, 16, 8, 1, 1, 8, 16, 32},
+    kCubImageUses{4096, 4096, 4096, 1024, 1024, 1024, 256,  256,  256,  1,
+                  1,    256,  256,  256,  1024, 1024, 1024, 4096, 4096, 4096},
+    kCubCaptionUses{16, 16, 8, 8, 8, 4, 4, 4, 2, 2, 2, 1, 1, 1, 1, 1, 1, 1, 2, 2, 2, 4, 4, 4, 8, 8, 8, 16};
 
 // Of a train step that encodes a batch once.
 double train_flops(Autoencoder& net, const Uses& uses, i64 batch, i64 decodings) {
@@ -29,32 +32,45 @@ double train_flops(Autoencoder& net, const Uses& uses, i64 batch, i64 decodings)
   });
 }
 
-Case train_autoencoder(const Config& config, std::size_t modality, const Shape& shape, const Uses& uses,
-                       Device device) {
+Tensor random_items(const data::Modality& info, i64 batch, Device device) {
+  const Tensor values = random_values(batch_shape(batch, sample_shape(info)), 1, false, kCpu);
+  if (!data::is_discrete(info.kind)) return values.to(device);
+  const Tensor tokens = make_items(info, batch);
+  for (i64 i = 0; i < tokens.numel(); ++i)
+    tokens.data<std::int32_t>()[i] =
+        static_cast<std::int32_t>(values.data<float>()[i] * static_cast<float>(info.categories));
+  return tokens.to(device);
+}
+
+Case train_autoencoder(const Config& config, std::size_t modality, const data::Modality& info,
+                       const Uses& uses, Device device) {
   const ModalityConfig m = config.modalities[modality];
   const i64 batch = m.stage1.batch;
-  const ItemBatch items{random_values(batch_shape(batch, shape), 1, false, device), {}};
-  const auto loss = [m, items](const Autoencoder& net, const StepState* state) {
-    return reconstruction_loss(m, net, items, items.x.shape()[0], training_context(state));
+  const Tensor items = random_items(info, batch, device);
+  const auto loss = [m, items, batch](const Autoencoder& net, const StepState* state) {
+    return reconstruction_loss(m, net, items, batch, training_context(state));
   };
-  const auto training = std::make_shared<Training<Autoencoder>>(
-      make_autoencoder(m.autoencoder, shape, m.latent), m.stage1, device, loss);
+  const auto training =
+      std::make_shared<Training<Autoencoder>>(make_autoencoder(m, info), m.stage1, device, loss);
   return training_case(training, train_flops(training->model, uses, batch, 1));
+}
+
+data::Modality picture(const Shape& shape) {
+  data::Modality info;
+  info.kind = data::ModalityKind::image;
+  info.shape = shape;
+  return info;
 }
 
 Case train_vae(ModelKind kind, Device device) {
   Config config = preset("mnist-svhn");
   config.model.kind = kind;
-  std::vector<data::Modality> infos(2);
-  infos[0].shape = {28, 28, 1};
-  infos[1].shape = {32, 32, 3};
+  const std::vector<data::Modality> infos{picture({28, 28, 1}), picture({32, 32, 3})};
   const i64 batch = config.vae.batch;
-  std::vector<ItemBatch> items;
-  for (data::Modality& info : infos) {
-    info.kind = data::ModalityKind::image;
-    const auto site = static_cast<std::uint32_t>(items.size()) + 1;
-    items.push_back({random_values(batch_shape(batch, info.shape), site, false, device), {}});
-  }
+  std::vector<Tensor> items;
+  for (const data::Modality& info : infos)
+    items.push_back(random_values(batch_shape(batch, info.shape),
+                                  static_cast<std::uint32_t>(items.size()) + 1, false, device));
   const VaeBatch fed{items, {0, batch, batch}, vae::set_list(vae::mixed_sets(kind, 2), device)};
   const auto loss = [config, fed](const vae::VaeModel& model, const StepState* state) {
     return vae::loss(vae_objective(config), encoded(config, model, fed, training_context(state)));
@@ -70,11 +86,22 @@ Case train_vae(ModelKind kind, Device device) {
 }  // namespace
 
 std::optional<Case> train_on_items(const std::string& name, Device device) {
-  if (name == "mnist") return train_autoencoder(preset("mnist-svhn"), 0, {28, 28, 1}, kMnistUses, device);
-  if (name == "svhn") return train_autoencoder(preset("mnist-svhn"), 1, {32, 32, 3}, kSvhnUses, device);
-  if (name == "polymnist")
-    return train_autoencoder(preset("polymnist"), 0, {28, 28, 3}, kPolymnistUses, device);
-  if (name == "sound") return train_autoencoder(preset("mhd"), 1, {32, 128, 1}, kSoundUses, device);
+  const auto of = [&](const char* preset_name, std::size_t modality, const data::Modality& info,
+                      const Uses& uses) {
+    return train_autoencoder(preset(preset_name), modality, info, uses, device);
+  };
+  if (name == "mnist") return of("mnist-svhn", 0, picture({28, 28, 1}), kMnistUses);
+  if (name == "svhn") return of("mnist-svhn", 1, picture({32, 32, 3}), kSvhnUses);
+  if (name == "polymnist") return of("polymnist", 0, picture({28, 28, 3}), kPolymnistUses);
+  if (name == "sound") return of("mhd", 1, picture({32, 128, 1}), kSoundUses);
+  if (name == "cub-image") return of("cub", 0, picture({64, 64, 3}), kCubImageUses);
+  if (name == "cub-caption") {
+    data::Modality caption;
+    caption.kind = data::ModalityKind::tokens;
+    caption.shape = {32};
+    caption.categories = 1590;
+    return of("cub", 1, caption, kCubCaptionUses);
+  }
   if (name == "mopoe") return train_vae(ModelKind::mopoe, device);
   if (name == "mvae") return train_vae(ModelKind::mvae, device);
   return {};

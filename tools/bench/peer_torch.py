@@ -36,6 +36,7 @@ VAE_BATCH, VAE_LATENT, VAE_BETA, VAE_WEIGHTS, SMALLEST = 256, 20, 5.0, (3.92, 1.
 BETA_MIN, BETA_MAX = 0.1, 20.0
 LEVELS, JUMP, RESAMPLE = 250, 10, 10
 LAPLACE_SCALE = 0.75
+VOCABULARY = 1590  # of CUB's captions
 EMA_DECAY = 0.999
 T_MIN = 1e-6
 
@@ -183,6 +184,58 @@ def sound_autoencoder(latent=128):
         plain(nn.ConvTranspose2d, 256, 128, (4, 1), (2, 1), (1, 0)), nn.BatchNorm2d(128), nn.ReLU(),
         plain(nn.ConvTranspose2d, 128, 128, (4, 1), (2, 1), (1, 0)), nn.BatchNorm2d(128), nn.ReLU(),
         plain(nn.ConvTranspose2d, 128, 1, (1, 128)), nn.Sigmoid())
+
+
+class Residual(nn.Module):
+    """main_scale * main(x) + shortcut_scale * shortcut(x)"""
+
+    def __init__(self, main, shortcut, main_scale, shortcut_scale=1):
+        super().__init__()
+        self.main, self.shortcut, self.scales = main, shortcut, (main_scale, shortcut_scale)
+
+    def forward(self, x):
+        main, shortcut = self.scales
+        return main * self.main(x) + (shortcut * self.shortcut(x) if shortcut != 1 else self.shortcut(x))
+
+
+def leaky():
+    return nn.LeakyReLU(0.2)
+
+
+def picture_block(i, o):
+    least = min(i, o)
+    shortcut = nn.Identity() if i == o else nn.Conv2d(i, o, 1, bias=False)
+    return Residual(nn.Sequential(leaky(), nn.Conv2d(i, least, 3, 1, 1), leaky(), nn.Conv2d(least, o, 3, 1, 1)), shortcut, 0.1)
+
+
+def cub_image_autoencoder(latent=64):
+    return nn.Sequential(
+        nn.Conv2d(3, 64, 3, 1, 1), picture_block(64, 64), nn.AvgPool2d(3, 2, 1), picture_block(64, 128),
+        nn.AvgPool2d(3, 2, 1), picture_block(128, 256), nn.Flatten(), leaky(), nn.Linear(65536, latent),
+        nn.Linear(latent, 65536), nn.Unflatten(1, (256, 16, 16)), picture_block(256, 128), nn.Upsample(scale_factor=2),
+        picture_block(128, 64), nn.Upsample(scale_factor=2), picture_block(64, 64), leaky(), nn.Conv2d(64, 3, 3, 1, 1))
+
+
+def caption_block(conv, i, o):
+    main = nn.Sequential(nn.BatchNorm1d(i), nn.ReLU(), conv(i, i, 1), nn.Dropout(0.5), nn.BatchNorm1d(i), nn.ReLU(),
+                         conv(i, o, 4, 2, 1), nn.Dropout(0.5))
+    return Residual(main, nn.Sequential(conv(i, o, 4, 2, 1), nn.BatchNorm1d(o)), 0.3, 2)
+
+
+class CaptionAutoencoder(nn.Module):
+    """Tokens [B,32] to logits [B,1590,32]."""
+
+    def __init__(self, latent=32):
+        super().__init__()
+        sizes = (32, 64, 96, 128, 160)
+        down = [caption_block(nn.Conv1d, i, o) for i, o in zip(sizes, sizes[1:])]
+        up = [caption_block(nn.ConvTranspose1d, i, o) for o, i in reversed(list(zip(sizes, sizes[1:])))]
+        self.network = nn.Sequential(nn.Conv1d(VOCABULARY, 32, 4, 2, 1), *down, nn.Flatten(), nn.ReLU(), nn.Linear(160, latent),
+                                     nn.Linear(latent, 160), nn.Unflatten(1, (160, 1)), *up,
+                                     nn.ConvTranspose1d(32, VOCABULARY, 4, 2, 1))
+
+    def forward(self, tokens):
+        return self.network(F.one_hot(tokens, VOCABULARY).float().transpose(1, 2).contiguous())
 
 
 class Vae(nn.Module):
@@ -430,6 +483,19 @@ def autoencoder_ways(build, shape, layouts=LAYOUTS, batch=AUTOENCODER_BATCH, dis
     return by_layout(make, layouts)
 
 
+def caption_ways():
+    def make(adam, _):
+        model = CaptionAutoencoder().to(OPTIONS.device)
+        tokens = torch.randint(VOCABULARY, (AUTOENCODER_BATCH, 32), device=OPTIONS.device)
+
+        def loss(network):
+            return F.cross_entropy(network(tokens).float(), tokens, reduction="sum") / AUTOENCODER_BATCH
+
+        return count(model), train_step(model, loss, 1e-4, adam)
+
+    return by_layout(make, (torch.contiguous_format,))
+
+
 def vae_ways(kind):
     def make(adam, layout):
         model = Vae(kind).to(OPTIONS.device, memory_format=layout)
@@ -599,6 +665,10 @@ def train_ways(network):
         return autoencoder_ways(polymnist_autoencoder, (3, 28, 28))
     if network == "sound":
         return autoencoder_ways(sound_autoencoder, (1, 32, 128), batch=SOUND_BATCH, distance=normal)
+    if network == "cub-image":
+        return autoencoder_ways(cub_image_autoencoder, (3, 64, 64))
+    if network == "cub-caption":
+        return caption_ways()
     if network in ("mopoe", "mvae"):
         return vae_ways(network)
     return score_ways(score_spec(network[len("score-"):]))

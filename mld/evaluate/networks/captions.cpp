@@ -37,7 +37,8 @@ std::optional<Captions> Captions::find(const Model& model, const data::Store& st
 void Captions::add(const Tensor& images, const Tensor& captions, const std::vector<std::int64_t>& keep,
                    ClipScore& score) const {
   constexpr std::int64_t kPairs = 32;  // at a time through the towers
-  const std::int64_t positions = captions.shape()[1], words = captions.shape()[2];
+  const auto ids = captions.span<std::int32_t>();
+  const auto length = static_cast<std::size_t>(captions.shape()[1]);
   Shape shape = images.shape();
   for (std::size_t first = 0; first < keep.size(); first += kPairs) {
     const std::size_t end = std::min(keep.size(), first + kPairs);
@@ -46,12 +47,7 @@ void Captions::add(const Tensor& images, const Tensor& captions, const std::vect
     std::vector<std::string> texts;
     for (std::size_t k = first; k < end; ++k) {
       batch.rows(static_cast<std::int64_t>(k - first), 1).copy_from(images.rows(keep[k], 1));
-      std::vector<std::int32_t> ids;
-      for (std::int64_t p = 0; p < positions; ++p) {
-        const float* row = captions.data<float>() + (keep[k] * positions + p) * words;
-        ids.push_back(static_cast<std::int32_t>(std::max_element(row, row + words) - row));
-      }
-      texts.push_back(data::text_of(ids, words_));
+      texts.push_back(data::text_of(ids.subspan(static_cast<std::size_t>(keep[k]) * length, length), words_));
     }
     score.add(clip_->image_features(to_unit(batch, range_)), clip_->text_features(texts));
   }

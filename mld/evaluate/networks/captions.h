@@ -22,8 +22,7 @@ class Captions {
 
   int image() const { return image_; }
   int caption() const { return caption_; }
-  // Adds the pairs of images [n,H,W,3] and captions [n, positions, words], one-hot or probabilities, whose
-  // row is in `keep`.
+  // Adds the pairs of images [n,H,W,3] and captions i32 [n, positions] whose row is in `keep`.
   void add(const Tensor& images, const Tensor& captions, const std::vector<std::int64_t>& keep,
            ClipScore& score) const;
   std::string hash() const;  // of weights and tokenizer

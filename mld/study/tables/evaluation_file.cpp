@@ -58,6 +58,8 @@ class Reader {
             return counted(c.value, c.n, true);
           }
         return {};
+      case Measure::attributes:
+        return attributes();
     }
     return {};
   }
@@ -87,6 +89,20 @@ class Reader {
     if (found == nullptr) return {};
     classifier(file_.modalities[static_cast<std::size_t>(column_.target)]);
     return coherence(found->coherence.value, generated);
+  }
+
+  std::optional<Reading> attributes() {
+    if (column_.given == 0) {
+      if (file_.joint_attributes.empty()) return {};
+      all_classifiers();
+      return coherence(mean_share(file_.joint_attributes), true);
+    }
+    for (const AttributeCell& c : file_.attribute_cells)
+      if (c.how == "generated" && c.given == column_.given && c.target == column_.target) {
+        classifier(file_.modalities[static_cast<std::size_t>(c.target)]);
+        return coherence(mean_share(c.right), true);
+      }
+    return {};
   }
 
   Subset source(Subset given, int target) const {

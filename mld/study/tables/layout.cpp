@@ -17,8 +17,8 @@ namespace {
 using data::JsonFields;
 
 constexpr const char* kFile = "paper_results.json";
-constexpr std::array kMeasureNames{"joint",   "conditional",  "self",   "leave_one_out",
-                                   "quality", "mean_quality", "kernel", "clip_score"};
+constexpr std::array kMeasureNames{"joint",        "conditional", "self",       "leave_one_out", "quality",
+                                   "mean_quality", "kernel",      "clip_score", "attributes"};
 constexpr const char* kFallback = "CFD";  // stands in where an extractor's weights are absent
 
 int index_of(const std::vector<std::string>& modalities, const std::string& name) {
@@ -162,6 +162,17 @@ class Generic {
     return table;
   }
 
+  TableLayout attributes() const {
+    TableLayout table{files_.front().dataset + ": attributes that are right, mean (%)", {}, {}, {}, {}};
+    table.columns.push_back({.head = "joint", .measure = Measure::attributes});
+    for (const LayoutColumn& c : coherence())
+      if (c.measure == Measure::conditional) {
+        table.columns.push_back(c);
+        table.columns.back().measure = Measure::attributes;
+      }
+    return table;
+  }
+
  private:
   std::string spelt(Subset given, int target) const { return place_name(given, target, modalities_); }
 
@@ -264,6 +275,7 @@ std::vector<TableLayout> layouts_of(std::span<const Evaluation> files) {
   }
   const Generic generic(files);
   if (tables.empty()) tables = generic.tables();
+  tables.push_back(generic.attributes());
   tables.push_back(generic.kernels());
   for (TableLayout& table : tables)
     for (LayoutColumn& column : table.columns) complete_head(column);

@@ -24,7 +24,8 @@ enum class Measure : std::uint8_t {
   quality,        // `metric` of `target` from `given`: none, jointly; the target, decode(encode(target))
   mean_quality,   // as leave_one_out; size 0: jointly
   kernel,         // the kernel distance that belongs to a `quality`
-  clip_score      // of `given`; none: jointly
+  clip_score,     // of `given`; none: jointly
+  attributes      // mean share of the attributes that are right in `target` from `given`; none: alike in all
 };
 
 struct LayoutColumn {

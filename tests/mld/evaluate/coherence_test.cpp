@@ -40,3 +40,27 @@ TEST_CASE("coherence: joint agreement needs all modalities; collapse shows in th
   CHECK(collapsed.all_equal.value() == 1);
   CHECK(collapsed.entropy == doctest::Approx(0));
 }
+
+TEST_CASE("coherence: a sample that is read as no class agrees with nothing") {
+  const auto joint = mld::joint_coherence({{-1, 1, -1}, {-1, 1, 2}}, 3);
+  CHECK(joint.all_equal.hits == 1);
+  CHECK(joint.all_equal.n == 3);
+  CHECK(joint.class_share[1] == doctest::Approx(2.0 / 3));
+  CHECK(joint.class_share[2] == doctest::Approx(1.0 / 3));
+}
+
+TEST_CASE("coherence: attribute by attribute") {
+  // Three samples of two attributes, the last without a label.
+  const std::vector<std::int32_t> read{0, 1, 2, -1, 1, 1}, truth{0, 0, 2, 1, -1, -1};
+  const auto right = mld::attribute_agreement(read, truth, 2);
+  REQUIRE(right.size() == 2);
+  CHECK(right[0].hits == 2);
+  CHECK(right[0].n == 2);
+  CHECK(right[1].hits == 0);
+  CHECK(right[1].n == 2);
+  const auto alike = mld::attributes_alike({read, {0, 1, 2, -1, 0, 1}}, 2);
+  CHECK(alike[0].hits == 2);
+  CHECK(alike[0].n == 3);
+  CHECK(alike[1].hits == 2);  // none is not like none
+  CHECK_THROWS_AS(mld::attribute_agreement(read, std::vector<std::int32_t>{1}, 2), mld::Error);
+}

@@ -39,10 +39,10 @@ TEST_CASE("evaluate: every metric says what it should of a model that is hardly 
   FeatureSet real(model.feature_size(2)), made(model.feature_size(2));
   std::vector<std::int32_t> items(24);
   std::iota(items.begin(), items.end(), 0);
-  const ItemBatch batch = make_item_batch(model.info(2), 24);
+  const Tensor batch = make_items(model.info(2), 24);
   fill_items(store.split("test"), 2, model.info(2), items, batch);
-  real.add(model.features(2, batch.x).span<float>());
-  made.add(model.features(2, model.reconstruct(2, batch.x)).span<float>());
+  real.add(model.features(2, batch).span<float>());
+  made.add(model.features(2, model.reconstruct(2, batch)).span<float>());
   const auto cell = std::find_if(e.quality.begin(), e.quality.end(),
                                  [](const QualityCell& q) { return q.given == 4 && q.target == 2; });
   REQUIRE(cell != e.quality.end());

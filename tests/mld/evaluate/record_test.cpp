@@ -58,6 +58,9 @@ Evaluation whole() {
   e.joint = {Proportion{70, 100}, {0.25, 0.75}, 0.5623};
   e.conditional = {{5, 1, Proportion{60, 99}}};
   e.leave_one_out = {{2, 0.6060606060606061}};
+  e.attributes = {"colour", "size"};
+  e.attribute_cells = {{"generated", 1, 1, {0.5, 0.75}, 84}, {"real", 2, 1, {1, 0.875}, 83}};
+  e.joint_attributes = {0.25, 0.625};
   e.quality = {{0,
                 1,
                 "FAD",
@@ -80,6 +83,8 @@ Evaluation whole() {
   e.memorisation = {{1, 1.125, 1.0625, Proportion{2, 88}}};
   e.information = {{2, 2.0625, 0.05, 87}};
   e.inpainting_gap = {{1, 0.25, 0.8125, 0.0625, 86}};
+  e.reconstruction = {{.target = 0, .error = 0.125, .right = {}, .words = {}, .whole = {}, .n = 84},
+                      {.target = 1, .error = {}, .right = 0.75, .words = 0.5, .whole = 0.25, .n = 83}};
   e.probe = {{0, "test", Proportion{82, 83}}, {0, "train", Proportion{81, 82}}};
   e.robustness = {{0.05, 0, Proportion{80, 85}}};
   e.likelihood = {{.of = 3, .given = 1, .nats = -12.5, .error = 0.25, .effective = 7, .draws = 200, .n = 85}};
@@ -96,7 +101,7 @@ TEST_CASE("record: what is written is read back, to the last digit") {
   CHECK(to_json(shown_evaluation(written, "a")) == written);
   CHECK(to_table(parse_evaluation(written, "a")) == to_table(whole()));
   // Every entry of the file is an entry of the table of fields.
-  CHECK(nlohmann::json::parse(written).size() == 35);
+  CHECK(nlohmann::json::parse(written).size() == 39);
   Evaluation ceilings = whole();
   ceilings.generated = false;
   ceilings.seed.reset();

@@ -129,7 +129,7 @@ TEST_CASE("what does not compare is refused, and marked when forced") {
   b.quality = quality("", "left", "FID", 3, "44444444");
   CHECK(contains(refused(a, b), "features of left inception 33333333 and inception 44444444"));
   a.preset = b.preset = a.dataset = b.dataset = "cub";
-  a.left = b.left = "image", a.right = b.right = "sentence";
+  a.left = b.left = "image", a.right = b.right = "caption";
   a.quality = b.quality = "";
   a.clip_score = R"({"given":"image","value":0.5,"error":0.1,"n":100,"hash":"aaaa"})";
   b.clip_score = R"({"given":"image","value":0.5,"error":0.1,"n":17,"hash":"bbbb"})";

@@ -34,7 +34,7 @@ class RobustnessMeasure : public Measure {
       const std::int64_t n = std::min(kMeasuredTogether, context_.rows.count() - first);
       const Tensor noisy = diffused(first, n, time, source);
       for (int i = 0; i < model.modalities(); ++i) {
-        if (!model.has_classifier(i)) continue;
+        if (!model.reads(i)) continue;
         const auto more = model.classify(i, model.decode(i, noisy));
         auto& all = predicted[static_cast<std::size_t>(i)];
         all.insert(all.end(), more.begin(), more.end());

@@ -6,6 +6,8 @@
 #include <utility>
 
 #include "data/pictures/render.h"
+#include "data/text/attributes.h"
+#include "engine/base/names.h"
 #include "engine/base/statistics.h"
 #include "mld/evaluate/context.h"
 
@@ -56,19 +58,27 @@ void PenPair::add(const std::vector<Tensor>& values, const std::vector<std::int6
         values[static_cast<std::size_t>(path_)].rows(k, 1).span<float>(), original_));
 }
 
+// Classes read in samples of a modality in the order of the rows, and of data with attributes their values.
+struct Reading {
+  Labels classes, values;
+};
+
 class CoherenceMeasure : public Measure {
  public:
   explicit CoherenceMeasure(EvaluationContext& context)
       : Measure(context),
         pen_(PenPair::find(context.model)),
+        attributes_(context.model.dataset().attributes),
         of_real_(static_cast<std::size_t>(context.model.modalities())),
         of_self_(of_real_),
-        predicted_(of_real_) {}
+        predicted_(of_real_) {
+    for (const data::Attribute& attribute : attributes_) context.result.attributes.push_back(attribute.name);
+  }
 
   void announce() override {
     bool classifiers = false;
     for (int i = 0; i < context_.model.modalities(); ++i)
-      classifiers = classifiers || context_.model.has_classifier(i);
+      classifiers = classifiers || context_.model.reads(i);
     if (!context_.rows.labelled() && classifiers)
       context_.note("no sample has a label: coherence with labels is left out, joint coherence needs none");
   }
@@ -93,8 +103,11 @@ class CoherenceMeasure : public Measure {
     for (int i = 0; i < context_.model.modalities(); ++i) {
       const auto k = static_cast<std::size_t>(i);
       const Labels labels = context_.rows.labels_of_items(i);
-      add_cell(context_.result.classifier, Subset{1} << i, i, of_real_[k], labels);
-      add_cell(context_.result.self, Subset{1} << i, i, of_self_[k], labels);
+      const Subset own = Subset{1} << i;
+      add_cell(context_.result.classifier, own, i, of_real_[k], labels);
+      add_attributes("real", own, i, of_real_[k], labels);
+      add_cell(context_.result.self, own, i, of_self_[k], labels);
+      add_attributes("reconstructed", own, i, of_self_[k], labels);
     }
   }
 
@@ -112,15 +125,40 @@ class CoherenceMeasure : public Measure {
       count_joint();
     else
       count_conditional(given);
-    for (Labels& labels : predicted_) labels.clear();
+    for (Reading& read : predicted_) read = {};
   }
 
  private:
   // Appends the classes that are read in values of modality i.
-  void read(int i, const Tensor& values, Labels& all) const {
-    if (!context_.model.has_classifier(i)) return;
-    const Labels more = context_.model.classify(i, values);
-    all.insert(all.end(), more.begin(), more.end());
+  void read(int i, const Tensor& x, Reading& all) const {
+    if (!context_.model.reads(i)) return;
+    if (attributes_.empty()) {
+      const Labels more = context_.model.classify(i, x);
+      all.classes.insert(all.classes.end(), more.begin(), more.end());
+      return;
+    }
+    const Labels more = context_.model.read_attributes(i, x);
+    all.values.insert(all.values.end(), more.begin(), more.end());
+    for (std::size_t first = 0; first < more.size(); first += attributes_.size())
+      all.classes.push_back(data::class_of(std::span(more).subspan(first, attributes_.size()), attributes_));
+  }
+
+  void add_attributes(const char* how, Subset given, int target, const Reading& read, const Labels& labels) {
+    if (read.values.empty()) return;
+    Labels truth;
+    for (const std::int32_t label : labels) {
+      const std::vector<std::int32_t> values = data::values_of_class(label, attributes_);
+      truth.insert(truth.end(), values.begin(), values.end());
+    }
+    const auto right = attribute_agreement(read.values, truth, attributes_.size());
+    if (right.front().n > 0)
+      context_.result.attribute_cells.push_back({how, given, target, shares_of(right), right.front().n});
+  }
+
+  static std::vector<double> shares_of(const std::vector<Proportion>& proportions) {
+    std::vector<double> shares;
+    for (const Proportion& p : proportions) shares.push_back(p.value());
+    return shares;
   }
 
   void finish_pen(const std::string& how, Moments& agreements) {
@@ -130,10 +168,10 @@ class CoherenceMeasure : public Measure {
   }
 
   // Coherence of what was read where anything was; no number where no label says what is right.
-  bool add_cell(std::vector<CoherenceCell>& cells, Subset given, int target, const Labels& predicted,
+  bool add_cell(std::vector<CoherenceCell>& cells, Subset given, int target, const Reading& read,
                 const Labels& labels) {
-    if (predicted.empty()) return false;
-    const Proportion p = agreement(predicted, labels);
+    if (read.classes.empty()) return false;
+    const Proportion p = agreement(read.classes, labels);
     if (p.n > 0)
       cells.push_back({given, target, p});
     else if (context_.rows.labelled())
@@ -145,15 +183,23 @@ class CoherenceMeasure : public Measure {
   void count_conditional(Subset given) {
     const Labels labels = context_.rows.labels_with(given);
     for (int i = 0; i < context_.model.modalities(); ++i)
-      if (const Labels& read = predicted_[static_cast<std::size_t>(i)]; contains(given, i))
+      if (const Reading& read = predicted_[static_cast<std::size_t>(i)]; contains(given, i)) {
         add_cell(context_.result.self, given, i, read, labels);
-      else if (add_cell(context_.result.conditional, given, i, read, labels))
-        context_.result.outcomes.push_back(agreements(read, labels));
+        add_attributes("reconstructed", given, i, read, labels);
+      } else if (add_cell(context_.result.conditional, given, i, read, labels)) {
+        add_attributes("generated", given, i, read, labels);
+        context_.result.outcomes.push_back(agreements(read.classes, labels));
+      }
   }
 
   void count_joint() {
-    std::vector<Labels> all = predicted_;
-    const auto missing = std::erase_if(all, [](const Labels& labels) { return labels.empty(); });
+    std::vector<Labels> all, values;
+    for (const Reading& read : predicted_) {
+      if (read.classes.empty()) continue;
+      all.push_back(read.classes);
+      values.push_back(read.values);
+    }
+    const auto missing = std::ssize(predicted_) - std::ssize(all);
     if (missing > 0)
       context_.note(all.empty()      ? "coherence is left out: the run has no classifiers"
                     : all.size() < 2 ? "joint coherence is left out: only one modality has a classifier"
@@ -163,15 +209,40 @@ class CoherenceMeasure : public Measure {
     const JointCoherence joint = joint_coherence(all, static_cast<int>(context_.model.dataset().classes));
     context_.result.joint = {joint.all_equal, joint.class_share, joint.entropy};
     context_.result.outcomes.push_back(joint.equal);
+    if (!attributes_.empty())
+      context_.result.joint_attributes = shares_of(attributes_alike(values, attributes_.size()));
   }
 
   std::optional<PenPair> pen_;
   Moments agreements_, of_self_agreements_;
-  std::vector<Labels> of_real_, of_self_, predicted_;  // of each modality, in the order of the rows
+  const std::vector<data::Attribute>& attributes_;
+  std::vector<Reading> of_real_, of_self_, predicted_;  // of each modality
 };
 
 std::unique_ptr<Measure> start(EvaluationContext& context) {
   return std::make_unique<CoherenceMeasure>(context);
+}
+
+// A line a set of values of the attributes.
+template <class F>
+void each_attribute_row(const Evaluation& e, F&& f) {
+  if (!e.joint_attributes.empty())
+    f(std::string("nothing (joint)"), std::string("all agree"), e.joint_attributes);
+  for (const char* how : {"generated", "reconstructed", "real"})
+    for (const AttributeCell& c : e.attribute_cells)
+      if (c.how == how)
+        f(c.how == "generated" ? source(e, c.given, c.target) : c.how, e.name(c.target), c.right);
+}
+
+std::string attribute_table(const Evaluation& e) {
+  std::string rows;
+  each_attribute_row(
+      e, [&](const std::string& from, const std::string& target, const std::vector<double>& shares) {
+        std::string values = format("%6.2f %% ", 100 * mean_share(shares));
+        for (const double share : shares) values += format(" %6.2f", 100 * share);
+        rows += row(from + " -> " + target, values);
+      });
+  return under("Attributes that are right, %: mean, " + join(e.attributes), rows);
 }
 
 std::string table(const Evaluation& e) {
@@ -188,8 +259,12 @@ std::string table(const Evaluation& e) {
   if (!e.joint.class_share.empty()) {
     out += "Joint generation\n" + row("all modalities agree", with_interval(e.joint.all_equal));
     std::string shares;
-    for (double share : e.joint.class_share) shares += format("%5.1f", 100 * share);
-    out += row("class shares, %", shares) + row("class entropy, nats", format("%6.3f", e.joint.entropy));
+    constexpr std::size_t kSpeltOut = 20;
+    if (e.joint.class_share.size() <= kSpeltOut) {
+      for (double share : e.joint.class_share) shares += format("%5.1f", 100 * share);
+      out += row("class shares, %", shares);
+    }
+    out += row("class entropy, nats", format("%6.3f", e.joint.entropy));
   }
   std::string conditional, sizes, pen;
   for (const auto& c : e.conditional)
@@ -199,7 +274,7 @@ std::string table(const Evaluation& e) {
   for (const auto& p : e.pen) pen += row(p.how, format("%6.3f +- %.3f", p.mean, p.error));
   out += under("Conditional generation", conditional) + under("What is given, generated again", again);
   if (e.leave_one_out.size() > 1) out += under("Leave-one-out coherence", sizes);
-  return out + under("Pen-image agreement (intersection over union)", pen);
+  return out + attribute_table(e) + under("Pen-image agreement (intersection over union)", pen);
 }
 
 void add_row(shown::Table& table, const std::string& from, const std::string& target, const Share& share) {
@@ -230,6 +305,16 @@ std::vector<Section> sections(const Evaluation& e) {
               {}};
   for (const LeaveOneOut& l : e.leave_one_out) sizes.rows.push_back({cat(l.size), percent(l.value)});
   out.parts.emplace_back(std::move(sizes));
+  Table attributes{
+      "Attributes that are right, and their mean", {{"Generated from"}, {"Target"}, {"Mean", true}}, {}};
+  for (const std::string& name : e.attributes) attributes.columns.push_back({name, true});
+  each_attribute_row(
+      e, [&](const std::string& from, const std::string& target, const std::vector<double>& shares) {
+        std::vector<Cell>& cells = attributes.rows.emplace_back();
+        cells = {from, target, percent(mean_share(shares))};
+        for (const double share : shares) cells.emplace_back(percent(share));
+      });
+  out.parts.emplace_back(std::move(attributes));
   return {std::move(out)};
 }
 

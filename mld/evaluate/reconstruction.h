@@ -1,0 +1,45 @@
+// How near a reconstruction comes to what it reconstructs, before any classifier reads it: what an autoencoder alone is judged
+// by.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+
+#include "data/store/description.h"
+#include "engine/core/tensor.h"
+#include "mld/evaluate/coherence.h"
+
+namespace mld {
+
+class ReconstructionErrors {
+ public:
+  // `is_text`: tokens are words (data/text/vocabulary.h), so that those behind the end of a text say nothing.
+  ReconstructionErrors(const data::Modality& info, bool is_text)
+      : is_text_(is_text), discrete_(data::is_discrete(info.kind)) {}
+
+  // Adds these rows of real and reconstructed values [n, sample...], as networks take them.
+  void add(const Tensor& real, const Tensor& made, std::span<const std::int64_t> rows);
+
+  std::int64_t items() const { return whole_.n; }
+  // Root mean square, in the units of the data; of real values.
+  std::optional<double> error() const;
+  // Of discrete data: numbers that are right, of texts also those up to the end of the real one, itself included; and
+  // items without a wrong number.
+  std::optional<double> right() const { return share(right_); }
+  std::optional<double> words() const { return share(words_); }
+  std::optional<double> whole() const { return discrete_ ? share(whole_) : std::nullopt; }
+
+ private:
+  static std::optional<double> share(const Proportion& p) {
+    return p.n > 0 ? std::optional(p.value()) : std::nullopt;
+  }
+  void add_numbers(std::span<const std::int32_t> real, std::span<const std::int32_t> made);
+
+  bool is_text_, discrete_;
+  Proportion right_, words_, whole_;
+  double squares_ = 0;
+  std::int64_t values_ = 0;
+};
+
+}  // namespace mld
