@@ -212,7 +212,8 @@ void run(const Options& o) {
                         {"network_calls", model.method().network_calls(settings)},
                         {"files", writer.finish()}};
   if (!given.done().empty()) record["given_done"] = given.done();
-  write_file_atomically(folder.path() / "sample.json", record.dump(2) + "\n");
+  write_file_atomically(folder.path() / "sample.json",
+                        record.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
   folder.commit();
   std::printf("%s\n", (std::filesystem::path(o.out) / "sample.json").c_str());
 }

@@ -28,11 +28,11 @@ struct Placement {
   double across, down, lean, x = 0, y = 0;  // `across` is negative where the bird looks to the left
 
   Placement(BirdSize size, BirdPose pose, ItemRandom& random) {
-    const double scale = size == BirdSize::large ? random.uniform(0.84, 0.94) : random.uniform(0.46, 0.54);
+    const double scale = size == BirdSize::large ? random.uniform(0.88, 0.94) : random.uniform(0.52, 0.58);
     const double stretch = random.uniform(0.95, 1.05);
     across = scale * stretch * (random.below(2) == 0 ? 1 : -1);
     down = scale / stretch;
-    lean = pose == BirdPose::swimming ? random.uniform(-0.04, 0.04) : random.uniform(-0.16, 0.16);
+    lean = pose == BirdPose::swimming ? random.uniform(-0.03, 0.03) : random.uniform(-0.08, 0.08);
   }
   Point operator()(Point p) const {
     const double norm = std::sqrt(1 + lean * lean);
@@ -86,7 +86,7 @@ struct Bird {
     const auto anywhere = [&random](double from, double to) {
       const double middle = 0.5 * (kSide - from - to),
                    free = std::max(0.0, 0.5 * (kSide - to + from) - kMargin);
-      return middle + std::min(free, 13.0) * random.uniform(-1, 1);
+      return middle + std::min(free, 4.0) * random.uniform(-1, 1);
     };
     place.x = anywhere(low.x, high.x);
     place.y = anywhere(low.y, high.y);
@@ -109,7 +109,7 @@ void paint_sky(Painting& painting, ItemRandom& random) {
                low = some({0.78, 0.88, 0.95}, {0.94, 0.90, 0.84}, random);
   painting.paint(painting.everything(), high, low);
   const std::array clouds{Colour{0.98, 0.98, 0.98}};
-  add_patches(painting, clouds, 7, 0.45, 0.9, random);
+  add_patches(painting, clouds, 3, 0.45, 0.8, random);
 }
 
 void paint_leaves(Painting& painting, ItemRandom& random) {
@@ -117,7 +117,7 @@ void paint_leaves(Painting& painting, ItemRandom& random) {
                dark = some({0.62, 0.75, 0.58}, {0.70, 0.78, 0.66}, random);
   painting.paint(painting.everything(), light, dark);
   const std::array leaves{Colour{0.50, 0.66, 0.45}, Colour{0.92, 0.95, 0.80}, Colour{0.66, 0.78, 0.62}};
-  add_patches(painting, leaves, 14, 1, 0.6, random);
+  add_patches(painting, leaves, 5, 1, 0.5, random);
 }
 
 void paint_branch(Painting& painting, const Placement& bird, ItemRandom& random) {
@@ -125,7 +125,7 @@ void paint_branch(Painting& painting, const Placement& bird, ItemRandom& random)
   const double slope = random.uniform(-0.25, 0.25), radius = random.uniform(1.5, 2.1);
   const auto at = [&](double x) { return Point{x, foot.y + radius + slope * (x - foot.x)}; };
   const Colour bark = some({0.36, 0.27, 0.20}, {0.50, 0.42, 0.35}, random);
-  for (int twig = 0; twig < 3; ++twig) {
+  for (int twig = 0; twig < 2; ++twig) {
     const Point from = at(random.uniform(0, kSide));
     const double across = random.uniform(-8, 8), down = (twig == 0 ? -1 : 1) * random.uniform(3, 9);
     const Point to{from.x + across, from.y + down};
@@ -155,7 +155,7 @@ Water paint_water(Painting& painting, const Placement& bird, ItemRandom& random)
                  bank);
   painting.paint(painting.filled({{0, shore}, {kSide, shore}, {kSide, kSide}, {0, kSide}}), water.far,
                  water.near);
-  for (int wave = 0; wave < 9; ++wave) {
+  for (int wave = 0; wave < 4; ++wave) {
     const double x = random.uniform(0, kSide), y = random.uniform(shore + 3, kSide),
                  half = random.uniform(2, 7);
     painting.paint(painting.stroked({{x - half, y}, {x, y - 0.6}, {x + half, y}}, 0.2), {0.95, 0.98, 1.0},

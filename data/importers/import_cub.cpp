@@ -155,6 +155,8 @@ std::vector<std::string> import_cub(const fs::path& folder, const fs::path& out,
       index.insert(index.end(), {item, c});
       labels.push_back(of_caption[static_cast<std::size_t>(c)]);
     }
+    MLD_CHECK_AS(ErrorKind::data, !labels.empty(), (folder / kSources[s].name).string(), ": none of its ",
+                 part.pictures.size(), " pictures can be used; without --on-bad skip the first is named");
     writer.set_samples(kSources[s].name, index, labels);
   }
   reader.note_remarks(notes);

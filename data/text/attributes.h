@@ -19,7 +19,8 @@ class AttributeReader {
 
   // The number of the value that the words name, for each attribute; -1 where they name none or several. Longer phrases
   // are found first, and a word belongs to one phrase: "no wing bars" is not also "wing bars". Among phrases of as many
-  // words the one that begins first is taken. Words as treebank_words() gives them, in any case.
+  // words the one that begins first is taken. Words as treebank_words() gives them; capitals of ASCII are
+  // read as small letters.
   std::vector<std::int32_t> values(std::span<const std::string> words) const;
 
  private:

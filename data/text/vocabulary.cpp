@@ -53,6 +53,12 @@ std::vector<std::int32_t> Vocabulary::encode(std::span<const std::string> words,
   return ids;
 }
 
+std::optional<std::int32_t> end_of_text(std::span<const std::string> strings) {
+  const auto found = std::ranges::find(strings, "<eos>");
+  if (found == strings.end()) return {};
+  return static_cast<std::int32_t>(found - strings.begin());
+}
+
 std::string text_of(std::span<const std::int32_t> ids, std::span<const std::string> strings) {
   std::string text;
   for (const std::int32_t id : ids) {

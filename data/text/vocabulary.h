@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -38,6 +39,9 @@ class Vocabulary {
   std::vector<std::string> strings_;
   std::map<std::string, std::int32_t, std::less<>> ids_;
 };
+
+// The id of the mark of the end, if these strings have one.
+std::optional<std::int32_t> end_of_text(std::span<const std::string> strings);
 
 // A text of its ids, as strings by id say: what stands in front of the first "<eos>", words joined with blanks, without the
 // marks "<pad>", "<exc>" and "<unk>". An id that is none is an ErrorKind::data error.

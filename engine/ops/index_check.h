@@ -7,14 +7,14 @@
 
 namespace mld {
 
-// Throws ErrorKind::data naming the first index outside 0..count-1. On the cpu only: elsewhere the values are
+// Throws ErrorKind::data naming the first index outside lowest..count-1. On the cpu only: elsewhere the values are
 // not at hand, and kernels turn such an index into NaN.
-inline void check_indices(const char* op, const Tensor& index, std::int64_t count) {
+inline void check_indices(const char* op, const Tensor& index, std::int64_t count, std::int64_t lowest = 0) {
   if (index.device().kind != DeviceKind::cpu) return;
   const std::int32_t* values = index.ptr<std::int32_t>();
   for (std::int64_t i = 0; i < index.numel(); ++i)
-    MLD_CHECK_AS(ErrorKind::data, values[i] >= 0 && values[i] < count, op, ": index ", values[i],
-                 " at place ", i, " is outside 0..", count - 1);
+    MLD_CHECK_AS(ErrorKind::data, values[i] >= lowest && values[i] < count, op, ": index ", values[i],
+                 " at place ", i, " is outside ", lowest, "..", count - 1);
 }
 
 // x [...,K] of a float type with one i32 label per row.

@@ -238,7 +238,7 @@ void permute_forward(const Tensor& x, const PermutePlan& plan, const Tensor& y) 
   }
 }
 
-// Row i of the result is row index[i] of the table.
+// Row i of the result is row index[i] of the table, or zeros where that is -1.
 template <class T>
 struct GatherRow {
   const T* table;
@@ -253,7 +253,8 @@ struct GatherRow {
     if (known)
       team.each(width, [=](std::int64_t j) { to[j] = from[j]; });
     else
-      team.each(width, [=](std::int64_t j) { to[j] = std::numeric_limits<T>::quiet_NaN(); });
+      team.each(width, [=, none = index[i] == -1 ? T(0) : std::numeric_limits<T>::quiet_NaN()](
+                           std::int64_t j) { to[j] = none; });
   }
 };
 
@@ -415,7 +416,7 @@ Var gather_rows(const Var& table, const Tensor& index) {
             "gather_rows: table ", table.shape(), " (", table.device(), ") and index ", index.shape(), " ",
             dtype_name(index.dtype()), " (", index.device(), "); needs i32 indices on the table's device");
   const std::int64_t rows = table.shape()[0], width = table.shape().product(1, table.shape().rank());
-  check_indices("gather_rows", index, rows);
+  check_indices("gather_rows", index, rows, -1);
   Shape shape = index.shape();
   for (int axis = 1; axis < table.shape().rank(); ++axis) shape.push_back(table.shape()[axis]);
   const Tensor y = Tensor::empty(shape, table.dtype(), table.device());

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include "data/text/vocabulary.h"
 #include "engine/base/error.h"
 
 namespace mld {
@@ -32,8 +31,8 @@ void ReconstructionErrors::add_numbers(std::span<const std::int32_t> real,
     for (std::size_t k = 0; k < length; ++k) p.hits += real[k] == made[k];
   };
   count(right_, real.size());
-  if (is_text_) {
-    const auto end = std::ranges::find(real, data::kEndOfText);
+  if (end_) {
+    const auto end = std::ranges::find(real, *end_);
     count(words_, static_cast<std::size_t>(std::min(end - real.begin() + 1, std::ssize(real))));
   }
   ++whole_.n;

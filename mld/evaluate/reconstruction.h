@@ -7,6 +7,7 @@
 #include <span>
 
 #include "data/store/description.h"
+#include "data/text/vocabulary.h"
 #include "engine/core/tensor.h"
 #include "mld/evaluate/coherence.h"
 
@@ -14,9 +15,9 @@ namespace mld {
 
 class ReconstructionErrors {
  public:
-  // `is_text`: tokens are words (data/text/vocabulary.h), so that those behind the end of a text say nothing.
-  ReconstructionErrors(const data::Modality& info, bool is_text)
-      : is_text_(is_text), discrete_(data::is_discrete(info.kind)) {}
+  // `vocabulary`: the words of tokens. Where they have a mark of the end, what stands behind it says nothing.
+  ReconstructionErrors(const data::Modality& info, std::span<const std::string> vocabulary)
+      : end_(data::end_of_text(vocabulary)), discrete_(data::is_discrete(info.kind)) {}
 
   // Adds these rows of real and reconstructed values [n, sample...], as networks take them.
   void add(const Tensor& real, const Tensor& made, std::span<const std::int64_t> rows);
@@ -36,7 +37,8 @@ class ReconstructionErrors {
   }
   void add_numbers(std::span<const std::int32_t> real, std::span<const std::int32_t> made);
 
-  bool is_text_, discrete_;
+  std::optional<std::int32_t> end_;
+  bool discrete_;
   Proportion right_, words_, whole_;
   double squares_ = 0;
   std::int64_t values_ = 0;

@@ -64,7 +64,7 @@ Augmentation augmentation(const ModalityConfig& modality, const StageConfig& sta
   MLD_CHECK_AS(ErrorKind::usage, !by.trivial || (is_picture && info.shape[2] == 3), "modality '",
                modality.name,
                "': only pictures of 3 channels can be trained with trivial_augment, and this is ",
-               data::kind_name(info.kind), " data ", info.shape, "; leave stage1.trivial_augment at false");
+               data::kind_name(info.kind), " data ", info.shape, "; leave trivial_augment at false");
   return by;
 }
 

@@ -59,7 +59,7 @@ Classifier make_classifier(const ModalityConfig& config, const data::Modality& i
   const std::int64_t scores = std::accumulate(sizes.begin(), sizes.end(), std::int64_t{0});
   const bool discrete = data::is_discrete(info.kind);
   MLD_CHECK_AS(ErrorKind::usage, !discrete || config.classifier == ClassifierKind::mlp, "modality '",
-               config.name, "': discrete data take the classifier 'mlp'");
+               config.name, "': discrete data take the classifier 'mlp', and texts 'phrases'");
   std::optional<Scaling> scaling = make_scaling(config, info);
   Classifier net = discrete ? make_categorical_classifier(info.shape.numel(), info.categories, scores)
                             : make_classifier(config.classifier, sample_shape(info), scores);

@@ -90,7 +90,7 @@ std::string ceiling(const Model& model, const RealSamples& of, int i) {
   std::vector<std::int32_t> labels;
   for (const std::int64_t row : rows) labels.push_back(of.split().labels()[static_cast<std::size_t>(row)]);
   const Tensor real = of.load(i, rows), made = model.reconstruct(i, real);
-  ReconstructionErrors errors(model.info(i), !model.vocabulary(i).empty());
+  ReconstructionErrors errors(model.info(i), model.vocabulary(i));
   std::vector<std::int64_t> every(rows.size());
   std::iota(every.begin(), every.end(), 0);
   errors.add(real, made, every);

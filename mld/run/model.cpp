@@ -51,15 +51,20 @@ void Model::judge_by(Model other, const std::string& where) {
   for (int i = 0; i < modalities(); ++i) {
     const auto found = std::ranges::find(known, modality(i).name);
     const int theirs = static_cast<int>(found - known.begin());
-    if (found == known.end() || !other.has_classifier(theirs)) continue;
+    if (found == known.end() || !other.reads(theirs)) continue;
     data::check_same_modality(other.info(theirs), info(i), where);
     MLD_CHECK_AS(ErrorKind::usage, other.dataset().classes == dataset_.classes, where, ": its classifier of ",
                  quote(*found), " knows ", other.dataset().classes, " classes, this model has ",
                  dataset_.classes);
+    MLD_CHECK_AS(ErrorKind::usage, other.dataset().attributes == dataset_.attributes, where,
+                 ": its classes are combinations of other attributes than this model's");
     const auto k = static_cast<std::size_t>(i);
     config_.modalities[k].classifier = other.modality(theirs).classifier;
     config_.modalities[k].classifier_training = other.modality(theirs).classifier_training;
     classifiers_[k] = std::move(other.classifiers_[static_cast<std::size_t>(theirs)]);
+    phrases_[k] = std::move(other.phrases_[static_cast<std::size_t>(theirs)]);
+    MLD_CHECK_AS(ErrorKind::usage, !phrases_[k] || other.vocabulary(theirs) == vocabulary(i), where,
+                 ": its words of ", quote(*found), " are others than this model's");
     any = true;
   }
   MLD_CHECK_AS(ErrorKind::usage, any, where, ": has no classifier of ", join(names()), " that could judge");

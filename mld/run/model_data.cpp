@@ -16,6 +16,12 @@ void check_model_classes(const Model& model, const data::Store& store) {
       " classes, the model was trained on ", trained,
       ": what a label stands for there is not known; import the data with the classes of the training "
       "data, or without labels");
+  MLD_CHECK_AS(
+      ErrorKind::data,
+      found == 0 || trained == 0 || store.description().attributes == model.dataset().attributes,
+      store.path().string(),
+      ": its classes are combinations of other attributes than those the model was trained on; import "
+      "the data with these, or without labels");
 }
 
 void check_model_data(const Model& model, const data::Store& store) {

@@ -34,7 +34,7 @@ std::string to_json(const std::vector<ReusedFile>& files) {
     if (!f.data.empty()) entry["data"] = f.data;
     if (f.others) entry["other_data"] = true;
   }
-  return record.dump(2) + "\n";
+  return record.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
 }
 
 bool was_taken_over(const std::vector<ReusedFile>& files, const StageRecord& record) {

@@ -231,7 +231,9 @@ void each_attribute_row(const Evaluation& e, F&& f) {
   for (const char* how : {"generated", "reconstructed", "real"})
     for (const AttributeCell& c : e.attribute_cells)
       if (c.how == how)
-        f(c.how == "generated" ? source(e, c.given, c.target) : c.how, e.name(c.target), c.right);
+        f(c.how == "generated" || (c.how == "reconstructed" && !e.walks()) ? source(e, c.given, c.target)
+                                                                           : c.how,
+          e.name(c.target), c.right);
 }
 
 std::string attribute_table(const Evaluation& e) {
@@ -261,7 +263,7 @@ std::string table(const Evaluation& e) {
     std::string shares;
     constexpr std::size_t kSpeltOut = 20;
     if (e.joint.class_share.size() <= kSpeltOut) {
-      for (double share : e.joint.class_share) shares += format("%5.1f", 100 * share);
+      for (double share : e.joint.class_share) shares += format("%6.1f", 100 * share);
       out += row("class shares, %", shares);
     }
     out += row("class entropy, nats", format("%6.3f", e.joint.entropy));

@@ -12,7 +12,7 @@ class ReconstructionMeasure : public Measure {
  public:
   explicit ReconstructionMeasure(EvaluationContext& context) : Measure(context) {
     for (int i = 0; i < context.model.modalities(); ++i)
-      errors_.emplace_back(context.model.info(i), !context.model.vocabulary(i).empty());
+      errors_.emplace_back(context.model.info(i), context.model.vocabulary(i));
   }
 
   void real(const Chunk& chunk) override {

@@ -274,6 +274,11 @@ std::vector<TableLayout> layouts_of(std::span<const Evaluation> files) {
     for (TableLayout& table : tables) add_fallbacks(table.columns);
   }
   const Generic generic(files);
+  const bool classes = std::ranges::any_of(tables, [](const TableLayout& table) {
+    return std::ranges::any_of(table.columns,
+                               [](const LayoutColumn& c) { return c.measure == Measure::joint; });
+  });
+  if (!tables.empty() && !classes) tables.push_back(generic.tables().front());
   if (tables.empty()) tables = generic.tables();
   tables.push_back(generic.attributes());
   tables.push_back(generic.kernels());

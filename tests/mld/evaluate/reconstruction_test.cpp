@@ -4,8 +4,6 @@
 
 #include <cmath>
 
-#include "data/text/vocabulary.h"
-
 namespace mld {
 namespace {
 
@@ -13,7 +11,7 @@ TEST_CASE("reconstruction: the root mean square error is that of the rows that a
   data::Modality info;
   info.kind = data::ModalityKind::vector;
   info.shape = {2};
-  ReconstructionErrors errors(info, false);
+  ReconstructionErrors errors(info, {});
   CHECK_FALSE(errors.error());
   const Tensor x = Tensor::from(std::vector<float>{1, 2, 3, 4, 0, 0}, {3, 2}),
                y = Tensor::from(std::vector<float>{1, 4, 3, 7, 100, 100}, {3, 2});
@@ -29,10 +27,11 @@ TEST_CASE("reconstruction: of texts the words up to the end count, of other toke
   data::Modality info;
   info.kind = data::ModalityKind::tokens;
   info.shape = {4};
-  constexpr std::int32_t kEnd = data::kEndOfText, kPad = data::kPadding;
-  const std::vector<std::int32_t> real{5, 6, kEnd, kPad, 7, 8, 9, 5}, made{5, 7, kEnd, 3, 7, 8, 9, 5};
+  const std::vector<std::string> words{"<exc>", "<pad>", "a", "<eos>"}, others{"a", "b", "c", "d"};
+  constexpr std::int32_t kEnd = 3, kPad = 1;
+  const std::vector<std::int32_t> real{5, 6, kEnd, kPad, 7, 8, 9, 5}, made{5, 7, kEnd, 2, 7, 8, 9, 5};
   const Tensor x = Tensor::from(real, {2, 4}), y = Tensor::from(made, {2, 4});
-  ReconstructionErrors texts(info, true), tokens(info, false);
+  ReconstructionErrors texts(info, words), tokens(info, others);
   for (ReconstructionErrors* e : {&texts, &tokens}) e->add(x, y, std::vector<std::int64_t>{0, 1});
   CHECK(*texts.right() == doctest::Approx(6.0 / 8));
   CHECK(*texts.words() ==

@@ -37,6 +37,12 @@ TEST_CASE("phrases: words in front of the end are read, the rest is not") {
   CHECK(classifier.hash() != PhraseClassifier(coloured(), others).hash());
 }
 
+TEST_CASE("phrases: the end is where the vocabulary says") {
+  const PhraseClassifier classifier(coloured(), {"red", "tail", "blue", "<eos>"});
+  CHECK(classifier.values(Tensor::from(std::vector<std::int32_t>{2, 1, 3, 0, -1, -1, -1, -1}, {2, 4})) ==
+        std::vector<std::int32_t>{1, 1, -1, -1});
+}
+
 TEST_CASE("phrases: what has no words or no attributes is refused") {
   ModalityConfig config;
   config.name = "caption";
@@ -49,6 +55,9 @@ TEST_CASE("phrases: what has no words or no attributes is refused") {
     return test::error_of(ErrorKind::usage, [&] { PhraseClassifier::check(config, m, d); });
   };
   CHECK(test::contains(refused(info, {}), "modalities.caption.classifier=none"));
+  data::Description silent = coloured();
+  for (data::Attribute::Value& value : silent.attributes[1].values) value.phrases.clear();
+  CHECK(test::contains(refused(info, silent), "attribute 'tail'"));
   info.vocabulary.clear();
   CHECK(test::contains(refused(info, coloured()), "no words"));
 }

@@ -150,7 +150,7 @@ TEST_CASE("trivial augment: only pictures of three channels can be") {
     const std::string message =
         test::error_of(ErrorKind::usage, [&] { augmentation(config, config.stage1, info); });
     CHECK(test::contains(message, "'view'"));
-    CHECK(test::contains(message, "leave stage1.trivial_augment at false"));
+    CHECK(test::contains(message, "leave trivial_augment at false"));
     CHECK_FALSE(augmentation(config, config.classifier_training, info).changes());
   }
   info.kind = data::ModalityKind::image;
