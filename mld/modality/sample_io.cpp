@@ -197,8 +197,10 @@ SampleRows texts_as_samples(const data::Modality& info, std::span<const std::str
   const std::int64_t length = info.shape.numel();
   std::vector<float> values;
   std::vector<std::string> unknown;
+  std::int64_t cut = 0;
   for (const std::string& text : texts) {
     std::vector<std::string> of_text = data::treebank_words(text);
+    cut += std::ssize(of_text) >= length;
     for (std::string& word : of_text)
       if (!vocabulary.knows(word) && vocabulary.knows(lower(word))) word = lower(word);
     const std::vector<std::int32_t> ids = vocabulary.encode(of_text, length, &unknown);
@@ -214,6 +216,7 @@ SampleRows texts_as_samples(const data::Modality& info, std::span<const std::str
                       },
                   .done = {}};
   if (!unknown.empty()) rows.done.push_back("words that are not known: " + join(unknown));
+  if (cut > 0) rows.done.push_back(cat(cut, " texts cut to ", length - 1, " words"));
   return rows;
 }
 

@@ -26,6 +26,11 @@ works sample run -n 2 --given "caption=$sentence" --out given
 check "the picture is there" [ -s given/image.npy ]
 works sample run -n 1 --given "caption=a red velociraptor" --out unknown
 check "a word that is not known is named" grep -q 'caption: words that are not known: velociraptor' err
+mv run/vocabulary.caption.txt words.txt
+works sample run -n 1 --out numbers
+check "words that are missing are told" grep -q "run: the words of 'caption' are not there" err
+check "tokens stay numbers" [ ! -e numbers/caption.txt ]
+mv words.txt run/vocabulary.caption.txt
 works sample run -n 3 --out joint
 check "three captions as text" [ "$(wc -l <joint/caption.txt)" = 3 ]
 works report run --samples 4

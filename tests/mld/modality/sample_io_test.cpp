@@ -115,7 +115,8 @@ TEST_CASE("texts are samples of tokens, and samples of tokens with words are tex
   REQUIRE(rows.count == 3);
   CHECK(rows.read(0, 3) == std::vector<float>{0, 3, 4, 2, 3, 2, 1, 1, 5, 0, 3, 2});
   CHECK(rows.read(1, 1) == std::vector<float>{3, 2, 1, 1});
-  REQUIRE(rows.done.size() == 1);
+  REQUIRE(rows.done.size() == 2);
+  CHECK(rows.done[1] == "2 texts cut to 3 words");
   CHECK(rows.done[0] == "words that are not known: A, owl");  // the comma and what follows were cut off
   CHECK(texts_as_samples(info, std::vector<std::string>{"bird"}, words).done.empty());
   CHECK(test::contains(test::error_of(ErrorKind::data,
