@@ -241,12 +241,12 @@ class BirdPainter {
     part(wing, outline, colour, 0.85);
     if (!bars) return;
     const Point root = bird_.form.wing_root, tip = bird_.form.wing_tip;
-    for (const double along : {0.3, 0.55}) {
+    for (const double along : {0.25, 0.6}) {
       const Point middle{root.x + along * (tip.x - root.x), root.y + along * (tip.y - root.y)};
       const Point across{0.45 * (tip.y - root.y), -0.45 * (tip.x - root.x)};
       const Outline bar{{middle.x - across.x, middle.y - across.y},
                         {middle.x + across.x, middle.y + across.y}};
-      painting_.paint(both(wing, painting_.stroked(bird_.place(bar), 0.25 + 1.15 * bird_.place.size())),
+      painting_.paint(both(wing, painting_.stroked(bird_.place(bar), 0.5 + 1.8 * bird_.place.size())),
                       kCream);
     }
   }
