@@ -42,9 +42,11 @@ Model Model::open(const std::filesystem::path& path, Device device, const Method
 void Model::note_unchecked(const std::filesystem::path& path) {
   for (int i = 0; i < modalities(); ++i)
     if (!info(i).vocabulary.empty() && vocabulary(i).empty())
-      unchecked_.push_back(cat(path.string(), ": the words of ", quote(modality(i).name),
-                               " are not there, so that its tokens stay numbers and no text can be given; the data set "
-                               "has them in ", info(i).vocabulary));
+      unchecked_.push_back(
+          cat(path.string(), ": the words of ", quote(modality(i).name),
+              " are not there, so that its tokens stay numbers and no text can be given; the data set "
+              "has them in ",
+              info(i).vocabulary));
   if (!generates()) return;
   // A VAE without classifiers rests on no other network.
   if (generator_record_.parts.empty() && !is_vae(config_.model.kind))

@@ -10,7 +10,8 @@
 namespace mld::vae {
 
 // log p(x | output) of each row, of the density whose -log the modality's loss is but for constants: a Laplace or a
-// normal one of variance 1/2 over the values, in the units of the networks, or a mass over one-hot x. Both [N, sample...].
+// normal one of variance 1/2 over the values, in the units of the networks, both [N, sample...]; or the mass of the
+// numbers x i32 [N,n] under output [N,n,K].
 std::vector<double> log_density(const ModalityConfig& config, const Tensor& output, const Tensor& x);
 // log q(z) of each row, z [N,L].
 std::vector<double> log_density(const Gaussian& q, const Tensor& z);
