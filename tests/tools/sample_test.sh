@@ -76,7 +76,9 @@ check "the lines of a file are not the texts" cmp -s two.txt of-text/caption.txt
 refuses 2 "2 conditions of 'caption' for 3 samples" sample text -n 3 --given caption=two.txt --out refused
 refuses 3 "none.txt: no such file" sample text -n 3 --given caption=none.txt --out refused
 rm text/vocabulary.caption.txt
-refuses 2 "Red bird: unknown kind of file" sample text -n 3 --given caption="Red bird" --out refused
+run sample text -n 3 --given caption="Red bird" --out refused
+ended 2 "Red bird: unknown kind of file"
+check "words that are missing are told" grep -q "text: the words of 'caption' are not there" err
 printf 'red\n' >text/vocabulary.caption.txt
 refuses 4 "vocabulary.caption.txt: 1 words, the model has 6 of 'caption'" sample text -n 3 --out refused
 mv elsewhere store-text
