@@ -71,4 +71,22 @@ std::vector<std::int32_t> values_of_class(std::int32_t label, std::span<const At
   return values;
 }
 
+std::vector<std::int32_t> classes_of(std::span<const std::int32_t> values,
+                                     std::span<const Attribute> attributes) {
+  std::vector<std::int32_t> classes;
+  for (std::size_t first = 0; first < values.size(); first += attributes.size())
+    classes.push_back(class_of(values.subspan(first, attributes.size()), attributes));
+  return classes;
+}
+
+std::vector<std::int32_t> values_of_classes(std::span<const std::int32_t> labels,
+                                            std::span<const Attribute> attributes) {
+  std::vector<std::int32_t> all;
+  for (const std::int32_t label : labels) {
+    const std::vector<std::int32_t> values = values_of_class(label, attributes);
+    all.insert(all.end(), values.begin(), values.end());
+  }
+  return all;
+}
+
 }  // namespace mld::data

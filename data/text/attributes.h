@@ -32,5 +32,10 @@ class AttributeReader {
 std::int32_t class_of(std::span<const std::int32_t> values, std::span<const Attribute> attributes);
 // The other way round; all -1 of the unknown class -1.
 std::vector<std::int32_t> values_of_class(std::int32_t label, std::span<const Attribute> attributes);
+// The same of many, values [N, attributes] and labels [N].
+std::vector<std::int32_t> classes_of(std::span<const std::int32_t> values,
+                                     std::span<const Attribute> attributes);
+std::vector<std::int32_t> values_of_classes(std::span<const std::int32_t> labels,
+                                            std::span<const Attribute> attributes);
 
 }  // namespace mld::data

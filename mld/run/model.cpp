@@ -138,23 +138,12 @@ Tensor Model::decode_latent(int i, const Tensor& z) const {
 
 std::vector<std::int32_t> Model::read_attributes(int i, const Tensor& x) const {
   if (const auto& phrases = phrases_[static_cast<std::size_t>(i)]) return phrases->values(x);
-  std::vector<std::int32_t> all;
-  for (const std::int32_t label : classify(i, x)) {
-    const std::vector<std::int32_t> values = data::values_of_class(label, dataset_.attributes);
-    all.insert(all.end(), values.begin(), values.end());
-  }
-  return all;
+  return data::values_of_classes(classify(i, x), dataset_.attributes);
 }
 
 std::vector<std::int32_t> Model::classify(int i, const Tensor& x) const {
-  if (const auto& phrases = phrases_[static_cast<std::size_t>(i)]) {
-    const std::vector<std::int32_t> values = phrases->values(x);
-    const std::size_t each = dataset_.attributes.size();
-    std::vector<std::int32_t> classes;
-    for (std::size_t first = 0; first < values.size(); first += each)
-      classes.push_back(data::class_of(std::span(values).subspan(first, each), dataset_.attributes));
-    return classes;
-  }
+  if (const auto& phrases = phrases_[static_cast<std::size_t>(i)])
+    return data::classes_of(phrases->values(x), dataset_.attributes);
   const Classifier& net = classifier(i).model;
   return most_likely(map_on_device(x, device_, [&](const Tensor& part) { return net(part).value; }));
 }

@@ -1,7 +1,6 @@
 // The tables and figures of the paper that take training: each an ablation, of the model's kind or of d, with a
 // recipe for its data set. What is not here is read off runs that are there (Fig. 5: the metric `robustness`) or
-// is no experiment (Tables 4, 8, 9). `models` is such a table for data of
-// one's own.
+// is no experiment (Tables 4, 8, 9). `models` is such a table for data of one's own.
 #pragma once
 
 #include <span>

@@ -137,20 +137,15 @@ class CoherenceMeasure : public Measure {
       all.classes.insert(all.classes.end(), more.begin(), more.end());
       return;
     }
-    const Labels more = context_.model.read_attributes(i, x);
+    const Labels more = context_.model.read_attributes(i, x), classes = data::classes_of(more, attributes_);
     all.values.insert(all.values.end(), more.begin(), more.end());
-    for (std::size_t first = 0; first < more.size(); first += attributes_.size())
-      all.classes.push_back(data::class_of(std::span(more).subspan(first, attributes_.size()), attributes_));
+    all.classes.insert(all.classes.end(), classes.begin(), classes.end());
   }
 
   void add_attributes(const char* how, Subset given, int target, const Reading& read, const Labels& labels) {
     if (read.values.empty()) return;
-    Labels truth;
-    for (const std::int32_t label : labels) {
-      const std::vector<std::int32_t> values = data::values_of_class(label, attributes_);
-      truth.insert(truth.end(), values.begin(), values.end());
-    }
-    const auto right = attribute_agreement(read.values, truth, attributes_.size());
+    const auto right =
+        attribute_agreement(read.values, data::values_of_classes(labels, attributes_), attributes_.size());
     if (right.front().n > 0)
       context_.result.attribute_cells.push_back({how, given, target, shares_of(right), right.front().n});
   }

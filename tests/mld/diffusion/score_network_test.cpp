@@ -10,25 +10,21 @@
 #include "mld/diffusion/networks/resmlp.h"
 #include "nn/checkpoint.h"
 #include "nn/train_step.h"
+#include "tests/mld/golden_tensor.h"
 #include "tests/nn/helpers.h"
 
 namespace mld {
 namespace {
 
-Tensor read(const SafetensorsFile& file, const std::string& name) {
-  const TensorInfo* info = file.find(name);
-  REQUIRE(info != nullptr);
-  const Tensor t = Tensor::empty(info->shape, info->dtype);
-  file.read(name, std::span(t.raw(), static_cast<std::size_t>(t.bytes())));
-  return t;
-}
+using mld::test::read_tensor;
 
 std::string golden(const char* name) { return std::string(MLD_MLD_GOLDEN_DIR "/") + name + ".safetensors"; }
 
 // Linear layers and vectors only: file and memory layouts agree.
 void load(nn::ParameterStore& store, const SafetensorsFile& file) {
   store.initialize(1);
-  for (auto& entry : store.parameters()) entry.data->value.copy_from(read(file, "model/" + entry.name));
+  for (auto& entry : store.parameters())
+    entry.data->value.copy_from(read_tensor(file, "model/" + entry.name));
 }
 
 ScoreNetworkOptions small() { return {.dim = 6, .times = 2, .width = 16, .time_dim = 8, .groups = 4}; }
@@ -102,27 +98,28 @@ TEST_CASE("score network: output, gradient and ten training losses are PyTorch's
   nn::ParameterStore store(net, {.ema = true});
   load(store, file);
   store.ema().copy_from(store.value());
-  const Tensor r = read(file, "r"), tau = read(file, "tau"), target = read(file, "target");
-  const Tensor weight = read(file, "weight");
+  const Tensor r = read_tensor(file, "r"), tau = read_tensor(file, "tau"),
+               target = read_tensor(file, "target");
+  const Tensor weight = read_tensor(file, "weight");
   {
     Tape tape;
     const Var input = tape.watch(r);
     const Var n = net(input, tau);
-    test::check_near(test::host(n.value), test::host(read(file, "output")), 2e-6);
+    test::check_near(test::host(n.value), test::host(read_tensor(file, "output")), 2e-6);
     tape.backward(squared_error(n, target, 1.0 / 5, weight));
     // Of the result in double ours is 1.7e-6 away and theirs 0.5e-6, at gradients of size one.
-    test::check_near(test::host(tape.grad(input)), test::host(read(file, "gradient")), 4e-6);
+    test::check_near(test::host(tape.grad(input)), test::host(read_tensor(file, "gradient")), 4e-6);
   }
   nn::TrainStep step(store, 1, {.lr = 1e-3}, {.weight_decay = 1e-2, .ema_decay = 0.9},
                      [&](const StepState*) { return squared_error(net(r, tau), target, 1.0 / 5, weight); });
-  const auto losses = test::host(read(file, "losses"));
+  const auto losses = test::host(read_tensor(file, "losses"));
   for (int i = 0; i < 10; ++i) step();
   for (int i = 0; i < 10; ++i)  // float32 on both sides, Adam divides small gradients by their own size
     CHECK(step.state().loss[i] == doctest::Approx(losses[static_cast<std::size_t>(i)]).epsilon(2e-5));
   for (auto& entry : store.parameters()) {
     if (entry.name != "up1.lin1.weight") continue;
     const auto ema = test::host(store.ema().view(entry.first, entry.data->shape));
-    test::check_near(ema, test::host(read(file, "ema_lin1")), 1e-4);
+    test::check_near(ema, test::host(read_tensor(file, "ema_lin1")), 1e-4);
   }
 }
 
@@ -146,26 +143,27 @@ TEST_CASE("adaln: output, gradients and ten training losses are PyTorch's") {
   AdaLnNetwork net({.dim = 6, .times = 2, .width = 16, .time_dim = 8, .blocks = 2, .fourier = 3});
   nn::ParameterStore store(net, {});
   load(store, file);
-  const Tensor r = read(file, "r"), tau = read(file, "tau"), target = read(file, "target");
-  const Tensor weight = read(file, "weight");
+  const Tensor r = read_tensor(file, "r"), tau = read_tensor(file, "tau"),
+               target = read_tensor(file, "target");
+  const Tensor weight = read_tensor(file, "weight");
   {
     Tape tape;
     const Var input = tape.watch(r);
     store.begin_step();
     const Var n = net(input, tau);
-    test::check_near(test::host(n.value), test::host(read(file, "output")), 3e-6);
+    test::check_near(test::host(n.value), test::host(read_tensor(file, "output")), 3e-6);
     tape.backward(squared_error(n, target, 1.0 / 5, weight));
     store.finish_backward();
-    test::check_near(test::host(tape.grad(input)), test::host(read(file, "gradient")), 4e-6);
+    test::check_near(test::host(tape.grad(input)), test::host(read_tensor(file, "gradient")), 4e-6);
     for (auto& entry : store.parameters()) {
       CAPTURE(entry.name);
       test::check_near(test::host(store.grad().view(entry.first, entry.data->shape)),
-                       test::host(read(file, "gradient/" + entry.name)), 4e-6);
+                       test::host(read_tensor(file, "gradient/" + entry.name)), 4e-6);
     }
   }
   nn::TrainStep step(store, 1, {.lr = 1e-3}, {},
                      [&](const StepState*) { return squared_error(net(r, tau), target, 1.0 / 5, weight); });
-  const auto losses = test::host(read(file, "losses"));
+  const auto losses = test::host(read_tensor(file, "losses"));
   for (int i = 0; i < 10; ++i) step();
   for (int i = 0; i < 10; ++i)
     CHECK(step.state().loss[i] == doctest::Approx(losses[static_cast<std::size_t>(i)]).epsilon(2e-5));

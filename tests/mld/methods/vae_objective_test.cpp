@@ -18,6 +18,7 @@
 #include "engine/ops/ops.h"
 #include "mld/methods/vae/draws.h"
 #include "mld/methods/vae/nexus.h"
+#include "tests/mld/golden_tensor.h"
 #include "tests/nn/helpers.h"
 
 namespace mld::vae {
@@ -28,13 +29,7 @@ using mld::test::host;
 
 Tensor of(const std::vector<double>& values, Shape shape) { return Tensor::from(values, std::move(shape)); }
 
-Tensor read_tensor(const SafetensorsFile& file, const std::string& name) {
-  const TensorInfo* info = file.find(name);
-  REQUIRE(info != nullptr);
-  const Tensor t = Tensor::empty(info->shape, info->dtype);
-  file.read(name, std::span(t.raw(), static_cast<std::size_t>(t.bytes())));
-  return t;
-}
+using mld::test::read_tensor;
 
 // Of make_vae.py.
 constexpr std::int64_t kGoldenRows = 9;

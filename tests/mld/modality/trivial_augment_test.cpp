@@ -11,6 +11,7 @@
 #include "mld/modality/augment.h"
 #include "tests/devices.h"
 #include "tests/expect_error.h"
+#include "tests/mld/golden_tensor.h"
 #include "tests/mld/run_place.h"
 #include "tests/nn/helpers.h"
 #include "tests/threads_scope.h"
@@ -18,13 +19,7 @@
 namespace mld {
 namespace {
 
-Tensor read(const SafetensorsFile& file, const std::string& name) {
-  const TensorInfo* info = file.find(name);
-  REQUIRE(info != nullptr);
-  const Tensor t = Tensor::empty(info->shape, info->dtype);
-  file.read(name, std::span(t.raw(), static_cast<std::size_t>(t.bytes())));
-  return t;
-}
+using mld::test::read_tensor;
 
 // The same change of all pictures.
 Tensor alike(std::int64_t pictures, const std::int32_t* change) {
@@ -64,8 +59,8 @@ double chi_squared(const std::vector<int>& counts, double expected) {
 
 TEST_CASE("trivial augment: every operation gives torchvision's bytes") {
   const SafetensorsFile file(MLD_MLD_GOLDEN_DIR "/trivial_augment_golden.safetensors");
-  const Tensor given = read(file, "pictures"), changes = read(file, "changes"),
-               results = read(file, "results");
+  const Tensor given = read_tensor(file, "pictures"), changes = read_tensor(file, "changes"),
+               results = read_tensor(file, "results");
   const std::int64_t size = given.numel(), count = given.shape()[0];
   const data::ValueRange range{-1, 3};
   const Tensor x = Tensor::empty(given.shape());
